@@ -1,0 +1,1 @@
+"""Strategies set against each other and against honest baselines."""

@@ -1,0 +1,1 @@
+"""Encoders, strategies, the training engine and the weights file."""

@@ -1,0 +1,75 @@
+"""The table of encoder architectures, and what can be said of one without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pretrain.encoders import mlp
+from pretrain.encoders.base import (
+    MAX_INPUT_SIZE,
+    MAX_PARAMETERS,
+    Architecture,
+    Shapes,
+    resolve_options,
+)
+from tasks.errors import InputError, suggest
+
+ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in (mlp.ROW,)}
+
+
+def architecture(name: str) -> Architecture:
+    """Return the row called ``name``. Raises InputError with near names."""
+    if name not in ARCHITECTURES:
+        raise InputError(
+            f"There is no encoder {name!r}.{suggest(name, ARCHITECTURES)} "
+            f"There are: {', '.join(ARCHITECTURES)}."
+        )
+    return ARCHITECTURES[name]
+
+
+def encoder_config(
+    name: str, input_shape: tuple[int, ...], options: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the checked, complete JSON configuration of an encoder. Raises InputError."""
+    row = architecture(name)
+    return {
+        "architecture": row.name,
+        "input_shape": [int(n) for n in input_shape],
+        "options": resolve_options(f"the encoder {name!r}", row.options, options or {}),
+    }
+
+
+def check_config(config: Any) -> dict[str, Any]:
+    """Check a configuration that came from outside (a weights file). Raises InputError."""
+    if not isinstance(config, dict) or set(config) != {"architecture", "input_shape", "options"}:
+        raise InputError(
+            "An encoder's configuration must hold exactly 'architecture', 'input_shape' and 'options'."
+        )
+    shape, options = config["input_shape"], config["options"]
+    if not isinstance(config["architecture"], str) or not isinstance(options, dict):
+        raise InputError("An encoder's 'architecture' must be text and its 'options' an object.")
+    good = isinstance(shape, list) and 1 <= len(shape) <= 4
+    if not good or not all(type(n) is int and n > 0 for n in shape):
+        raise InputError(f"An encoder's 'input_shape' must be 1 to 4 positive integers. Got {shape!r}.")
+    if math.prod(shape) > MAX_INPUT_SIZE:
+        raise InputError(f"An encoder's input may hold at most {MAX_INPUT_SIZE} values. Got {shape!r}.")
+    return encoder_config(config["architecture"], tuple(shape), options)
+
+
+def expected_shapes(config: Mapping[str, Any]) -> Shapes:
+    """Return every weight's ``"block/layer/variable"`` and shape, in order, without Keras.
+
+    Raises InputError when the configuration cannot be built or is larger than the limits.
+    """
+    row = architecture(config["architecture"])
+    shapes = row.shapes(tuple(config["input_shape"]), config["options"])
+    if sum(math.prod(shape) for shape in shapes.values()) > MAX_PARAMETERS:
+        raise InputError(f"The encoder {row.name!r} would have more than {MAX_PARAMETERS} parameters.")
+    return shapes
+
+
+def block_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the encoder's blocks, lowest first."""
+    return list(dict.fromkeys(path.split("/")[0] for path in expected_shapes(config)))

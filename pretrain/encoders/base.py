@@ -1,0 +1,132 @@
+"""What an encoder architecture is: one row that can say its shapes without Keras and build with it.
+
+A configuration is plain JSON and is all that is ever stored of an architecture:
+``{"architecture": "mlp", "input_shape": [28, 28, 1], "options": {"units": [300, 100]}}``.
+No code is ever deserialised. Everything here and in ``shapes`` runs without TensorFlow, so that a
+hostile weights file is refused before TensorFlow is even imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.errors import InputError
+
+Shapes = dict[str, tuple[int, ...]]
+"""``"block/layer/variable"`` -> shape, in the encoder's order."""
+
+# Above these an encoder is refused as a mistake or an attack; far beyond what a CPU can train.
+MAX_INPUT_SIZE = 1 << 24
+MAX_PARAMETERS = 1 << 29
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of an architecture or a strategy: its default, what it does, and its rule.
+
+    ``parse`` turns the default's type, or its text from the command line, into the value that is
+    stored as JSON; it raises ``ValueError`` with the rule when the value breaks it.
+    """
+
+    default: Any
+    help: str
+    parse: Callable[[Any], Any]
+
+
+def integers(low: int, high: int, most: int = 64) -> Callable[[Any], list[int]]:
+    """Rule: a list of 1 to ``most`` integers from ``low`` to ``high``; text is read as "300,100"."""
+
+    def parse(value: Any) -> list[int]:
+        parts = value.replace("-", ",").split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple) or not 1 <= len(parts) <= most:
+            raise ValueError(f"must be a list of 1 to {most} integers")
+        return [integer(low, high)(part) for part in parts]
+
+    return parse
+
+
+def integer(low: int, high: int) -> Callable[[Any], int]:
+    """Rule: an integer from ``low`` to ``high``."""
+
+    def parse(value: Any) -> int:
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise ValueError(f"must be an integer from {low} to {high}")
+        return number
+
+    return parse
+
+
+def number(low: float, high: float) -> Callable[[Any], float]:
+    """Rule: a number from ``low`` to ``high``."""
+
+    def parse(value: Any) -> float:
+        try:
+            result = float(value) if isinstance(value, str | int | float) else float("nan")
+        except ValueError:
+            result = float("nan")
+        if isinstance(value, bool) or not low <= result <= high:
+            raise ValueError(f"must be a number from {low} to {high}")
+        return result
+
+    return parse
+
+
+def choice(*names: str) -> Callable[[Any], str]:
+    """Rule: one of ``names``."""
+
+    def parse(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return str(value)
+
+    return parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One row of the table of encoders.
+
+    shapes: (input_shape, options) -> every weight's path and shape, without Keras.
+    build: (input_shape, options) -> [(block name, keras.Model from the block's input to its
+        output)], lowest first; the last block's output is the features, shape (B, D).
+    decode: (input_shape, options) -> a keras.Model from features (B, D) to logits of the input's
+        shape (B, ...), used by strategies that reconstruct.
+    convolutional: True when it holds convolutions (XLA on CPU is then never used).
+    """
+
+    name: str
+    summary: str
+    shapes: Callable[[tuple[int, ...], Mapping[str, Any]], Shapes]
+    build: Callable[[tuple[int, ...], Mapping[str, Any]], list[tuple[str, Any]]]
+    decode: Callable[[tuple[int, ...], Mapping[str, Any]], Any]
+    convolutional: bool
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+def resolve_options(
+    owner: str, table: Mapping[str, Option], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check ``given`` against ``table`` and fill in the defaults.
+
+    Raises InputError that names the owner, the option, its rule and the value.
+    """
+    from tasks.errors import suggest
+
+    for name in given:
+        if name not in table:
+            has = ", ".join(sorted(table)) or "none"
+            raise InputError(f"{owner} has no option {name!r}.{suggest(name, table)} It has: {has}.")
+    resolved = {}
+    for name, option in table.items():
+        value = given.get(name, option.default)
+        try:
+            resolved[name] = option.parse(value)
+        except ValueError as error:
+            raise InputError(f"Option {name!r} of {owner} {error}. Got {value!r}.") from None
+    return resolved

@@ -1,0 +1,1 @@
+"""From a weights file and a few labels to a model."""
