@@ -1,1 +1,1 @@
-"""."""
+"""The one training loop, for pretraining and transfer alike."""

@@ -1,1 +1,48 @@
-"""."""
+"""The table of strategies: those of this package, and those that other packages bring.
+
+Another package adds one by an entry point in the group ``headstart.strategies`` that names a
+``Strategy`` row; nothing here or in the engine changes.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from pretrain.strategies import autoencoder, supervised
+from pretrain.strategies.base import Strategy
+from tasks.errors import InputError, suggest
+
+STRATEGIES: dict[str, Strategy] = {row.name: row for row in (supervised.ROW, autoencoder.ROW)}
+GROUP = "headstart.strategies"
+
+
+def strategies() -> dict[str, Strategy]:
+    """Return every strategy by name. Raises InputError when another package's cannot be loaded."""
+    found = dict(STRATEGIES)
+    for point in entry_points(group=GROUP):
+        owner = point.dist.name if point.dist else "another package"
+        try:
+            row = point.load()
+        except Exception as error:
+            raise InputError(
+                f"The strategy {point.name!r} of {owner} cannot be loaded: {error}. "
+                f"Mend or uninstall {owner}."
+            ) from error
+        if not isinstance(row, Strategy):
+            raise InputError(
+                f"The entry point {point.name!r} of {owner} must be a Strategy row. Got {type(row)}."
+            )
+        if row.name in found:
+            raise InputError(f"{owner} brings a strategy {row.name!r}, a name that is taken.")
+        found[row.name] = row
+    return found
+
+
+def strategy(name: str) -> Strategy:
+    """Return the row called ``name``. Raises InputError with near names."""
+    table = strategies()
+    if name not in table:
+        raise InputError(
+            f"There is no strategy {name!r}.{suggest(name, table)} There are: {', '.join(table)}."
+        )
+    return table[name]

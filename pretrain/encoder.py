@@ -1,0 +1,81 @@
+"""The encoder: a Keras model from examples to features, as an ordered list of named blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from pretrain.encoders import architecture, expected_shapes
+
+
+class Encoder:
+    """A ``keras.Model`` from preprocessed examples (B, ...) float32 to features (B, D) float32.
+
+    Attributes:
+        config: the JSON configuration that rebuilds it.
+        blocks: [(name, keras.Model)], lowest first; "reuse the lower k" means the first k.
+        model: the blocks in a row, as one stock Keras model without custom objects.
+    """
+
+    def __init__(self, config: Mapping[str, Any], seed: int) -> None:
+        """Build from a checked configuration, with initial weights that are a function of ``seed``."""
+        self.config = dict(config)
+        self.row = architecture(config["architecture"])
+        shape = tuple(config["input_shape"])
+        with seeded(seed):
+            self.blocks = self.row.build(shape, config["options"])
+            inputs = hidden = keras.Input(shape, name="examples")
+            for _, block in self.blocks:
+                hidden = block(hidden)
+            self.model = keras.Model(inputs, hidden, name="encoder")
+
+    def __call__(self, x: Any, training: bool) -> Any:
+        """Return features (B, D) of preprocessed examples (B, ...)."""
+        return self.model(x, training=training)
+
+    @property
+    def feature_size(self) -> int:
+        """D, the number of features."""
+        return int(self.model.output_shape[-1])
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every weight by its ``"block/layer/variable"`` path, in order; no random-generator state."""
+        found = {
+            f"{name}/{layer.name}/{weight.name}": weight
+            for name, block in self.blocks
+            for layer in block.layers
+            for weight in layer.weights
+        }
+        return {path: found[path] for path in expected_shapes(self.config)}
+
+    @property
+    def trainable(self) -> list[Any]:
+        """The weights that a gradient may move."""
+        return list(self.model.trainable_variables)
+
+    @property
+    def state(self) -> list[Any]:
+        """The weights that no gradient moves: statistics of normalisation layers."""
+        return list(self.model.non_trainable_variables)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return a copy of every weight as float32, by path."""
+        return {path: np.array(weight, np.float32) for path, weight in self.variables.items()}
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Make Keras' initialisers a function of ``seed``; Python's and NumPy's generators are put back."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        keras.utils.set_random_seed(int(seed) % 2**32)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

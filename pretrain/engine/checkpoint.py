@@ -1,0 +1,150 @@
+"""Checkpoints: everything that a run needs to go on at any step, in one file written atomically."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.errors import InputError
+from tasks.outputs import atomic_write
+
+KEPT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A run's whole state between two steps.
+
+    There is no random state to save: the order of examples and every random number are pure functions
+    of (seed, stage, epoch, step).
+
+    Attributes:
+        stage, epoch, step: the stage's index, the epoch's, and the steps of it that are done.
+        variables: values of the stage's variables, in order of declaration.
+        slots: values of its optimizers' variables.
+        sums: float32, the epoch's metrics so far.
+        finished: for each earlier stage, the values of its variables when it ended.
+        history: one row an epoch that is over.
+    """
+
+    stage: int
+    epoch: int
+    step: int
+    variables: Sequence[np.ndarray]
+    slots: Sequence[np.ndarray]
+    sums: np.ndarray
+    finished: Sequence[Sequence[np.ndarray]]
+    history: Sequence[Mapping[str, Any]]
+
+
+class Checkpoints:
+    """The checkpoints of one run, the last two kept, in a folder beside its output."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """``config`` is all that decides the run's bits, as JSON: a checkpoint of another is refused."""
+        self.folder = folder
+        self.config = json.loads(json.dumps(config))
+
+    @classmethod
+    def beside(cls, output: Path, config: Mapping[str, Any]) -> Checkpoints:
+        """Return the checkpoints of the run that writes ``output``."""
+        return cls(output.with_name(output.name + ".checkpoints"), config)
+
+    def start(self, output: Path, *, force: bool, resume: bool) -> bool:
+        """Say whether the run is over already: ``output`` is there and no checkpoint is.
+
+        Raises InputError when an interrupted run's checkpoints lie here and neither ``resume`` nor
+        ``force`` says what is to become of them.
+        """
+        if force and not resume:
+            self.clear()
+        if self.files() and not resume:
+            raise InputError(
+                f"An interrupted run lies in {self.folder}. Repeat its command with --resume to go "
+                f"on, or with --force to start anew."
+            )
+        return resume and not self.files() and output.exists()
+
+    def files(self) -> list[Path]:
+        """Return the checkpoint files, newest first."""
+        return sorted(self.folder.glob("checkpoint-*.npz"), reverse=True)
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write ``checkpoint`` and drop all but the last two. Raises OSError (a full disk)."""
+        arrays: dict[str, np.ndarray] = {"sums": np.asarray(checkpoint.sums, np.float32)}
+        groups = {"variable": checkpoint.variables, "slot": checkpoint.slots}
+        groups |= {f"finished{i}": values for i, values in enumerate(checkpoint.finished)}
+        for group, values in groups.items():
+            arrays |= {f"{group}/{i}": np.asarray(value) for i, value in enumerate(values)}
+        about = {
+            "config": self.config,
+            "stage": checkpoint.stage,
+            "epoch": checkpoint.epoch,
+            "step": checkpoint.step,
+            "counts": {group: len(values) for group, values in groups.items()},
+            "history": list(checkpoint.history),
+        }
+        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"checkpoint-{checkpoint.stage:03d}-{checkpoint.epoch:06d}-{checkpoint.step:08d}.npz"
+        path = self.folder / name
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)
+
+        atomic_write(path, write)
+        for old in self.files()[KEPT:]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def load(self) -> Checkpoint | None:
+        """Return the newest checkpoint that is whole, or None when there is none.
+
+        Raises InputError when it belongs to a run with another configuration or other data.
+        """
+        for path in self.files():
+            try:
+                with np.load(path, allow_pickle=False) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
+                about = json.loads(arrays["about"].tobytes())
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                continue  # The one before it is kept for exactly this.
+            self._check(about["config"], path)
+            counts = about["counts"]
+            groups = {g: [arrays[f"{g}/{i}"] for i in range(n)] for g, n in counts.items()}
+            return Checkpoint(
+                stage=about["stage"],
+                epoch=about["epoch"],
+                step=about["step"],
+                variables=groups.pop("variable"),
+                slots=groups.pop("slot"),
+                sums=arrays["sums"],
+                finished=[groups[f"finished{i}"] for i in range(len(groups))],
+                history=about["history"],
+            )
+        return None
+
+    def clear(self) -> None:
+        """Remove the folder: the run is over, or is started anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check(self, config: Mapping[str, Any], path: Path) -> None:
+        names = sorted({*config, *self.config})
+        differing = [
+            f"{name} was {config.get(name)!r} and is now {self.config.get(name)!r}"
+            for name in names
+            if config.get(name) != self.config.get(name)
+        ]
+        if differing:
+            raise InputError(
+                f"The checkpoint {path} belongs to another run: {'; '.join(differing)}. "
+                f"Repeat that run's options to resume it, or give --force to start anew."
+            )

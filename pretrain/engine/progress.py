@@ -1,0 +1,118 @@
+"""What a person sees of a run: a live bar on a terminal, one line an epoch when piped, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+
+class Reporter:
+    """Says nothing. The engine calls these; the subclasses show them."""
+
+    def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
+        """A stage begins: ``steps`` updates in all, ``done`` of them before an interruption."""
+
+    def step(self, done: int, *, epoch: int, loss: float, rate: float) -> None:
+        """``done`` updates of the stage are over; ``rate`` is examples a second, ``loss`` the epoch's."""
+
+    def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
+        """An epoch is over; ``row`` holds its stage, number and metrics."""
+
+    def say(self, line: str) -> None:
+        """A line that is worth reading."""
+
+    def close(self) -> None:
+        """The run ends, well or not."""
+
+
+class LineReporter(Reporter):
+    """One line an epoch."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self.file = file or sys.stderr
+        self._epochs = 0
+
+    def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
+        """Remember how many epochs there are."""
+        self._epochs = epochs
+
+    def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
+        """Print the row."""
+        self.say(
+            f"{row['stage']} epoch {row['epoch']}/{self._epochs}: {metrics_text(row)}, {rate:,.0f} images/s"
+        )
+
+    def say(self, line: str) -> None:
+        """Print the line."""
+        print(line, file=self.file, flush=True)
+
+
+class BarReporter(Reporter):
+    """A live bar with epoch, loss, validation metric, images/s and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._progress.start()
+        self._task: Any = None
+        self._name, self._epochs, self._last = "", 0, ""
+
+    def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
+        """Add a bar."""
+        self._name, self._epochs, self._last = name, epochs, ""
+        self._task = self._progress.add_task(name, total=steps, completed=done, text="")
+
+    def step(self, done: int, *, epoch: int, loss: float, rate: float) -> None:
+        """Move the bar."""
+        text = f"epoch {epoch}/{self._epochs} loss {loss:.4f}{self._last} {rate:,.0f} images/s"
+        self._progress.update(self._task, completed=done, text=text)
+
+    def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
+        """Keep the validation metrics in sight during the next epoch."""
+        self._last = "".join(f" {k} {v:.4f}" for k, v in row.items() if k.startswith("val_"))
+        text = f"epoch {row['epoch']}/{self._epochs} {metrics_text(row)} {rate:,.0f} images/s"
+        self._progress.update(self._task, text=text)
+
+    def say(self, line: str) -> None:
+        """Print the line above the bars."""
+        from rich.markup import escape
+
+        self._progress.console.print(escape(line), highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the bars as they stand."""
+        self._progress.stop()
+
+
+def make_reporter(quiet: bool) -> Reporter:
+    """Return the reporter that fits: nothing when quiet, a bar on a terminal, else lines."""
+    if quiet:
+        return Reporter()
+    return BarReporter() if sys.stderr.isatty() else LineReporter()
+
+
+def metrics_text(row: Mapping[str, Any]) -> str:
+    """Return "loss 0.1234, val_accuracy 0.9876" of a history row."""
+    return ", ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("stage", "epoch"))
+
+
+class Meter:
+    """Examples a second since it was made."""
+
+    def __init__(self) -> None:
+        self._examples, self._start = 0, time.perf_counter()
+
+    def add(self, examples: int) -> float:
+        """Count ``examples`` and return the rate so far."""
+        self._examples += examples
+        return self._examples / max(1e-9, time.perf_counter() - self._start)

@@ -1,0 +1,246 @@
+"""The loop: stages one after the other, epoch by epoch, with checkpoints and finiteness checks."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pretrain.engine.checkpoint import Checkpoint, Checkpoints
+from pretrain.engine.order import learning_rates, permutation
+from pretrain.engine.program import Program, Programs, assign, use_xla
+from pretrain.engine.progress import Meter, Reporter
+from pretrain.stage import Stage
+from tasks.errors import HeadstartError, Interrupted, NonFiniteError
+
+# A call into the compiled loop lasts about this long: Ctrl-C and the bar answer within it.
+CALL_SECONDS = 0.3
+CHECKPOINT_SECONDS = 5.0
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One training run: what decides its bits, and what surrounds it.
+
+    Attributes:
+        seed: decides the order of examples and every random number inside the steps.
+        key: all that the stages' computation depends on besides data and seed; runs with equal keys
+            share compiled steps through ``programs``.
+        checkpoints: where to save and find the run's state, or None.
+        resume: go on from the newest checkpoint.
+        history: filled by ``train``: one row an epoch.
+    """
+
+    seed: int
+    key: str
+    programs: Programs = field(default_factory=Programs)
+    reporter: Reporter = field(default_factory=Reporter)
+    checkpoints: Checkpoints | None = None
+    resume: bool = False
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    history: list[dict[str, Any]] = field(default_factory=list)
+    updates: int = 0
+    resumed_from: str | None = None
+
+
+def train(stages: Iterable[Stage], run: Run) -> None:
+    """Train each stage in turn; ``stages`` may be a generator that looks at trained variables.
+
+    The stages' own variables hold the result; ``run.history`` and ``run.updates`` are filled.
+
+    Raises:
+        NonFiniteError: a loss or a weight became NaN or infinite.
+        Interrupted: Ctrl-C or SIGTERM; the step was finished and a checkpoint written.
+        InputError: the checkpoint to resume from belongs to another run.
+    """
+    saved = run.checkpoints.load() if run.resume and run.checkpoints else None
+    if saved is not None:
+        run.history[:] = [dict(row) for row in saved.history]
+        run.resumed_from = f"stage {saved.stage + 1}, epoch {saved.epoch + 1}, step {saved.step}"
+        run.reporter.say(f"Resuming at {run.resumed_from}.")
+    finished: list[list[np.ndarray]] = []
+    with _Interrupts() as interrupts:
+        for index, stage in enumerate(stages):
+            run.updates += stage.epochs * stage.steps_per_epoch
+            if saved is not None and index < saved.stage:
+                assign(stage.variables, saved.finished[index])
+            else:
+                here = saved if saved is not None and index == saved.stage else None
+                _Loop(stage, index, run, finished, interrupts, here).train()
+            finished.append([np.array(v) for v in stage.variables])
+
+
+class _Loop:
+    """One stage of one run."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        index: int,
+        run: Run,
+        finished: list[list[np.ndarray]],
+        interrupts: _Interrupts,
+        saved: Checkpoint | None,
+    ) -> None:
+        self.stage, self.index, self.run = stage, index, run
+        self.finished, self.interrupts = finished, interrupts
+        self.program: Program = run.programs.get(f"{run.key} stage {index}", stage, use_xla(stage))
+        self.epoch, self.step = 0, 0
+        self.sums = np.zeros(len(self.program.names), np.float32)
+        if saved is None:
+            self.program.reset([np.array(v) for v in stage.variables])
+        else:
+            self.program.reset(saved.variables, saved.slots)
+            self.epoch, self.step, self.sums = saved.epoch, saved.step, saved.sums
+        self.saved_at = time.monotonic()
+        self.save_cost = 0.0
+        self.call_steps = 1
+
+    def train(self) -> None:
+        """Run the epochs that are left, and hand the result to the stage's own variables."""
+        stage, reporter = self.stage, self.run.reporter
+        steps = stage.steps_per_epoch
+        done = self.epoch * steps + self.step
+        reporter.stage(
+            stage.name,
+            steps=stage.epochs * steps,
+            done=done,
+            epochs=stage.epochs,
+            examples=stage.size,
+        )
+        if stage.epochs:
+            arrays = {name: tf.constant(array) for name, array in stage.arrays.items()}
+            held_out = None
+            if stage.validation is not None:
+                held_out = {name: tf.constant(array) for name, array in stage.validation.items()}
+            while self.epoch < stage.epochs:
+                self._train_epoch(arrays, held_out)
+            self.program.check_variables()
+        assign(stage.variables, [np.array(v) for v in self.program.variables])
+
+    def _train_epoch(self, arrays: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
+        stage, run = self.stage, self.run
+        steps = stage.steps_per_epoch
+        order = tf.constant(permutation(stage.size, run.seed, self.index, self.epoch))
+        rates = tf.constant(
+            learning_rates(stage.learning_rate, stage.schedule, self.epoch, steps, stage.epochs)
+        )
+        meter, rate = Meter(), 0.0
+        while self.step < steps:
+            count = min(self.call_steps, steps - self.step)
+            began = time.perf_counter()
+            self.sums, finite = self.program.run(
+                arrays,
+                order,
+                rates,
+                start=self.step,
+                count=count,
+                before=self.epoch * steps,
+                seed=run.seed,
+                sums=self.sums,
+            )
+            seconds = time.perf_counter() - began
+            if not finite:
+                self._stop_non_finite(count)
+            self.step += count
+            # At most doubled: the first call also traces and compiles, and says nothing of the pace.
+            self.call_steps = max(1, min(2 * count, int(CALL_SECONDS * count / seconds)))
+            seen = min(self.step * stage.batch_size, stage.size)
+            rate = meter.add(min(count * stage.batch_size, stage.size))
+            run.reporter.step(
+                self.epoch * steps + self.step,
+                epoch=self.epoch + 1,
+                loss=float(self.sums[0]) / seen,
+                rate=rate,
+            )
+            self._look_up()
+        row: dict[str, Any] = {"stage": stage.name, "epoch": self.epoch + 1}
+        for name, value in zip(self.program.names, self.sums, strict=True):
+            row[name] = float(value) / stage.size
+        if held_out is not None:
+            measured = self.program.evaluate(held_out)
+            row |= {f"val_{name}": value for name, value in measured.items()}
+        run.history.append(row)
+        run.reporter.epoch(row, rate=rate)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.sums = np.zeros_like(self.sums)
+
+    def _look_up(self) -> None:
+        """Between two calls: save when it is time, stop when asked to."""
+        interrupted = self.interrupts.asked
+        # Never spend more than a twentieth of the time on saving.
+        due = max(self.run.checkpoint_seconds, 20 * self.save_cost)
+        if self.run.checkpoints and (interrupted or time.monotonic() - self.saved_at > due):
+            self._save()
+        if interrupted:
+            where = f"epoch {self.epoch + 1} of stage {self.stage.name!r}"
+            hint = (
+                "Repeat the command with --resume to go on."
+                if self.run.checkpoints
+                else "Nothing was written."
+            )
+            raise Interrupted(f"Interrupted in {where}, after {self.step} of its steps. {hint}")
+
+    def _save(self) -> None:
+        assert self.run.checkpoints is not None
+        began = time.monotonic()
+        checkpoint = Checkpoint(
+            stage=self.index,
+            epoch=self.epoch,
+            step=self.step,
+            variables=[np.array(v) for v in self.program.variables],
+            slots=[np.array(v) for v in self.program.slots],
+            sums=self.sums,
+            finished=self.finished,
+            history=self.run.history,
+        )
+        try:
+            self.run.checkpoints.save(checkpoint)
+        except (OSError, HeadstartError) as error:
+            # The training itself is sound: say it, and let it reach its end.
+            self.run.reporter.say(f"Warning: no checkpoint could be written: {error}.")
+        self.saved_at = time.monotonic()
+        self.save_cost = self.saved_at - began
+
+    def _stop_non_finite(self, count: int) -> None:
+        bad = [
+            v.path
+            for v in self.program.variables
+            if v.value.dtype.is_floating and not np.isfinite(np.array(v)).all()
+        ]
+        what = f"the weights {', '.join(bad[:3])}" if bad else "the loss"
+        raise NonFiniteError(
+            f"Training became non-finite: {what} of stage {self.stage.name!r}, epoch "
+            f"{self.epoch + 1}, within steps {self.step + 1} to {self.step + count}. Nothing was "
+            f"exported. Use a smaller --learning-rate (it was {self.stage.learning_rate:g}), or look "
+            f"for extreme values in the data."
+        )
+
+
+class _Interrupts:
+    """Turns the first Ctrl-C or SIGTERM into a question between steps; a second one is at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

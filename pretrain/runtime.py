@@ -1,0 +1,99 @@
+"""Starting TensorFlow: quietly, on Keras' TensorFlow backend, with the threads that were asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import Any
+
+from tasks.errors import InputError
+
+
+def start(threads: int | None = None) -> None:
+    """Import TensorFlow and Keras; call it before anything else does.
+
+    Args:
+        threads: threads within one operation; None lets TensorFlow take every core. The bits of a
+            result may depend on it, so it is recorded in the weights file.
+
+    Raises:
+        InputError: Keras was set up for another backend.
+    """
+    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise InputError(
+            f"Headstart runs on Keras' TensorFlow backend, and KERAS_BACKEND is "
+            f"{os.environ['KERAS_BACKEND']!r}. Unset it, or set it to 'tensorflow'."
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _import_quietly()
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Headstart runs on Keras' TensorFlow backend, and Keras' settings name "
+            f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow."
+        )
+    if threads is not None:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            raise InputError("--threads must be set before TensorFlow has started.") from None
+
+
+def settings() -> dict[str, Any]:
+    """Return what beside the configuration can decide a result's bits: versions and threads."""
+    import platform
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    return {
+        "versions": {
+            "headstart": version(),
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+        "threads": {
+            "intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        },
+    }
+
+
+def version() -> str:
+    """Return the installed version of the distribution."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("headstart")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _import_quietly() -> None:
+    """Import TensorFlow without the lines that its C++ prints before its log level is read."""
+    if "tensorflow" in sys.modules:
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices("GPU")
+        except BaseException:
+            hidden.seek(0)
+            os.write(kept, hidden.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,117 @@
+"""What a strategy is made of: batches, objectives and stages.
+
+An *objective* is a loss and the variables that it may move. A *stage* is the objectives that are
+trained together, on which arrays, for how long and at which learning rate. Frozen means "in no
+objective": a variable that no objective lists cannot move, whatever its ``trainable`` flag says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What a loss is given, inside the compiled step.
+
+    arrays: the stage's arrays cut to the batch, each (B, ...), in their own dtype.
+    seed: int32 (2,), a pure function of (run seed, step), for ``tf.random.stateless_*``.
+    training: False when the loss is computed for validation.
+    """
+
+    arrays: Mapping[str, Any]
+    seed: Any
+    training: bool
+
+    @property
+    def x(self) -> Any:
+        """Examples (B, ...), as the source holds them (uint8 or float32)."""
+        return self.arrays["x"]
+
+    @property
+    def y(self) -> Any:
+        """Labels (B,) int32."""
+        return self.arrays["y"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """Which Keras optimizer an objective uses; made anew for every stage."""
+
+    name: str = "adam"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def make(self) -> Any:
+        """Return the Keras optimizer. Its learning rate is set by the engine at each step."""
+        import keras
+
+        decay = self.weight_decay or None
+        if self.name == "sgd":
+            return keras.optimizers.SGD(0.0, momentum=self.momentum, weight_decay=decay)
+        if self.name == "adam":
+            return keras.optimizers.Adam(0.0, weight_decay=decay)
+        raise ValueError(f"optimizer must be 'sgd' or 'adam'. Got {self.name!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A loss and the variables that it may move.
+
+    loss: Batch -> {"loss": scalar float32, metric: scalar float32, ...}, each a mean over the batch.
+    metrics: the names that ``loss`` returns beside "loss".
+    variables: the Keras variables that the gradient of the loss moves.
+    state: every other variable that the computation reads or updates by itself (statistics of
+        normalisation layers, a frozen part, a moving-average target). The engine refuses a
+        computation that touches a variable which is in neither list.
+    after: called with the batch when the variables were moved (moving averages and the like).
+    """
+
+    name: str
+    loss: Callable[[Batch], Mapping[str, Any]]
+    variables: Sequence[Any]
+    metrics: tuple[str, ...] = ()
+    state: Sequence[Any] = ()
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    after: Callable[[Batch], None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Objectives that are trained together.
+
+    arrays: {"x": (N, ...), optionally "y": (N,) and others}, all of N rows, held in memory.
+    validation: the same arrays of held-out examples, or None.
+    learning_rate: the peak; ``schedule`` is "constant" or "cosine" (to zero at the last step).
+    convolutional: True when a step holds convolutions (never compiled by XLA on CPU).
+    """
+
+    name: str
+    objectives: Sequence[Objective]
+    arrays: Mapping[str, np.ndarray]
+    validation: Mapping[str, np.ndarray] | None = None
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str = "constant"
+    convolutional: bool = False
+
+    @property
+    def size(self) -> int:
+        """N, the number of training examples."""
+        return len(next(iter(self.arrays.values())))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch, the last partial batch counted."""
+        return -(-self.size // self.batch_size)
+
+    @property
+    def variables(self) -> list[Any]:
+        """Every declared variable once, in order of declaration."""
+        declared = [v for o in self.objectives for v in (*o.variables, *o.state)]
+        return list({id(v): v for v in declared}.values())

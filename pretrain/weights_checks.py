@@ -1,0 +1,236 @@
+"""What a weights file says of itself, checked: its JSON, configuration, manifest and metadata.
+
+Nothing here touches HDF5 (that is ``weights_layout``) or TensorFlow. Everything is bounded before
+it is built: a file can be written by anyone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Any
+
+from pretrain.encoders import check_config, expected_shapes
+from pretrain.encoders.base import Shapes
+from tasks.errors import InputError
+
+MAX_JSON_VALUES = 500_000
+MAX_JSON_DEPTH = 32
+MAX_LISTED = 200
+LARGEST = 3.4e38  # a float32; scale and offset are applied in float32
+
+INPUT_DTYPES = ("uint8", "uint16", "int32", "int64", "float32", "float64")
+PREPROCESSING_KEYS = {"input_dtype", "value_range", "scale", "offset"}
+ENTRY_KEYS = {"name", "shape", "dtype", "sha256"}
+STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+COPY_AGAIN = "copy or download it again, or write it again with the pretrain command"
+WRITE_AGAIN = "write it again with the pretrain command"
+DISTRUST = "Headstart never writes that, so do not use the file; " + WRITE_AGAIN
+
+
+class Fault(Exception):  # noqa: N818 - never leaves the package, becomes an InputError
+    """What is wrong with a weights file, and the way out; becomes an InputError naming the file."""
+
+    def __init__(self, what: str, way_out: str = DISTRUST) -> None:
+        super().__init__(f"{what}; {way_out}")
+
+
+def listing(items: Iterable[str]) -> str:
+    """Join every item, or the first MAX_LISTED and the number of the others."""
+    shown = list(items)
+    more = len(shown) - MAX_LISTED
+    return "; ".join(shown[:MAX_LISTED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def short(value: object, most: int = 200) -> str:
+    """Return ``value`` as text that is safe in a message: printable, and not endless."""
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: most + 1])
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def canonical(value: Any) -> bytes:
+    """Return the one JSON text of ``value``: sorted keys, no blanks, UTF-8, finite numbers.
+
+    Raises ValueError or TypeError when it has none.
+    """
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def sha256(data: Any) -> str:
+    """Return the sha256, in hexadecimal, of a bytes-like object."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of(content: Mapping[str, Any], manifest: list[dict[str, Any]]) -> str:
+    """Return the digest of a file: sha256 of its canonical description and manifest."""
+    return sha256(canonical({**content, "manifest": manifest}))
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """Parse canonical JSON within the limits on depth and size. Raises Fault."""
+    bare = STRING.sub(b"", data)
+    if sum(bare.count(mark) for mark in (b"[", b"{", b",", b":")) > MAX_JSON_VALUES:
+        raise Fault(f"its {where} holds more than {MAX_JSON_VALUES:,} values")
+    steps = (1 if mark in b"[{" else -1 for mark in re.findall(rb"[\[\]{}]", bare))
+    if max(accumulate(steps), default=0) > MAX_JSON_DEPTH:
+        raise Fault(f"its {where} is nested deeper than {MAX_JSON_DEPTH} levels")
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+        if canonical(value) != data:
+            raise Fault(f"its {where} is not canonical JSON")
+    except (ValueError, RecursionError) as error:
+        raise Fault(f"its {where} is not valid JSON: {short(str(error))}") from None
+    return value
+
+
+def check_encoder(raw: Any) -> tuple[dict[str, Any], Shapes]:
+    """Return a file's complete encoder configuration and the shapes it needs. Raises Fault."""
+    try:
+        config = check_config(raw)
+        shapes = expected_shapes(config)
+    except InputError as error:
+        raise Fault(
+            f"its encoder is refused: {short(str(error), 600)}",
+            "read it with the Headstart that wrote it, or write it again with the pretrain command",
+        ) from None
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, RecursionError) as error:
+        raise Fault(f"its encoder configuration is not valid: {short(str(error))}") from None
+    for name, value in raw["options"].items():
+        if canonical(config["options"][name]) != canonical(value):
+            raise Fault(f"its encoder option {name!r} is not in the form that Headstart stores")
+    return config, shapes
+
+
+def check_preprocessing(raw: Any, input_shape: list[int]) -> dict[str, Any]:
+    """Check how raw examples become the encoder's input: x * scale + offset. Raises Fault."""
+    if not isinstance(raw, dict) or set(raw) != PREPROCESSING_KEYS:
+        raise Fault(f"its preprocessing must hold exactly {', '.join(sorted(PREPROCESSING_KEYS))}")
+    if raw["input_dtype"] not in INPUT_DTYPES:
+        raise Fault(
+            f"its preprocessing's 'input_dtype' must be one of {', '.join(INPUT_DTYPES)}. "
+            f"Got {short(repr(raw['input_dtype']))}"
+        )
+    for name, lengths in (
+        ("value_range", {2}),
+        ("scale", {1, input_shape[-1]}),
+        ("offset", {1, input_shape[-1]}),
+    ):
+        value = raw[name]
+        if (
+            not isinstance(value, list)
+            or len(value) not in lengths
+            or not all(_finite(x) for x in value)
+        ):
+            needed = " or ".join(str(n) for n in sorted(lengths))
+            raise Fault(
+                f"its preprocessing's {name!r} must be a list of {needed} finite numbers. "
+                f"Got {short(repr(value))}"
+            )
+    low, high = raw["value_range"]
+    if not low < high:
+        raise Fault(f"its preprocessing's 'value_range' must rise. Got [{low}, {high}]")
+    return raw
+
+
+def check_metadata(raw: Any) -> dict[str, Any]:
+    """Check the least that the metadata must say. Raises Fault."""
+    if not isinstance(raw, dict):
+        raise Fault("its metadata must be an object")
+    data = raw.get("data")
+    rules = {
+        "'strategy' (text)": isinstance(raw.get("strategy"), str) and bool(raw["strategy"]),
+        "'seed' (an integer)": type(raw.get("seed")) is int,
+        "'data' with 'name' and 'fingerprint' (text)": isinstance(data, dict)
+        and all(isinstance(data.get(key), str) for key in ("name", "fingerprint")),
+        "'versions' (an object)": isinstance(raw.get("versions"), dict),
+    }
+    if broken := [rule for rule, kept in rules.items() if not kept]:
+        raise Fault(f"its metadata lacks {', '.join(broken)}")
+    return raw
+
+
+def check_manifest(raw: Any) -> dict[str, dict[str, Any]]:
+    """Check the manifest's form and return its entries by name, in order. Raises Fault."""
+    if not isinstance(raw, list):
+        raise Fault("its manifest must be a list")
+    entries: dict[str, dict[str, Any]] = {}
+    for entry in raw:
+        if not isinstance(entry, dict) or set(entry) != ENTRY_KEYS:
+            raise Fault("each entry of its manifest must hold exactly name, shape, dtype, sha256")
+        name, shape = entry["name"], entry["shape"]
+        sizes = shape if isinstance(shape, list) else [None]
+        if not isinstance(name, str) or not all(type(n) is int and n > 0 for n in sizes):
+            raise Fault(f"its manifest has an entry without name or shape: {short(repr(entry))}")
+        if entry["dtype"] != "<f4":
+            raise Fault(f"its manifest gives {short(repr(name))} the dtype {short(entry['dtype'])}")
+        if not isinstance(entry["sha256"], str) or not SHA256.fullmatch(entry["sha256"]):
+            raise Fault(f"its manifest has no sha256 for {short(repr(name))}")
+        if name in entries:
+            raise Fault(f"its manifest names {short(repr(name))} twice")
+        entries[name] = entry
+    return entries
+
+
+def differences(needed: Shapes, found: Mapping[str, tuple[int, ...]], holder: str) -> list[str]:
+    """List every tensor that ``holder`` lacks, has too many, or has in another shape."""
+    problems = []
+    for name, shape in needed.items():
+        if name not in found:
+            problems.append(f"{holder} lacks {name} {shape}")
+        elif found[name] != shape:
+            problems.append(
+                f"{name} is {short(found[name])} in {holder}, the encoder needs {shape}"
+            )
+    extra = [f"{holder} has an unexpected {short(repr(n))}" for n in found if n not in needed]
+    return problems + extra
+
+
+def check_fit(
+    config: Mapping[str, Any],
+    needed: Shapes,
+    entries: Mapping[str, Mapping[str, Any]],
+    stored: Mapping[str, tuple[int, ...]],
+) -> None:
+    """Check names, shapes and order against the architecture; one Fault lists every mismatch."""
+    listed = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+    problems = differences(needed, stored, "the file")
+    problems += differences(needed, listed, "its manifest")
+    if not problems and list(listed) != list(needed):
+        problems = ["its manifest is not in the encoder's order"]
+    if problems:
+        raise Fault(
+            f"its tensors are not those of its encoder {config['architecture']!r}: "
+            + listing(problems),
+            WRITE_AGAIN,
+        )
+
+
+def _finite(value: Any) -> bool:
+    if type(value) not in (int, float):
+        return False
+    return -LARGEST <= value <= LARGEST and (type(value) is int or math.isfinite(value))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise ValueError(f"the key {short(repr(twice))} appears twice")
+    return result
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
