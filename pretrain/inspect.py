@@ -94,7 +94,9 @@ def _plain(value: Any) -> str:
         return "[" + ", ".join(_plain(item) for item in value[:12]) + more + "]"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return {None: "none", True: "yes", False: "no"}.get(value) or str(value)
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value)
 
 
 def _in_brackets(options: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -159,7 +158,7 @@ def pretrain(
     done = checkpoints.start(out, force=force, resume=resume)
     if done:
         weights = WeightsFile.read(out)
-        if weights.metadata.get("identity") == digest(identity):
+        if weights.metadata.get("identity") == checkpoints.identity:
             return Pretrained(
                 weights=weights, path=out, history=[], updates=0, seconds=0.0, resumed_from="the end"
             )
@@ -203,7 +202,7 @@ def pretrain(
                 "examples": len(dataset.x),
                 "labels_used": plan.row.needs_labels,
             },
-            "identity": digest(identity),
+            "identity": checkpoints.identity,
             **surroundings,
         },
     ).write(out, force=True)
@@ -217,10 +216,6 @@ def pretrain(
         resumed_from=run.resumed_from,
     )
 
-
-def digest(data: Any) -> str:
-    """Return the sha256 (hex) of ``data`` as canonical JSON."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _split(

@@ -20,16 +20,18 @@ def identify(head: bytes) -> tuple[str, str]:
         return _zip(head)
     if head.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer, not the file itself", "run git lfs pull"
+    if head[8:10] == b'{"':
+        return "it is a safetensors file, not a weights file", GIVE_OURS
     for start, what in (
         (b"\x93NUMPY", "a numpy array (.npy)"),
         (b"\x1f\x8b", "a gzip file"),
-        (b"\x80", "a Python pickle"),
+        (b"\x80\x02", "a Python pickle"),
+        (b"\x80\x04", "a Python pickle"),
+        (b"\x80\x05", "a Python pickle"),
         (b"<", "a web page or XML"),
     ):
         if head.startswith(start):
             return f"it is {what}, not a weights file", GIVE_OURS
-    if head[8:10] == b'{"':
-        return "it is a safetensors file, not a weights file", GIVE_OURS
     text = head[:512].decode("utf-8", "ignore")
     if text and all(c.isprintable() or c.isspace() for c in text) and b"\0" not in head[:512]:
         return "it is a text file, not a weights file", GIVE_OURS

@@ -24,6 +24,7 @@ from pretrain.weights_foreign import identify
 FORMAT = b"headstart-weights"
 VERSION = 1
 USER_BLOCK = 512
+SMALLEST = USER_BLOCK + 96  # with HDF5's superblock
 MAX_JSON_BYTES = 16 << 20
 MAX_MEMBERS = 4096
 MAX_TENSORS = 16384
@@ -64,7 +65,9 @@ def check_envelope(path: Path) -> int:
             raise Fault(f"it is of version {int(version[1])}, newer than {VERSION}", UPGRADE)
         file.seek(USER_BLOCK)
         seal = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
+        size = file.seek(0, 2)
+    if size < SMALLEST:
+        raise Fault(f"it is truncated: {size} bytes are less than any weights file has", COPY_AGAIN)
     if head[:USER_BLOCK] != user_block(seal):
         raise Fault(_damage(head, size), COPY_AGAIN)
     if head[USER_BLOCK : USER_BLOCK + 8] != SIGNATURE:
@@ -74,8 +77,6 @@ def check_envelope(path: Path) -> int:
 
 def _damage(head: bytes, size: int) -> str:
     """Say how a file whose seal does not match was damaged, as far as that can be seen."""
-    if size < USER_BLOCK + 96:
-        return f"it is truncated: {size} bytes are less than any weights file has"
     if head[USER_BLOCK : USER_BLOCK + 9] == SIGNATURE + b"\0":
         length = int.from_bytes(head[USER_BLOCK + 40 : USER_BLOCK + 48], "little")
         if size < length < 1 << 48:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -51,6 +52,11 @@ class Checkpoints:
         """``config`` is all that decides the run's bits, as JSON: a checkpoint of another is refused."""
         self.folder = folder
         self.config = json.loads(json.dumps(config))
+
+    @property
+    def identity(self) -> str:
+        """The sha256 (hex) of the configuration: the same for runs that must give the same bits."""
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def beside(cls, output: Path, config: Mapping[str, Any]) -> Checkpoints:

@@ -1,0 +1,80 @@
+"""``pretrain``: options and one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tasks.console import data_options, out, out_json, pairs, positive, rate, run_command, run_options
+
+
+@click.group(invoke_without_command=True, subcommand_metavar="[inspect FILE]")
+@click.option("--list", "list_all", is_flag=True, help="Describe strategies, encoders and data; then stop.")
+@click.option("--strategy", help="How to pretrain: see --list.")
+@click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
+@click.option("--out", "output", default="weights.h5", show_default=True, type=Path)
+@click.option("--opt", "options", multiple=True, callback=pairs, help="name=value, of the strategy.")
+@click.option("--recipe", default="default", show_default=True, help="default, or seed (the notebook's).")
+@click.option("--encoder", help="convnet, mlp or auto (by the data). [default: the recipe's, auto]")
+@click.option(
+    "--encoder-opt", "encoder_options", multiple=True, callback=pairs, help="name=value, of the encoder."
+)
+@click.option("--epochs", type=click.IntRange(min=1))
+@click.option("--batch-size", type=positive)
+@click.option("--learning-rate", type=rate)
+@click.option("--optimizer", type=click.Choice(["adam", "sgd"]))
+@click.option("--schedule", type=click.Choice(["constant", "cosine"]), help="Of the learning rate.")
+@click.option(
+    "--validation",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 0.9),
+    help="Part of the pool held out to measure on.",
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@data_options
+@run_options
+@click.pass_context
+def cli(context: click.Context, **given: Any) -> None:
+    """Pretrain an encoder on many examples and write its weights.
+
+    \b
+    pretrain --strategy autoencoder --data fashion-mnist/A --out weights.h5
+    pretrain inspect weights.h5
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if given["list_all"]:
+        from pretrain.describe import listing
+
+        out(listing())
+        return
+    for name in ("strategy", "data"):
+        if given[name] is None:
+            raise click.UsageError(f"Missing option '--{name}'. See 'pretrain --list' and '--help'.")
+    from pretrain.command import pretrain_command
+
+    pretrain_command(**given)
+
+
+@cli.command()
+@click.argument("file", type=Path)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def inspect(file: Path, as_json: bool) -> None:
+    """Check a weights file and print what it holds, without TensorFlow."""
+    from pretrain.inspect import as_json as to_json
+    from pretrain.inspect import describe
+    from pretrain.weights import WeightsFile
+
+    weights = WeightsFile.read(file)
+    if as_json:
+        out_json(to_json(weights))
+    else:
+        out(describe(weights, file))
+
+
+def main() -> None:
+    """Run the command."""
+    run_command(cli)

@@ -1,0 +1,148 @@
+"""What the three commands share: how errors and results leave them. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from tasks.errors import HeadstartError
+
+PACKAGES = ("tasks", "pretrain", "transfer", "benchmark")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def run_command(command: click.Command) -> NoReturn:
+    """Run ``command`` on the process' arguments and exit: 0, 2 for bad input, 1, 3 or 130.
+
+    An error is one paragraph on stderr, never a traceback; HEADSTART_TRACEBACK=1 shows one.
+    """
+    try:
+        check_packages()
+        code = command.main(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except HeadstartError as error:
+        _fail(error, str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _fail(error, "Interrupted.", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): no more to say, and nothing to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError as error:
+        _fail(error, "There is not enough memory for this data or encoder; use less of either.", 1)
+    except Exception as error:
+        text = (
+            f"Something failed that should not have: {type(error).__name__}: {error}. "
+            f"Run again with HEADSTART_TRACEBACK=1 to see where, and report it."
+        )
+        _fail(error, text, 1)
+
+
+def _fail(error: BaseException, text: str, code: int) -> NoReturn:
+    if os.environ.get("HEADSTART_TRACEBACK"):
+        raise error
+    click.echo(f"Error: {' '.join(text.split())}", err=True)
+    sys.exit(code)
+
+
+def check_packages() -> None:
+    """Refuse to run when another distribution's folder stands in for one of ours.
+
+    The packages have plain names, and a wheel that also ships ``tasks/`` overwrites ours silently.
+    """
+    ours = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        spec = find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parent.parent != ours:
+            raise HeadstartError(
+                f"The package {name!r} is loaded from {origin}, and Headstart is in {ours}: another "
+                f"project has the same package name. Install Headstart in an environment of its own."
+            )
+
+
+def out(text: str) -> None:
+    """Print a result to stdout."""
+    click.echo(text)
+
+
+def out_json(result: Any) -> None:
+    """Print one JSON value on one line to stdout."""
+    click.echo(json.dumps(result, sort_keys=False))
+
+
+def pairs(context: click.Context, parameter: click.Parameter, values: Any) -> dict[str, str]:
+    """Turn repeated ``name=value`` into a dictionary (a click callback)."""
+    result = {}
+    for value in values:
+        name, found, text = value.partition("=")
+        if not found or not name:
+            raise click.BadParameter(f"must be spelled name=value. Got {value!r}.")
+        result[name.strip()] = text.strip()
+    return result
+
+
+def image_size(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Turn "28" or "32x48" into (height, width) (a click callback)."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) > 2 or not all(p.isdigit() and 1 <= int(p) <= 4096 for p in parts):
+        raise click.BadParameter(
+            f"must be a number of pixels or HEIGHTxWIDTH, each 1 to 4096. Got {value!r}."
+        )
+    return int(parts[0]), int(parts[-1])
+
+
+def options(*decorators: Decorator) -> Decorator:
+    """Return one decorator that applies several, so that commands share options by name."""
+
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+positive = click.IntRange(min=1)
+rate = click.FloatRange(min=0, min_open=True, max=100)
+
+data_options = options(
+    click.option(
+        "--image-size",
+        callback=image_size,
+        metavar="HxW",
+        help="Size to which a folder's images are resized.",
+    ),
+    click.option(
+        "--skip-unreadable", is_flag=True, help="Leave unreadable files of a folder out; they are counted."
+    ),
+)
+run_options = options(
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)),
+    click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]"),
+    click.option("--force", is_flag=True, help="Replace an existing output."),
+    click.option("--quiet", is_flag=True, help="Show no progress."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON."),
+)
+
+
+def paragraph(text: str, indent: str = "") -> str:
+    """Return ``text`` wrapped to 88 columns."""
+    return textwrap.fill(text, 88, initial_indent=indent, subsequent_indent=indent)

@@ -1,0 +1,146 @@
+"""A data set held in memory: examples, perhaps labels, perhaps a test part, and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Examples of one shape, checked when it is made; InputError says what does not fit.
+
+    name: as the user spelled it; for a path the base name; with the view, if any.
+    x: (N, H, W, C) images or (N, D) vectors; uint8 or float32, C-contiguous, N >= 1.
+    y: (N,) int64 class indices 0..K-1, or None when unlabelled.
+    x_test, y_test: the set's own test part, shaped like x and y; None when it has none. A labelled
+        set has both or neither, an unlabelled one has no y_test.
+    class_names: K names, or None when unlabelled or when the classes are just numbers.
+    value_range: the (low, high) that values of x are meant to span, low < high.
+    source: one line that says where the data came from.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray | None
+    x_test: np.ndarray | None
+    y_test: np.ndarray | None
+    class_names: tuple[str, ...] | None
+    value_range: tuple[float, float]
+    source: str
+
+    def __post_init__(self) -> None:
+        try:
+            self._settle("x", _examples(self.x))
+            if self.x_test is not None:
+                self._settle("x_test", _examples(self.x_test))
+                _require(
+                    self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:],
+                    f"examples of x_test are {_kind(self.x_test)}, those of x {_kind(self.x)}",
+                )
+            if self.y is None:
+                _require(self.y_test is None, "it has y_test without y")
+                _require(self.class_names is None, "it has class names without y")
+            else:
+                self._settle("y", _labels("y", self.y, len(self.x)))
+                _require(
+                    (self.x_test is None) == (self.y_test is None),
+                    "a labelled set has both x_test and y_test, or neither",
+                )
+            if self.y_test is not None and self.x_test is not None:
+                self._settle("y_test", _labels("y_test", self.y_test, len(self.x_test)))
+                _require(
+                    int(self.y_test.max()) < self.n_classes, "y_test has classes that y has not"
+                )
+            if self.class_names is not None and self.y is not None:
+                self._settle("class_names", tuple(str(name) for name in self.class_names))
+                _require(
+                    int(self.y.max()) < len(self.class_names),
+                    f"y has class {int(self.y.max())} and there are only "
+                    f"{len(self.class_names)} class names",
+                )
+                _require(
+                    len(set(self.class_names)) == len(self.class_names),
+                    "two classes have the same name",
+                )
+            low, high = (float(bound) for bound in self.value_range)
+            _require(low < high, f"value_range ({low}, {high}) has no width")
+            self._settle("value_range", (low, high))
+        except ValueError as error:
+            raise InputError(f"Data set {self.name!r} cannot be used: {error}.") from None
+
+    def _settle(self, field: str, value: object) -> None:
+        object.__setattr__(self, field, value)
+
+    @property
+    def n_classes(self) -> int:
+        """K, the number of classes; 0 when unlabelled."""
+        if self.y is None:
+            return 0
+        return len(self.class_names) if self.class_names else int(self.y.max()) + 1
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example: (H, W, C) or (D,)."""
+        return tuple(self.x.shape[1:])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 (hex) over shapes, dtypes and bytes of the four arrays and the class names."""
+        digest = hashlib.sha256()
+        for field in ("x", "y", "x_test", "y_test"):
+            array = getattr(self, field)
+            header = [field] if array is None else [field, array.dtype.str, list(array.shape)]
+            digest.update(json.dumps(header).encode() + b"\n")
+            if array is not None:
+                digest.update(memoryview(array).cast("B"))
+        digest.update(json.dumps(self.class_names).encode())
+        return digest.hexdigest()
+
+
+def natural_range(x: np.ndarray) -> tuple[float, float]:
+    """Return the range that values of ``x`` (any shape, not empty) are taken to span.
+
+    (0, 255) for uint8; for floats (0, 1) or (-1, 1) when all lie within, else minimum and maximum.
+    """
+    if x.dtype == np.uint8:
+        return (0.0, 255.0)
+    low, high = float(x.min()), float(x.max())
+    if low >= 0 and high <= 1:
+        return (0.0, 1.0)
+    if low >= -1 and high <= 1:
+        return (-1.0, 1.0)
+    # A constant still needs a width to be divided by.
+    return (low, high) if low < high else (low, low + max(1.0, abs(low)))
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+def _kind(x: np.ndarray) -> str:
+    return f"{x.dtype} of shape {tuple(x.shape[1:])}"
+
+
+def _examples(x: np.ndarray) -> np.ndarray:
+    _require(isinstance(x, np.ndarray), "its examples are not a NumPy array")
+    _require(x.ndim in (2, 4), f"examples must be (N, D) or (N, H, W, C), not {x.shape}")
+    _require(x.size > 0, f"it is empty: shape {x.shape}")
+    _require(x.dtype in (np.uint8, np.float32), f"examples must be uint8 or float32, not {x.dtype}")
+    return np.ascontiguousarray(x)
+
+
+def _labels(field: str, y: np.ndarray, n: int) -> np.ndarray:
+    _require(
+        isinstance(y, np.ndarray) and y.shape == (n,) and y.dtype.kind in "iu",
+        f"{field} must be {n} integers, one an example",
+    )
+    _require(int(y.min()) >= 0, f"{field} has the negative class index {int(y.min())}")
+    return np.ascontiguousarray(y, dtype=np.int64)

@@ -1,0 +1,113 @@
+"""Writing a result so that it is either there and whole, or not there and nothing else was lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.errors import HeadstartError, InputError
+
+
+def check_output(path: Path, force: bool = False) -> None:
+    """Check, before the work that leads to it, that the file ``path`` can be written.
+
+    Missing parent folders are created. The folder is really tried, with a file that is removed
+    again: permission bits say nothing of read-only mounts, quotas or the superuser.
+
+    Raises InputError when ``path`` exists and ``force`` is false, when it is a folder or a device,
+    or when its folder cannot be created or written to.
+    """
+    try:
+        final = _final(path)
+        if final.is_dir():
+            raise InputError(f"{path} is a folder; give the name of a file in it.")
+        if final.exists() and not final.is_file():
+            raise InputError(f"{path} is not a regular file; give another name.")
+        if final.exists() and not force:
+            raise InputError(
+                f"{path} exists already and was left as it is. "
+                "Give another name, or --force to replace it."
+            )
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temp = _temporary(final)
+        os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        temp.unlink()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be written: {_reason(error)}. Choose a folder that you may write to."
+        ) from None
+
+
+def atomic_write(
+    path: Path,
+    write: Callable[[Path], None],
+    *,
+    verify: Callable[[Path], object] | None = None,
+) -> None:
+    """Write ``path`` through a temporary file beside it, ``.NAME.tmp-PID``, renamed at the end.
+
+    ``write`` is given the temporary file's path and must close what it opens. The file is flushed
+    to disk, handed to ``verify`` (which raises when it is not as it should be), renamed over
+    ``path``, and the folder is flushed. Any error or interrupt removes the temporary file and
+    leaves what was at ``path`` as it was; ``kill -9`` leaves either the old file or the new one.
+
+    Raises HeadstartError when the disk refuses (full, quota, read-only), and whatever ``write`` and
+    ``verify`` raise.
+    """
+    final = _final(path)
+    temp = _temporary(final)
+    try:
+        temp.unlink(missing_ok=True)
+        write(temp)
+        _flush(temp)
+        if verify is not None:
+            verify(temp)
+        temp.replace(final)
+    except OSError as error:
+        _remove(temp)
+        raise HeadstartError(
+            f"{path} could not be written: {_reason(error)}. What was there before is unchanged."
+        ) from error
+    except BaseException:
+        _remove(temp)
+        raise
+    # The new file is in place: a file system that cannot flush a folder is no failure.
+    with contextlib.suppress(OSError):
+        _flush(final.parent)
+
+
+def _final(path: Path) -> Path:
+    """Follow a symbolic link, so that its target is replaced and the link stays."""
+    return Path(os.path.realpath(path))
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f".{final.name}.tmp-{os.getpid()}")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(temp: Path) -> None:
+    with contextlib.suppress(OSError):
+        temp.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 through ``atomic_write``. Raises as it does."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    atomic_write(path, write)

@@ -1,0 +1,89 @@
+"""``transfer``: options and one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tasks.console import data_options, image_size, out, out_json, positive, rate, run_command, run_options
+
+
+class Reuse(click.ParamType):
+    """"all" or a number of blocks."""
+
+    name = "all|K"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> int | None:
+        """Return None for "all", else the number."""
+        if value is None or value == "all":
+            return None
+        if isinstance(value, int) or value.isdigit():
+            return int(value)
+        self.fail(f"must be 'all' or a number of blocks. Got {value!r}.", parameter, context)
+
+
+@click.group(invoke_without_command=True, subcommand_metavar="[predict ...]")
+@click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
+@click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
+@click.option("--labels", type=int, help="How many labels to use. [default: all]")
+@click.option("--out", "output", default="model.keras", show_default=True, type=Path)
+@click.option("--recipe", default="default", show_default=True, help="default, or seed (the notebook's).")
+@click.option("--reuse", type=Reuse(), default="all", show_default=True, help="Keep the lowest K blocks.")
+@click.option("--freeze-epochs", type=click.IntRange(min=0), help="Epochs of the head alone.")
+@click.option("--epochs", type=click.IntRange(min=0), help="Epochs of fine-tuning after that.")
+@click.option("--head-learning-rate", type=rate, help="While the reused blocks are frozen.")
+@click.option("--learning-rate", type=rate, help="While fine-tuning.")
+@click.option("--batch-size", type=positive)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@data_options
+@run_options
+@click.pass_context
+def cli(context: click.Context, **given: Any) -> None:
+    """Put a new head on a pretrained encoder and train it on a few labels.
+
+    \b
+    transfer --from weights.h5 --data fashion-mnist/B --labels 200 --out model.keras
+    transfer predict --model model.keras --data photos/ --out predictions.csv
+
+    Beside the model, a .json file of the same name holds the result.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    for name, option in (("weights", "from"), ("data", "data")):
+        if given[name] is None:
+            raise click.UsageError(f"Missing option '--{option}'. See 'transfer --help'.")
+    from transfer.command import transfer_command
+
+    transfer_command(**given)
+
+
+@cli.command()
+@click.option("--model", required=True, type=Path, help="The .keras file that `transfer` wrote.")
+@click.option("--data", required=True, help="New examples: a name, a .npz file or a folder of images.")
+@click.option("--out", "output", required=True, type=Path, help="The CSV file to write.")
+@click.option(
+    "--image-size",
+    callback=image_size,
+    metavar="HxW",
+    help="Size to which a folder's images are resized. [default: the model's]",
+)
+@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable files out; they are counted.")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def predict(**given: Any) -> None:
+    """Predict new examples with a model, to CSV."""
+    from transfer.command import predict_command
+
+    result = predict_command(**{k: v for k, v in given.items() if k != "as_json"})
+    if given["as_json"]:
+        out_json(result)
+    else:
+        score = f", accuracy {100 * result['accuracy']:.2f} %" if "accuracy" in result else ""
+        out(f"Wrote {result['out']}: {result['examples']:,} predictions{score}")
+
+
+def main() -> None:
+    """Run the command."""
+    run_command(cli)

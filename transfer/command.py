@@ -1,0 +1,125 @@
+"""What the command ``transfer`` does with its options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pretrain.weights import WeightsFile
+from tasks.console import out, out_json
+from tasks.errors import InputError
+from tasks.load import load_dataset
+from tasks.outputs import check_output, write_text
+from tasks.target import TargetTask
+from transfer.recipes import recipe as named_recipe
+from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
+
+
+def transfer_command(
+    *,
+    weights: Path,
+    data: str,
+    labels: int | None,
+    output: Path,
+    recipe: str,
+    reuse: int | None,
+    seed: int,
+    threads: int | None,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    force: bool,
+    resume: bool,
+    quiet: bool,
+    as_json: bool,
+    **changes: Any,
+) -> None:
+    """Check everything, then train, write model and result, and say what was measured."""
+    from pretrain.engine.progress import make_reporter
+
+    if output.suffix != ".keras":
+        raise InputError(f"--out must end in .keras, or Keras will not load it. Got {output}.")
+    beside = output.with_suffix(".json")
+    for path in (output, beside):
+        check_output(path, force=force or resume)
+    source = Source.from_weights(WeightsFile.read(weights))
+    fields = {name: value for name, value in changes.items() if value is not None}
+    config = TransferConfig(
+        recipe=named_recipe(recipe, fields), labels=labels, reuse=reuse, seed=seed
+    )
+    if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:
+        image_size = (source.encoder["input_shape"][0], source.encoder["input_shape"][1])
+    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
+    task = TargetTask.from_dataset(dataset, seed=seed)
+    plan = Plan.make(task, source, config)
+
+    from pretrain.runtime import start
+
+    start(threads)
+    from transfer.export import save_model
+
+    checkpoints = checkpoints_of(output, task, source, config, dataset.fingerprint)
+    if checkpoints.start(output, force=force, resume=resume) and beside.exists():
+        finished = json.loads(beside.read_text())
+        if finished.get("identity") != checkpoints.identity:
+            raise InputError(f"{output} exists and is another run's. Give another --out, or --force.")
+        _report(finished, output, beside, as_json)
+        return
+    reporter = make_reporter(quiet)
+    reporter.say(f"Data: {task.name}, {dataset.source}; test part: {task.test_origin}")
+    for change in plan.inputs.changes:
+        reporter.say(f"Inputs: {change}, to fit the encoder")
+    try:
+        done = transfer(
+            task, source, config, reporter=reporter, checkpoints=checkpoints, resume=resume
+        )
+    finally:
+        reporter.close()
+    save_model(done.model, output, plan.inputs, done.result, task.x_test[:64])
+    result = {**done.result, "identity": checkpoints.identity, "history": done.history}
+    text = json.dumps(result, indent=1)
+    write_text(beside, text + "\n")
+    checkpoints.clear()
+    _report(result, output, beside, as_json)
+
+
+def predict_command(
+    *,
+    model: Path,
+    data: str,
+    output: Path,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    force: bool,
+) -> dict[str, Any]:
+    """Read the model's card, load the examples to its size, and predict."""
+    from transfer.export import read_about
+    from transfer.predict import predict
+
+    shape = read_about(model)["input"]["shape"]
+    check_output(output, force)
+    if image_size is None and Path(data).is_dir() and len(shape) == 3:
+        image_size = (shape[0], shape[1])
+    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
+
+    from pretrain.runtime import start
+
+    start()
+    return predict(model, dataset, output, force=force)
+
+
+def _report(result: dict[str, Any], output: Path, beside: Path, as_json: bool) -> None:
+    if as_json:
+        out_json({"out": str(output), **result})
+        return
+    low, high = result["accuracy_interval"]
+    out(
+        f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval {100 * low:.2f} to "
+        f"{100 * high:.2f}, {result['test']['n']:,} examples, {result['test']['origin']}); balanced "
+        f"{100 * result['balanced_accuracy']:.2f} %, macro-F1 {100 * result['macro_f1']:.2f} %, "
+        f"loss {result['loss']:.4f}"
+    )
+    out(
+        f"{result['labels']} labels, {result['reuse']} of {result['blocks']} blocks reused, "
+        f"{result['seconds']:.1f} s. Wrote {output} and {beside}, digest {result['digest'][:16]}"
+    )

@@ -1,0 +1,98 @@
+"""From the target task's raw examples to what a pretrained encoder expects, in stock Keras layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """How raw examples of one shape, dtype and range reach an encoder of another.
+
+    shape, dtype, value_range: of the raw examples.
+    encoder_shape: what the encoder expects.
+    scale, offset: ``x * scale + offset`` takes the raw range to what the encoder saw in pretraining.
+    changes: what had to be done, in words; empty when the examples fit as they are.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    value_range: tuple[float, float]
+    encoder_shape: tuple[int, ...]
+    scale: float
+    offset: float
+    changes: tuple[str, ...]
+
+    @classmethod
+    def match(
+        cls,
+        shape: tuple[int, ...],
+        dtype: str,
+        value_range: tuple[float, float],
+        encoder_shape: tuple[int, ...],
+        preprocessing: dict[str, Any],
+    ) -> Inputs:
+        """Plan the way from raw examples to the encoder. Raises InputError when there is none."""
+        changes = []
+        if len(shape) != len(encoder_shape) or (len(shape) == 1 and shape != encoder_shape):
+            raise InputError(
+                f"The encoder expects examples of shape {encoder_shape} and the data has {shape}: "
+                f"a table cannot be given to an encoder of images, nor one of another width."
+            )
+        if len(shape) == 3:
+            if shape[-1] != encoder_shape[-1]:
+                if {shape[-1], encoder_shape[-1]} != {1, 3}:
+                    raise InputError(
+                        f"The encoder expects {encoder_shape[-1]} channels and the data has "
+                        f"{shape[-1]}; only grey (1) and colour (3) can be turned into one another."
+                    )
+                what = "colour turned to grey" if encoder_shape[-1] == 1 else "grey repeated as colour"
+                changes.append(f"{what} ({shape[-1]} -> {encoder_shape[-1]} channels)")
+            if shape[:2] != encoder_shape[:2]:
+                changes.append(
+                    f"resized from {shape[0]}x{shape[1]} to {encoder_shape[0]}x{encoder_shape[1]}"
+                )
+        low, high = value_range
+        known_low, known_high = preprocessing["value_range"]
+        if (low, high) != (known_low, known_high):
+            changes.append(f"values {low:g}..{high:g} mapped to {known_low:g}..{known_high:g}")
+        if len(preprocessing["scale"]) != 1 or len(preprocessing["offset"]) != 1:
+            raise InputError("This version reads preprocessing with one scale for all channels only.")
+        stretch = (known_high - known_low) / (high - low)
+        scale, offset = preprocessing["scale"][0], preprocessing["offset"][0]
+        return cls(
+            shape=shape,
+            dtype=dtype,
+            value_range=(float(low), float(high)),
+            encoder_shape=encoder_shape,
+            scale=stretch * scale,
+            offset=(known_low - low * stretch) * scale + offset,
+            changes=tuple(changes),
+        )
+
+    def model(self) -> Any:
+        """Return the way as a Keras model: raw (B, ...) to float32 (B, *encoder_shape)."""
+        import keras
+
+        inputs = keras.Input(self.shape, dtype=self.dtype, name="examples")
+        hidden = keras.layers.Rescaling(self.scale, self.offset, name="rescale")(inputs)
+        if len(self.shape) == 3:
+            if self.shape[:2] != self.encoder_shape[:2]:
+                height, width = self.encoder_shape[:2]
+                hidden = keras.layers.Resizing(height, width, antialias=True, name="resize")(hidden)
+            if self.shape[-1] > self.encoder_shape[-1]:
+                hidden = keras.ops.image.rgb_to_grayscale(hidden)
+            elif self.shape[-1] < self.encoder_shape[-1]:
+                hidden = keras.layers.Concatenate(name="colour")([hidden] * 3)
+        return keras.Model(inputs, hidden, name="inputs")
+
+
+def apply(model: Any, x: np.ndarray, batch: int = 1024) -> np.ndarray:
+    """Return ``model`` of ``x`` (N, ...), computed batch by batch and without a gradient."""
+    parts = [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
+    return np.concatenate(parts)

@@ -1,0 +1,77 @@
+"""Predictions of a ``.keras`` model on new examples, to CSV."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.dataset import Dataset
+from tasks.errors import InputError
+from tasks.outputs import atomic_write, check_output
+from transfer.export import read_about
+
+
+def predict(
+    model_path: Path, dataset: Dataset, out: Path, *, force: bool = False
+) -> dict[str, Any]:
+    """Write one row an example: index, predicted class, its probability, one column a class.
+
+    The examples are those of ``dataset.x``; when it is labelled, the accuracy is returned too.
+    Raises InputError when the model, the examples or the output cannot be used.
+    """
+    about = read_about(model_path)
+    check_output(out, force)
+    shape = tuple(about["input"]["shape"])
+    if dataset.input_shape != shape:
+        raise InputError(
+            f"{model_path} predicts examples of shape {shape}, and {dataset.name!r} has "
+            f"{dataset.input_shape}. Give --image-size {'x'.join(map(str, shape[:2]))} for a folder "
+            f"of images."
+        )
+    import keras
+
+    try:
+        model = keras.models.load_model(model_path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise InputError(f"{model_path} cannot be loaded by Keras: {error}") from None
+    from transfer.inputs import apply
+
+    chances = apply(model, _values(dataset, about))
+    if chances.shape[1] == 1:
+        chances = np.concatenate([1 - chances, chances], axis=1)
+    names = about["classes"]
+    best = chances.argmax(axis=1)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["index", "predicted", "probability", *(f"p({n})" for n in names)])
+            for i, row in enumerate(chances):
+                shown = [f"{p:.6f}" for p in row]
+                rows.writerow([i, names[best[i]], shown[best[i]], *shown])
+
+    atomic_write(out, write)
+    result: dict[str, Any] = {"examples": len(best), "out": str(out), "model": str(model_path)}
+    if dataset.y is not None and dataset.class_names is not None:
+        told = np.array(dataset.class_names, dtype=object)[dataset.y]
+        if set(dataset.class_names) <= set(names):
+            result["accuracy"] = float((np.array(names, dtype=object)[best] == told).mean())
+    return result
+
+
+def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
+    """Return the examples in the dtype and range that the model takes."""
+    low, high = about["input"]["value_range"]
+    x = dataset.x
+    from_low, from_high = dataset.value_range
+    same_kind = str(x.dtype) == about["input"]["dtype"]
+    # Floats carry no range of their own: a new file's minimum and maximum say nothing.
+    if same_kind and (x.dtype != np.uint8 or (from_low, from_high) == (low, high)):
+        return x
+    stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
+    if about["input"]["dtype"] == "uint8":
+        return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+    return stretched.astype(np.float32)

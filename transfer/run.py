@@ -1,0 +1,298 @@
+"""One transfer: an encoder, a new head, the frozen stage, the fine-tuning, one result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pretrain.encoders import block_names
+from pretrain.weights import WeightsFile, assign
+from tasks.errors import InputError
+from tasks.target import TargetTask
+from transfer.inputs import Inputs
+from transfer.recipes import TransferRecipe
+
+if TYPE_CHECKING:
+    from pretrain.engine.checkpoint import Checkpoints
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from pretrain.stage import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the encoder comes from: a weights file, or a fresh one (``tensors`` is None)."""
+
+    encoder: dict[str, Any]
+    preprocessing: dict[str, Any]
+    tensors: Mapping[str, np.ndarray] | None = None
+    digest: str | None = None
+
+    @classmethod
+    def from_weights(cls, weights: WeightsFile) -> Source:
+        """Take everything from a weights file that was read."""
+        return cls(
+            encoder=weights.encoder,
+            preprocessing=weights.preprocessing,
+            tensors=weights.tensors,
+            digest=weights.digest,
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the source's bits."""
+        return {
+            "encoder": self.encoder,
+            "preprocessing": self.preprocessing,
+            "fresh": self.tensors is None,
+            "digest": self.digest,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """All that decides a transfer, but for the source and the data.
+
+    labels: the label budget; None takes every training example.
+    reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
+    """
+
+    recipe: TransferRecipe
+    labels: int | None = None
+    reuse: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transferred:
+    """A trained model and what it measured.
+
+    model: raw examples to probabilities, stock Keras layers only: (B, 1) of class 1 for two
+        classes, else (B, K).
+    result: one JSON object, the Result.
+    """
+
+    model: Any
+    inputs: Inputs
+    result: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A transfer checked: nothing in it can be refused any more."""
+
+    inputs: Inputs
+    reuse: int
+    rows: np.ndarray
+
+    @classmethod
+    def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
+        """Check everything that can be, without TensorFlow. Raises InputError."""
+        blocks = block_names(source.encoder)
+        reuse = len(blocks) if config.reuse is None else config.reuse
+        if source.tensors is None and config.reuse is None:
+            reuse = 0
+        if not 0 <= reuse <= len(blocks):
+            raise InputError(
+                f"--reuse must be 'all' or 0 to {len(blocks)}, the number of the encoder's blocks "
+                f"({', '.join(blocks)}). Got {reuse}."
+            )
+        inputs = Inputs.match(
+            task.input_shape,
+            str(task.x.dtype),
+            task.value_range,
+            tuple(source.encoder["input_shape"]),
+            source.preprocessing,
+        )
+        labels = len(task.x) if config.labels is None else config.labels
+        return cls(inputs=inputs, reuse=reuse, rows=task.labels(labels, config.seed))
+
+
+def transfer(
+    task: TargetTask,
+    source: Source,
+    config: TransferConfig,
+    *,
+    reporter: Reporter | None = None,
+    programs: Programs | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+) -> Transferred:
+    """Train ``source``'s encoder and a new head on a budget of ``task``'s labels, and test it once.
+
+    Raises:
+        InputError: the configuration does not fit the encoder or the data.
+        NonFiniteError: training became non-finite.
+        Interrupted: Ctrl-C.
+    """
+    plan = Plan.make(task, source, config)
+
+    import keras
+
+    from pretrain.encoder import Encoder, seeded
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from pretrain.engine.train import Run, train
+    from transfer.export import probabilities, whole_model
+
+    began = time.monotonic()
+    outputs = 1 if task.n_classes == 2 else task.n_classes
+    run = Run(
+        seed=config.seed,
+        key=json.dumps(["transfer", source.encoder, plan.reuse, outputs], sort_keys=True),
+        programs=programs or Programs(),
+        reporter=reporter or Reporter(),
+        checkpoints=checkpoints,
+        resume=resume,
+    )
+    with seeded(config.seed):
+        encoder = Encoder(source.encoder, config.seed)
+        if source.tensors is not None:
+            _reuse(encoder, source.tensors, plan.reuse)
+        front = plan.inputs.model()
+        head = keras.layers.Dense(outputs, name="head")
+        head.build((None, encoder.feature_size))
+        train(_stages(task, plan, config.recipe, encoder, front, head), run)
+    model = whole_model(front, encoder, head, task.n_classes)
+    trained = time.monotonic() - began
+    measured = _measure(probabilities(front, encoder, head, task.x_test), task.y_test)
+    tensors = encoder.tensors() | {
+        f"head/{weight.name}": np.array(weight) for weight in head.weights
+    }
+    result = {
+        "data": task.name,
+        "classes": list(task.class_names),
+        "labels": len(plan.rows),
+        "seed": config.seed,
+        "test": {"n": measured["n"], "origin": task.test_origin},
+        **{k: v for k, v in measured.items() if k != "n"},
+        "encoder": source.encoder["architecture"],
+        "reuse": plan.reuse,
+        "blocks": len(encoder.blocks),
+        "inputs": list(plan.inputs.changes),
+        "recipe": asdict(config.recipe),
+        "updates": run.updates,
+        "source_digest": source.digest,
+        "digest": tensors_digest(tensors),
+        "seconds": round(trained, 3),
+    }
+    return Transferred(model=model, inputs=plan.inputs, result=result, history=run.history)
+
+
+def _reuse(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
+    """Copy the lowest ``blocks`` blocks' tensors into a fresh encoder; the rest keeps its own."""
+    kept = {name for name, _ in encoder.blocks[:blocks]}
+    chosen = {p: v for p, v in encoder.variables.items() if p.split("/")[0] in kept}
+    assign({p: t for p, t in tensors.items() if p.split("/")[0] in kept}, chosen)
+
+
+def _stages(
+    task: TargetTask, plan: Plan, recipe: TransferRecipe, encoder: Any, front: Any, head: Any
+) -> Iterator[Stage]:
+    """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
+    from pretrain.stage import Objective, Stage
+    from transfer.heads import classification
+    from transfer.inputs import apply
+
+    x = apply(front, task.x[plan.rows])
+    y = task.y[plan.rows].astype(np.int32)
+    kept = [block for _, block in encoder.blocks[: plan.reuse]]
+    fresh = [block for _, block in encoder.blocks[plan.reuse :]]
+
+    def stage(name: str, blocks: list[Any], moved: list[Any], x: np.ndarray, **how: Any) -> Stage:
+        return Stage(
+            name=name,
+            objectives=[
+                Objective(
+                    name="classify",
+                    loss=classification(blocks, set(map(id, fresh)), head),
+                    metrics=("accuracy",),
+                    variables=[
+                        *(v for block in moved for v in block.trainable_weights),
+                        *head.trainable_weights,
+                    ],
+                    state=[v for block in blocks for v in block.weights],
+                    optimizer=recipe.optimizer,
+                )
+            ],
+            arrays={"x": x, "y": y},
+            batch_size=recipe.batch_size,
+            schedule=recipe.schedule,
+            convolutional=encoder.row.convolutional,
+            **how,
+        )
+
+    if not kept:
+        yield stage(
+            "from scratch",
+            fresh,
+            fresh,
+            x,
+            epochs=recipe.scratch_epochs,
+            learning_rate=recipe.scratch_learning_rate,
+        )
+        return
+    if recipe.freeze_epochs:
+        # The frozen blocks cannot move: their output is computed once, not once a step.
+        features = x
+        for block in kept:
+            features = apply(block, features)
+        yield stage(
+            "head on frozen encoder",
+            fresh,
+            fresh,
+            features,
+            epochs=recipe.freeze_epochs,
+            learning_rate=recipe.head_learning_rate,
+        )
+    if recipe.epochs:
+        yield stage(
+            "fine-tune",
+            kept + fresh,
+            kept + fresh,
+            x,
+            epochs=recipe.epochs,
+            learning_rate=recipe.learning_rate,
+        )
+
+
+def _measure(chances: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    from transfer.metrics import measure
+
+    return measure(chances, y)
+
+
+def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return the sha256 (hex) over names, shapes and bytes of float32 ``tensors``."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, list(tensor.shape)]).encode())
+        digest.update(np.ascontiguousarray(tensor, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def checkpoints_of(
+    out: Path, task: TargetTask, source: Source, config: TransferConfig, fingerprint: str
+) -> Checkpoints:
+    """Return the checkpoints of the transfer that writes ``out``."""
+    from pretrain.engine.checkpoint import Checkpoints
+    from pretrain.runtime import settings
+
+    identity = {
+        "source": source.identity(),
+        "recipe": asdict(config.recipe),
+        "labels": config.labels,
+        "reuse": config.reuse,
+        "seed": config.seed,
+        "data": fingerprint,
+        "task": task.name,
+        **settings(),
+    }
+    return Checkpoints.beside(out, identity)
