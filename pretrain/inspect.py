@@ -35,7 +35,9 @@ def describe(weights: WeightsFile, path: Path) -> str:
     ]
     rows += [("", line) for line in _blocks(config)]
     rows += [(name, _plain(metadata[name])) for name in metadata if name not in KNOWN]
-    rows += [(name, _plain(metadata[name])) for name in ("metrics", "versions") if name in metadata]
+    rows += [
+        (name, _plain(metadata[name])) for name in ("metrics", "versions") if metadata.get(name)
+    ]
     rows += [("receipt", weights.receipt()), ("digest", weights.digest)]
     width = max(len(short(name, 24)) for name, _ in rows)
     return "\n".join(f"{short(name, 24):<{width}}  {short(text, 1000)}" for name, text in rows)

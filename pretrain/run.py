@@ -87,11 +87,7 @@ class Plan:
             )
         if not 0 <= config.validation < 1:
             raise InputError(f"The part held out must be at least 0 and below 1. Got {config.validation}.")
-        name = config.encoder
-        if name == "auto":
-            name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
-        encoder = encoder_config(name, dataset.input_shape, config.encoder_options)
-        expected_shapes(encoder)
+        encoder = choose_encoder(dataset, config.encoder, config.encoder_options)
         return cls(
             row=row,
             options=options,
@@ -113,6 +109,15 @@ class Plan:
             "validation": self.validation,
             "seed": self.seed,
         }
+
+
+def choose_encoder(dataset: Dataset, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked configuration of an encoder for the data set's examples. Raises InputError."""
+    if name == "auto":
+        name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
+    config = encoder_config(name, dataset.input_shape, options)
+    expected_shapes(config)
+    return config
 
 
 def pretrain(

@@ -1,58 +1,25 @@
 import dataclasses
-import errno
 import json
-import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from good_weights import make, names, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from malformed import Draft, good_content, good_tensors
 
-import pretrain.weights
 from pretrain.encoders import encoder_config, expected_shapes
-from pretrain.inspect import as_json, describe
 from pretrain.weights import WeightsFile, assign
-from tasks.errors import HeadstartError, InputError
+from tasks.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def make(seed=0, units=(300, 100, 50, 50, 50), shape=(28, 28, 1), **metadata):
-    config = encoder_config("mlp", shape, {"units": list(units)})
-    rng = np.random.default_rng(seed)
-    content = good_content()
-    return WeightsFile(
-        encoder=config,
-        preprocessing=content["preprocessing"],
-        tensors={
-            n: rng.normal(size=s).astype(np.float32) for n, s in expected_shapes(config).items()
-        },
-        metadata={**content["metadata"], **metadata},
-    )
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "weights.h5"
-
-
-def names(folder):
-    return [file.name for file in folder.iterdir()]
-
-
-def same(a, b):
-    assert list(a.tensors) == list(b.tensors)
-    for name, tensor in a.tensors.items():
-        assert tensor.tobytes() == b.tensors[name].tobytes()
-        assert tensor.shape == b.tensors[name].shape
-    assert (a.encoder, a.preprocessing) == (b.encoder, b.preprocessing)
-    assert a.metadata == b.metadata
 
 
 def test_what_is_written_is_read(path):
@@ -200,102 +167,6 @@ def test_metadata_that_is_no_json_is_not_written(path, note):
         make(note=note).write(path)
 
 
-def test_an_existing_file_is_only_replaced_by_force(path):
-    make(seed=1).write(path)
-    with pytest.raises(InputError, match="exists already.*--force"):
-        make(seed=2).write(path)
-    same(WeightsFile.read(path), make(seed=1))
-    make(seed=2).write(path, force=True)
-    same(WeightsFile.read(path), make(seed=2))
-
-
-def test_a_file_in_a_folder_that_one_may_only_read_is_read(path):
-    make().write(path)
-    path.chmod(0o444)
-    path.parent.chmod(0o555)
-    try:
-        same(WeightsFile.read(path), make())
-    finally:
-        path.parent.chmod(0o755)
-
-
-def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
-    make(seed=1).write(path)
-
-    def full(temp, image):
-        temp.write_bytes(image[: len(image) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(pretrain.weights, "_save", full)
-    with pytest.raises(HeadstartError, match=r"no space left on device.*unchanged"):
-        make(seed=2).write(path, force=True)
-    same(WeightsFile.read(path), make(seed=1))
-    assert names(path.parent) == ["weights.h5"]
-
-
-def test_a_disk_that_changes_what_was_written_leaves_the_old_file(path, monkeypatch):
-    make(seed=1).write(path)
-    monkeypatch.setattr(
-        pretrain.weights, "_save", lambda temp, image: temp.write_bytes(bytes(image)[:-4] + b"oops")
-    )
-    with pytest.raises(HeadstartError, match="cannot be read back") as caught:
-        make(seed=2).write(path, force=True)
-    assert not isinstance(caught.value, InputError)
-    same(WeightsFile.read(path), make(seed=1))
-    assert names(path.parent) == ["weights.h5"]
-
-
-WRITER = """
-import resource, sys
-from pathlib import Path
-import numpy as np
-from pretrain.weights import WeightsFile
-from tasks.errors import HeadstartError
-path = Path(sys.argv[1])
-old = WeightsFile.read(path)
-if sys.argv[2] == "full":
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-print("ready", flush=True)
-try:
-    while True:
-        for tensor in old.tensors.values():
-            tensor *= -1
-        old.write(path, force=True)
-except HeadstartError as error:
-    print(error, flush=True)
-"""
-
-
-def test_a_file_size_limit_leaves_the_old_file(path):
-    make(seed=1).write(path)
-    done = subprocess.run(
-        [sys.executable, "-c", WRITER, str(path), "full"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    assert "could not be written: file too large" in done.stdout
-    assert done.stderr == ""
-    same(WeightsFile.read(path), make(seed=1))
-    assert names(path.parent) == ["weights.h5"]
-
-
-def test_kill_leaves_the_old_file_or_the_new_one(path):
-    old = make(seed=1)
-    new = dataclasses.replace(old, tensors={n: -t for n, t in old.tensors.items()})
-    digests = {new.write(path).digest, old.write(path, force=True).digest}
-    pause = random.Random(0)
-    for _ in range(6):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), "loop"], cwd=ROOT, stdout=subprocess.PIPE
-        )
-        with process:
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(pause.uniform(0, 0.1))
-            process.send_signal(signal.SIGKILL)
-        assert WeightsFile.read(path).digest in digests
-    for left in path.parent.iterdir():
-        assert left == path or left.name.startswith(".weights.h5.tmp-")
-
-
 class Variable:
     def __init__(self, shape, fails=False):
         self.shape, self.value, self.fails = shape, np.zeros(shape), fails
@@ -324,47 +195,3 @@ def test_assign_undoes_itself_when_it_fails_halfway():
     with pytest.raises(RuntimeError, match="no memory"):
         assign({n: np.ones(2) for n in variables}, variables)
     assert not any(v.value.any() for v in variables.values())
-
-
-def test_describe_says_what_a_person_asks(path):
-    weights = make(
-        options={"noise": 0.2}, metrics={"loss": 0.0123}, epochs=10, threads={"intra": 2}
-    ).write(path)
-    page = describe(weights, path)
-    for part in (
-        "version 1",
-        "autoencoder (noise 0.2)",
-        "toy (fingerprint abc)",
-        "28 x 28 x 1 uint8, 0.0 to 255.0",
-        "x * 0.00392157 + 0",
-        "mlp (",
-        "block1: 235,500 parameters (dense/kernel 784 x 300, dense/bias 300)",
-        "epochs",
-        "loss 0.0123",
-        "headstart 0.1.0",
-        "10/10 tensors, 100 % of parameters (275,750)",
-        weights.digest,
-    ):
-        assert part in page, part
-    assert json.loads(json.dumps(as_json(weights))) == as_json(weights)
-    assert as_json(weights)["parameters"] == 275_750
-
-
-def test_describe_shows_no_control_characters(path):
-    evil = "\x1b[31mred\x07\r\u202e"
-    weights = make(strategy=evil, **{evil: [evil, True, 1, None]}).write(path)
-    assert all(line.isprintable() for line in describe(weights, path).split("\n"))
-
-
-def test_inspecting_needs_neither_tensorflow_nor_long(path):
-    make().write(path)
-    code = (
-        "import sys; from pathlib import Path; from pretrain.weights import WeightsFile; "
-        "from pretrain.inspect import describe; p = Path(sys.argv[1]); "
-        "print(describe(WeightsFile.read(p), p)); "
-        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules)"
-    )
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=True)
-    # 0.3 s on an idle machine; the bound only tells it from an import of TensorFlow, 5 s and more.
-    assert time.perf_counter() - start < 3

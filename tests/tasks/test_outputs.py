@@ -50,7 +50,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
 
     # Permission bits would not stop a superuser, so the system call itself is made to fail.
     monkeypatch.setattr(tasks.outputs.os, "open", refuse)
-    with pytest.raises(InputError, match="read-only file system. Choose a folder"):
+    with pytest.raises(InputError, match=r"read-only file system. Choose a folder"):
         check_output(tmp_path / "file.h5")
 
 
