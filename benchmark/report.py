@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark.baselines import BASELINES
@@ -78,7 +78,7 @@ def table_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
             (
                 row.name,
                 _percent(row.accuracy.mean),
-                _range(row.accuracy, ""),
+                _range(_possible(row.accuracy), ""),
                 "" if row.gain is None else f"{100 * row.gain.mean:+.2f}",
                 "" if row.gain is None else _range(row.gain, "+"),
                 seeds,
@@ -127,6 +127,11 @@ def _against_scratch(gain: Interval) -> str:
     if not gain.excludes_zero:
         return f"is not shown to differ from scratch ({inside})"
     return f"{'beats' if gain.mean > 0 else 'is worse than'} scratch ({inside})"
+
+
+def _possible(accuracy: Interval) -> Interval:
+    """Cut an interval of accuracies to 0..1: Student's t does not know that there is an end."""
+    return replace(accuracy, low=max(0.0, accuracy.low), high=min(1.0, accuracy.high))
 
 
 def _percent(fraction: float) -> str:

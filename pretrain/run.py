@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -93,7 +94,7 @@ class Plan:
             options=options,
             encoder=encoder,
             preprocessing=Preprocessing.fit(dataset),
-            recipe=replace(row.recipe, **config.recipe),
+            recipe=_recipe(row.recipe, config, len(dataset.x)),
             validation=config.validation,
             seed=config.seed,
         )
@@ -109,6 +110,15 @@ class Plan:
             "validation": self.validation,
             "seed": self.seed,
         }
+
+
+def _recipe(default: Recipe, config: PretrainConfig, size: int) -> Recipe:
+    """Return the recipe with the configuration's fields, and with enough epochs for a small pool."""
+    recipe = replace(default, **config.recipe)
+    if "epochs" in config.recipe:
+        return recipe
+    steps = math.ceil(size * (1 - config.validation) / recipe.batch_size)
+    return replace(recipe, epochs=max(recipe.epochs, math.ceil(recipe.least_updates / steps)))
 
 
 def choose_encoder(dataset: Dataset, name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def start(threads: int | None = None) -> None:
             f"{os.environ['KERAS_BACKEND']!r}. Unset it, or set it to 'tensorflow'."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # XLA's matrix products of a small batch lose more by sharing them out than they gain: 1.20 ms a step
+    # against 0.65 for the seed's net on two cores, and no difference for a net of 2.3 M parameters.
+    if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
+        given = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{given} --xla_cpu_multi_thread_eigen=false".strip()
     _import_quietly()
     import keras
     import tensorflow as tf
@@ -62,6 +67,7 @@ def settings() -> dict[str, Any]:
         "threads": {
             "intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         },
     }

@@ -114,10 +114,20 @@ class WeightsFile:
         """
         path = Path(path)
         with _named(path):
-            size = check_envelope(path)
-            # Locking would fail in folders that one may only read.
-            with h5py.File(path, "r", locking=False) as file:
-                return cls._read(file, size)
+            size, unsealed = check_envelope(path)
+            try:
+                # Locking would fail in folders that one may only read.
+                with h5py.File(path, "r", locking=False) as file:
+                    weights = cls._read(file, size)
+            except Fault as fault:
+                if unsealed is None:
+                    raise
+                raise Fault(f"it is damaged or was edited: {fault.what}", COPY_AGAIN) from None
+            except DAMAGE:
+                raise unsealed or Fault("it is damaged or truncated", COPY_AGAIN) from None
+            if unsealed:
+                raise unsealed
+            return weights
 
     @classmethod
     def _read(cls, file: h5py.File, size: int) -> WeightsFile:

@@ -39,6 +39,7 @@ class Fault(Exception):  # noqa: N818 - never leaves the package, becomes an Inp
 
     def __init__(self, what: str, way_out: str = DISTRUST) -> None:
         super().__init__(f"{what}; {way_out}")
+        self.what, self.way_out = what, way_out
 
 
 def listing(items: Iterable[str]) -> str:

@@ -41,10 +41,12 @@ def user_block(seal: str) -> bytes:
     return lines.ljust(USER_BLOCK - 1) + b"\n"
 
 
-def check_envelope(path: Path) -> int:
-    """Check kind, first block and seal without handing a byte to HDF5; return the file's size.
+def check_envelope(path: Path) -> tuple[int, Fault | None]:
+    """Check kind, first block and seal without handing a byte to HDF5.
 
-    Raises Fault. A damaged file, or one of another program, never gets past this.
+    Returns the file's size, and the fault of a seal that does not match: such a file is refused in any
+    case, but looking inside may name what was changed. Raises Fault for a file of another program, and
+    for one that is not whole.
     """
     try:
         status = path.stat()
@@ -68,22 +70,25 @@ def check_envelope(path: Path) -> int:
         size = file.seek(0, 2)
     if size < SMALLEST:
         raise Fault(f"it is truncated: {size} bytes are less than any weights file has", COPY_AGAIN)
-    if head[:USER_BLOCK] != user_block(seal):
-        raise Fault(_damage(head, size), COPY_AGAIN)
-    if head[USER_BLOCK : USER_BLOCK + 8] != SIGNATURE:
-        raise Fault("there is no HDF5 file behind its first block", COPY_AGAIN)
-    return size
+    if head[:USER_BLOCK] == user_block(seal):
+        if head[USER_BLOCK : USER_BLOCK + 8] != SIGNATURE:
+            raise Fault("there is no HDF5 file behind its first block", COPY_AGAIN)
+        return size, None
+    if length := _wrong_length(head, size):
+        raise Fault(length, COPY_AGAIN)
+    damaged = "it is damaged: its bytes are not those that were sealed when it was written"
+    return size, Fault(damaged, COPY_AGAIN)
 
 
-def _damage(head: bytes, size: int) -> str:
-    """Say how a file whose seal does not match was damaged, as far as that can be seen."""
+def _wrong_length(head: bytes, size: int) -> str | None:
+    """Say how a file's length is not the one in its header, or None."""
     if head[USER_BLOCK : USER_BLOCK + 9] == SIGNATURE + b"\0":
         length = int.from_bytes(head[USER_BLOCK + 40 : USER_BLOCK + 48], "little")
         if size < length < 1 << 48:
             return f"it is truncated: {size:,} of its {length:,} bytes are there"
         if USER_BLOCK < length < size:
             return f"{size - length:,} bytes have been appended to it"
-    return "it is damaged: its bytes are not those that were sealed when it was written"
+    return None
 
 
 @dataclass

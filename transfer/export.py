@@ -36,7 +36,7 @@ def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndar
     """Return class probabilities (N, K) float32 of raw examples ``x`` (N, ...)."""
     logits = apply(head, apply(encoder.model, apply(front, x))).astype(np.float64)
     if logits.shape[1] == 1:
-        positive = 1 / (1 + np.exp(-logits))
+        positive = np.exp(-np.logaddexp(0, -logits))
         return np.concatenate([1 - positive, positive], axis=1).astype(np.float32)
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)

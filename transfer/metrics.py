@@ -16,20 +16,23 @@ def measure(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     predicted); n.
     """
     from scipy.stats import binomtest
-    from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
+    from sklearn.metrics import confusion_matrix, f1_score
 
     classes = np.arange(probabilities.shape[1])
     predicted = probabilities.argmax(axis=1)
     true = np.clip(probabilities[np.arange(len(y)), y].astype(np.float64), 1e-7, 1)
+    confusion = confusion_matrix(y, predicted, labels=classes)
+    present = confusion.sum(axis=1) > 0
+    recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
     interval = binomtest(int((predicted == y).sum()), len(y)).proportion_ci(method="wilson")
     return {
         "accuracy": float((predicted == y).mean()),
         "accuracy_interval": [float(interval.low), float(interval.high)],
-        "balanced_accuracy": float(balanced_accuracy_score(y, predicted)),
+        "balanced_accuracy": float(recall.mean()),
         "macro_f1": float(
             f1_score(y, predicted, labels=classes, average="macro", zero_division=0.0)
         ),
         "loss": float(-np.log(true).mean()),
-        "confusion": confusion_matrix(y, predicted, labels=classes).tolist(),
+        "confusion": confusion.tolist(),
         "n": len(y),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ class TransferRecipe:
     freeze_epochs, head_learning_rate: of the first stage.
     epochs, learning_rate: of the second; 0 epochs leave the reused blocks as they were.
     scratch_epochs, scratch_learning_rate: when no block is reused, there is one stage, these.
+    least_updates: a small budget gets as many epochs in each stage as make this many updates.
     """
 
     freeze_epochs: int
@@ -28,6 +30,7 @@ class TransferRecipe:
     scratch_learning_rate: float
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: str = "constant"
+    least_updates: int = 0
 
     def __post_init__(self) -> None:
         for name in ("freeze_epochs", "epochs", "scratch_epochs"):
@@ -36,18 +39,33 @@ class TransferRecipe:
         if self.freeze_epochs + self.epochs == 0:
             raise InputError("A transfer needs at least one epoch: give --epochs or --freeze-epochs.")
 
+    def for_budget(self, labels: int) -> TransferRecipe:
+        """Return the recipe with the epochs that ``labels`` examples get."""
+        least = math.ceil(self.least_updates / math.ceil(labels / self.batch_size))
+
+        def enough(epochs: int) -> int:
+            return max(epochs, least) if epochs else 0
+
+        freeze, tune = enough(self.freeze_epochs), enough(self.epochs)
+        # From scratch never gets fewer updates than the two stages have together.
+        scratch = max(self.scratch_epochs, freeze + tune if least else 0)
+        return replace(
+            self, freeze_epochs=freeze, epochs=tune, scratch_epochs=scratch, least_updates=0
+        )
+
 
 RECIPES: dict[str, TransferRecipe] = {
     # Chosen on held-out training images, never on test data: scripts/tune repeats the choice.
     "default": TransferRecipe(
-        freeze_epochs=60,
+        freeze_epochs=30,
         epochs=30,
         batch_size=32,
-        head_learning_rate=1e-3,
-        learning_rate=1e-4,
-        scratch_epochs=90,
+        head_learning_rate=1e-2,
+        learning_rate=5e-4,
+        scratch_epochs=60,
         scratch_learning_rate=1e-3,
         schedule="cosine",
+        least_updates=300,
     ),
     # The notebook's: 4 + 16 epochs, or 20 from scratch, plain SGD, the same rate throughout.
     "seed": TransferRecipe(
@@ -64,9 +82,19 @@ RECIPES: dict[str, TransferRecipe] = {
 
 
 def recipe(name: str, changes: Mapping[str, Any] | None = None) -> TransferRecipe:
-    """Return the recipe called ``name`` with ``changes`` to its fields. Raises InputError."""
+    """Return the recipe called ``name`` with ``changes`` to its fields. Raises InputError.
+
+    Epochs that are set are taken as they are, and from scratch gets as many as both stages have; a
+    learning rate that is set is also that from scratch.
+    """
     if name not in RECIPES:
         raise InputError(
             f"There is no recipe {name!r}.{suggest(name, RECIPES)} There are: {', '.join(RECIPES)}."
         )
-    return replace(RECIPES[name], **(changes or {}))
+    base, given = RECIPES[name], dict(changes or {})
+    if {"freeze_epochs", "epochs"} & given.keys():
+        both = (given.get(n, getattr(base, n)) for n in ("freeze_epochs", "epochs"))
+        given = {"scratch_epochs": sum(both), "least_updates": 0} | given
+    if "learning_rate" in given:
+        given = {"scratch_learning_rate": given["learning_rate"]} | given
+    return replace(base, **given)

@@ -17,6 +17,7 @@ from pretrain.weights import WeightsFile, assign
 from tasks.errors import InputError
 from tasks.target import TargetTask
 from transfer.inputs import Inputs
+from transfer.metrics import measure
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Plan:
     inputs: Inputs
     reuse: int
     rows: np.ndarray
+    recipe: TransferRecipe
 
     @classmethod
     def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
@@ -112,7 +114,10 @@ class Plan:
             source.preprocessing,
         )
         labels = len(task.x) if config.labels is None else config.labels
-        return cls(inputs=inputs, reuse=reuse, rows=task.labels(labels, config.seed))
+        rows = task.labels(labels, config.seed)
+        return cls(
+            inputs=inputs, reuse=reuse, rows=rows, recipe=config.recipe.for_budget(len(rows))
+        )
 
 
 def transfer(
@@ -159,12 +164,12 @@ def transfer(
         front = plan.inputs.model()
         head = keras.layers.Dense(outputs, name="head")
         head.build((None, encoder.feature_size))
-        train(_stages(task, plan, config.recipe, encoder, front, head), run)
+        train(_stages(task, plan, encoder, front, head), run)
     model = whole_model(front, encoder, head, task.n_classes)
     trained = time.monotonic() - began
-    measured = _measure(probabilities(front, encoder, head, task.x_test), task.y_test)
+    measured = measure(probabilities(front, encoder, head, task.x_test), task.y_test)
     tensors = encoder.tensors() | {
-        f"head/{weight.name}": np.array(weight) for weight in head.weights
+        f"head/{weight.name}": weight.numpy() for weight in head.weights
     }
     result = {
         "data": task.name,
@@ -177,7 +182,7 @@ def transfer(
         "reuse": plan.reuse,
         "blocks": len(encoder.blocks),
         "inputs": list(plan.inputs.changes),
-        "recipe": asdict(config.recipe),
+        "recipe": asdict(plan.recipe),
         "updates": run.updates,
         "source_digest": source.digest,
         "digest": tensors_digest(tensors),
@@ -194,13 +199,14 @@ def _reuse(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None
 
 
 def _stages(
-    task: TargetTask, plan: Plan, recipe: TransferRecipe, encoder: Any, front: Any, head: Any
+    task: TargetTask, plan: Plan, encoder: Any, front: Any, head: Any
 ) -> Iterator[Stage]:
     """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
     from pretrain.stage import Objective, Stage
     from transfer.heads import classification
     from transfer.inputs import apply
 
+    recipe = plan.recipe
     x = apply(front, task.x[plan.rows])
     y = task.y[plan.rows].astype(np.int32)
     kept = [block for _, block in encoder.blocks[: plan.reuse]]
@@ -261,12 +267,6 @@ def _stages(
             epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
         )
-
-
-def _measure(chances: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    from transfer.metrics import measure
-
-    return measure(chances, y)
 
 
 def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from pretrain.stage import Batch, Stage
 
 # Compiling takes 2-3 s and saves about 1 ms a step (scripts/speed), so it pays from here on.
-XLA_STEPS = 3000
+XLA_STEPS = 2000
 EVALUATION_BATCH = 512
 EVALUATION_SEED = 0
 
@@ -34,7 +34,7 @@ class Program:
         for optimizer, objective in zip(self.optimizers, stage.objectives, strict=True):
             optimizer.build(list(objective.variables))
         self.slots = [v for optimizer in self.optimizers for v in optimizer.variables]
-        self._fresh_slots = [np.array(v) for v in self.slots]
+        self._fresh_slots = [v.numpy() for v in self.slots]
         scalar = tf.TensorSpec([], tf.int32)
         rows = {
             name: tf.TensorSpec([None, *array.shape[1:]], array.dtype)

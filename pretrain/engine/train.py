@@ -73,7 +73,7 @@ def train(stages: Iterable[Stage], run: Run) -> None:
             else:
                 here = saved if saved is not None and index == saved.stage else None
                 _Loop(stage, index, run, finished, interrupts, here).train()
-            finished.append([np.array(v) for v in stage.variables])
+            finished.append([v.numpy() for v in stage.variables])
 
 
 class _Loop:
@@ -94,7 +94,7 @@ class _Loop:
         self.epoch, self.step = 0, 0
         self.sums = np.zeros(len(self.program.names), np.float32)
         if saved is None:
-            self.program.reset([np.array(v) for v in stage.variables])
+            self.program.reset([v.numpy() for v in stage.variables])
         else:
             self.program.reset(saved.variables, saved.slots)
             self.epoch, self.step, self.sums = saved.epoch, saved.step, saved.sums
@@ -122,7 +122,7 @@ class _Loop:
             while self.epoch < stage.epochs:
                 self._train_epoch(arrays, held_out)
             self.program.check_variables()
-        assign(stage.variables, [np.array(v) for v in self.program.variables])
+        assign(stage.variables, [v.numpy() for v in self.program.variables])
 
     def _train_epoch(self, arrays: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
         stage, run = self.stage, self.run
@@ -194,8 +194,8 @@ class _Loop:
             stage=self.index,
             epoch=self.epoch,
             step=self.step,
-            variables=[np.array(v) for v in self.program.variables],
-            slots=[np.array(v) for v in self.program.slots],
+            variables=[v.numpy() for v in self.program.variables],
+            slots=[v.numpy() for v in self.program.slots],
             sums=self.sums,
             finished=self.finished,
             history=self.run.history,
@@ -212,7 +212,7 @@ class _Loop:
         bad = [
             v.path
             for v in self.program.variables
-            if v.value.dtype.is_floating and not np.isfinite(np.array(v)).all()
+            if v.value.dtype.is_floating and not np.isfinite(v.numpy()).all()
         ]
         what = f"the weights {', '.join(bad[:3])}" if bad else "the loss"
         raise NonFiniteError(

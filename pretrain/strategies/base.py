@@ -15,9 +15,13 @@ from pretrain.stage import Objective, Optimizer, Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how fast to train; each field can be set from the command line."""
+    """How long and how fast to train; each field can be set from the command line.
+
+    least_updates: when the user sets no epochs, a small pool gets as many as make this many updates.
+    """
 
     epochs: int = 10
+    least_updates: int = 1500
     batch_size: int = 128
     learning_rate: float = 1e-3
     optimizer: Optimizer = field(default_factory=Optimizer)

@@ -1,0 +1,8 @@
+import os
+import sys
+from pathlib import Path
+
+# Before anything imports TensorFlow: its C++ log lines are no part of what is tested.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The helpers of several test folders are imported by name.
+sys.path.insert(0, str(Path(__file__).parent / "support"))

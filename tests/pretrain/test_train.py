@@ -1,0 +1,244 @@
+"""The loop: interruptions, resuming to the same bits, and runs that stop being finite."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from stages import Linear, data
+from toys import Lines, StopAt, listing
+
+from pretrain.engine.checkpoint import Checkpoints
+from pretrain.engine.program import Programs
+from pretrain.engine.progress import Reporter
+from pretrain.engine.train import Run, train
+from pretrain.stage import Objective, Optimizer, Stage
+from tasks.errors import InputError, Interrupted, NonFiniteError
+
+STEPS = 18  # two stages of three epochs of three steps
+
+
+@pytest.fixture(autouse=True)
+def look_up_after_every_step(monkeypatch):
+    monkeypatch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
+
+
+@pytest.fixture(params=[False, True], ids=["graph", "xla"])
+def path(request, monkeypatch):
+    monkeypatch.setattr("pretrain.engine.train.use_xla", lambda stage: request.param)
+
+
+class Two:
+    """A second stage whose data are the first stage's result."""
+
+    def __init__(self):
+        self.first = Linear(epochs=3, validation=data(4))
+        self.second = Linear(epochs=3)
+
+    def stages(self):
+        yield self.first.stage("first")
+        x = self.second.how["arrays"]["x"] * self.first.w.numpy()[:, 0]
+        self.second.how["arrays"] = {**self.second.how["arrays"], "x": x}
+        self.second.b.assign(self.first.b.value)
+        yield self.second.stage("second")
+
+    def bits(self):
+        return [v.tobytes() for v in (*self.first.values(), *self.second.values())]
+
+
+def run_two(folder=None, *, reporter=None, resume=False, programs=None, **how):
+    two = Two()
+    run = Run(
+        seed=4,
+        key="two",
+        checkpoints=folder and Checkpoints(folder, {"run": "two"}),
+        reporter=reporter or Reporter(),
+        resume=resume,
+        programs=programs or Programs(),
+        **how,
+    )
+    train(two.stages(), run)
+    return two.bits(), run
+
+
+def test_interrupted_after_every_step_equals_uninterrupted(path, tmp_path):
+    programs, interruptions, folder = Programs(), 0, tmp_path / "checkpoints"
+    bits, run = run_two(programs=programs)
+    while True:
+        try:
+            reporter = StopAt(0, stage=None)
+            resumed, after = run_two(folder, reporter=reporter, resume=True, programs=programs)
+            break
+        except Interrupted:
+            interruptions += 1
+        assert interruptions <= STEPS
+        assert len(list(folder.iterdir())) <= 2
+    assert interruptions == STEPS
+    assert resumed == bits
+    assert after.history == run.history
+    assert after.updates == run.updates == STEPS
+    assert after.resumed_from == "stage 2, epoch 3, step 3"
+    assert run.resumed_from is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "step", "xla"), [(1, 1, False), (1, 9, False), (2, 3, False), (2, 4, True)]
+)
+def test_resumed_with_nothing_compiled_equals_uninterrupted(
+    tmp_path, monkeypatch, stage, step, xla
+):
+    monkeypatch.setattr("pretrain.engine.train.use_xla", lambda stage: xla)
+    bits, run = run_two()
+    with pytest.raises(Interrupted) as caught:
+        run_two(tmp_path, reporter=StopAt(step, stage))
+    name = ("first", "second")[stage - 1]
+    for part in (f"stage '{name}'", f"epoch {(step - 1) // 3 + 1}", "--resume"):
+        assert part in str(caught.value)
+    assert caught.value.exit_code == 130
+    heard = Lines()
+    resumed, after = run_two(tmp_path, resume=True, reporter=heard)
+    assert resumed == bits
+    assert after.history == run.history
+    assert heard.said == [f"Resuming at {after.resumed_from}."]
+
+
+def test_checkpoints_are_written_on_the_way_and_serve(tmp_path):
+    """As after kill -9: what was last saved by the clock is resumed, not a farewell checkpoint."""
+
+    class Pulled(Exception):
+        pass
+
+    class PullThePlug(Reporter):
+        def step(self, done, **_):
+            if done == 8:
+                raise Pulled
+
+    bits, _ = run_two()
+    with pytest.raises(Pulled):
+        run_two(tmp_path, reporter=PullThePlug(), checkpoint_seconds=0)
+    resumed, after = run_two(tmp_path, resume=True)
+    assert after.resumed_from is not None
+    assert resumed == bits
+
+
+def test_resume_without_a_checkpoint_starts(tmp_path):
+    bits, _ = run_two()
+    assert run_two(tmp_path / "none", resume=True)[0] == bits
+
+
+def test_another_runs_checkpoint_is_not_resumed(tmp_path):
+    with pytest.raises(Interrupted):
+        run_two(tmp_path, reporter=StopAt(2))
+    before = listing(tmp_path)
+    two = Two()
+    with pytest.raises(InputError, match="run was 'two' and is now 'three'"):
+        checkpoints = Checkpoints(tmp_path, {"run": "three"})
+        train(two.stages(), Run(seed=4, key="two", checkpoints=checkpoints, resume=True))
+    assert listing(tmp_path) == before
+
+
+def test_without_checkpoints_an_interruption_says_that_nothing_is_kept():
+    with pytest.raises(Interrupted, match="Nothing was written"):
+        run_two(reporter=StopAt(1))
+
+
+def test_sigterm_is_heeded_and_the_handlers_are_put_back(tmp_path):
+    class Terminate(Reporter):
+        def step(self, done, **_):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted):
+        run_two(tmp_path, reporter=Terminate())
+    assert len(list(tmp_path.iterdir())) == 1
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    class Impatient(Reporter):
+        def step(self, done, **_):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_two(reporter=Impatient())
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_stop_the_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    heard = Lines()
+    bits, _ = run_two(tmp_path / "file", reporter=heard, checkpoint_seconds=0)
+    assert bits == run_two()[0]
+    assert any("Warning: no checkpoint could be written" in line for line in heard.said)
+
+
+def test_the_reporter_hears_every_update_and_epoch():
+    heard = Lines()
+    _, run = run_two(reporter=heard)
+    assert heard.steps == [*range(1, 10)] * 2
+    assert heard.rows == run.history
+    assert [(row["stage"], row["epoch"]) for row in run.history] == [
+        (stage, epoch) for stage in ("first", "second") for epoch in (1, 2, 3)
+    ]
+
+
+def test_a_stage_of_no_epochs_changes_nothing():
+    linear = Linear(epochs=0)
+    before = [v.tobytes() for v in linear.values()]
+    run = Run(seed=0, key="none")
+    train([linear.stage()], run)
+    assert [v.tobytes() for v in linear.values()] == before
+    assert (run.history, run.updates) == ([], 0)
+
+
+def stop(stage, folder):
+    run = Run(seed=0, key="bad", checkpoints=Checkpoints(folder, {}), checkpoint_seconds=1e9)
+    with pytest.raises(NonFiniteError) as caught:
+        train([stage], run)
+    assert caught.value.exit_code == 3
+    assert list(folder.iterdir()) == []
+    assert "--learning-rate" in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_huge_learning_rate_stops_the_run(path, tmp_path):
+    linear = Linear(optimizer=Optimizer(name="sgd"), learning_rate=1e30, epochs=9)
+    assert "it was 1e+30" in stop(linear.stage(), tmp_path)
+
+
+def test_nan_in_the_data_stops_the_run(path, tmp_path):
+    linear = Linear(n=9)
+    linear.how["arrays"]["x"][8, 1] = np.nan
+    text = stop(linear.stage(), tmp_path)
+    assert "stage 'linear', epoch 1, within steps" in text
+
+
+def test_nan_weights_behind_a_relu_that_hides_them_are_found(path, tmp_path):
+    layer = keras.layers.Dense(8, activation="relu", name="hidden")
+    layer.build((None, 3))
+    layer.kernel.assign(np.full((3, 8), np.nan))
+
+    def loss(batch):
+        # oneDNN's relu can turn NaN into 0; here it is sure to.
+        hidden = layer(batch.x)
+        return {"loss": tf.reduce_mean(tf.where(tf.math.is_nan(hidden), 0.0, hidden))}
+
+    objective = Objective(name="hide", loss=loss, variables=layer.trainable_weights)
+    stage = Stage(
+        name="hide",
+        objectives=[objective],
+        arrays=data(8),
+        epochs=1,
+        batch_size=4,
+        learning_rate=0.0,
+    )
+    assert "the weights hidden/kernel" in stop(stage, tmp_path)
+
+
+def test_a_state_that_becomes_infinite_is_found(path, tmp_path):
+    linear = Linear()
+    average = keras.Variable(1.0, name="average")
+    stage = linear.stage(state=[average], after=lambda batch: average.assign(average * np.inf))
+    assert "the weights average" in stop(stage, tmp_path)

@@ -1,0 +1,55 @@
+"""Small transfers: a task of patterns, an encoder with known weights, a quick recipe."""
+
+from toys import patterns
+
+from pretrain.encoders import encoder_config
+from pretrain.weights import WeightsFile
+from tasks.target import TargetTask
+from transfer.recipes import TransferRecipe
+from transfer.run import Source
+
+SMALL = {
+    "mlp": {"units": [24, 12, 8]},
+    "convnet": {"filters": [4, 8], "features": 12},
+}
+QUICK = TransferRecipe(
+    freeze_epochs=3,
+    epochs=3,
+    batch_size=16,
+    head_learning_rate=1e-2,
+    learning_rate=1e-3,
+    scratch_epochs=3,
+    scratch_learning_rate=1e-3,
+)
+PREPROCESSING = {
+    "input_dtype": "uint8",
+    "value_range": [0.0, 255.0],
+    "scale": [1 / 255],
+    "offset": [0.0],
+}
+
+
+def task(**how):
+    return TargetTask.from_dataset(patterns(**{"test": 30, **how}))
+
+
+def weights(name="mlp", shape=(8, 8, 1), seed=77):
+    """An encoder with random weights as a weights file that was not written yet."""
+    from pretrain.encoder import Encoder
+
+    config = encoder_config(name, shape, SMALL[name])
+    return WeightsFile(
+        encoder=config,
+        preprocessing=PREPROCESSING,
+        tensors=Encoder(config, seed).tensors(),
+        metadata={"strategy": "none", "seed": seed, "data": {"name": "none"}, "versions": {}},
+    )
+
+
+def source(name="mlp", **how):
+    return Source.from_weights(weights(name, **how))
+
+
+def encoder_weights(model):
+    """The encoder's weights inside an exported model, in the encoder's order."""
+    return [weight.numpy() for weight in model.get_layer("encoder").weights]

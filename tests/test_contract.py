@@ -1,0 +1,239 @@
+"""What every strategy must do with every encoder. A new one is tested without an edit here."""
+
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+from toys import StopAt, patterns
+
+import pretrain.strategies as table
+from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes
+from pretrain.run import PretrainConfig, pretrain
+from pretrain.strategies import strategies
+from pretrain.strategies.base import Recipe, Strategy
+from pretrain.weights import WeightsFile
+from tasks.errors import InputError, Interrupted
+
+CASES = [(strategy, encoder) for strategy in strategies() for encoder in ARCHITECTURES]
+EPOCHS = 4
+
+
+def run(folder, case, *, seed=0, **how):
+    strategy, encoder = case
+    config = PretrainConfig(
+        strategy=strategy,
+        encoder=encoder,
+        recipe={"epochs": EPOCHS, "batch_size": 16},
+        seed=seed,
+    )
+    return pretrain(patterns(), config, folder / f"weights-{seed}.h5", **how)
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def made(case, tmp_path_factory):
+    """An uninterrupted run with compiled steps of its own."""
+    return run(tmp_path_factory.mktemp("made"), case)
+
+
+def features(weights, x):
+    from pretrain.encoder import Encoder
+    from pretrain.preprocessing import Preprocessing
+    from pretrain.weights import assign
+
+    encoder = Encoder(weights.encoder, seed=123)
+    assign(weights.tensors, encoder.variables)
+    return np.asarray(encoder(Preprocessing.from_json(weights.preprocessing)(x), False))
+
+
+def test_the_loss_falls(made):
+    assert made.history
+    for stage in {row["stage"] for row in made.history}:
+        rows = [row for row in made.history if row["stage"] == stage]
+        assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
+        assert all(np.isfinite(v) for row in rows for k, v in row.items() if k != "stage")
+        # Objectives that work against each other need not all fall.
+        if "loss" in rows[0]:
+            assert rows[-1]["loss"] < 0.98 * rows[0]["loss"]
+            assert rows[-1]["val_loss"] < rows[0]["val_loss"]
+
+
+def test_every_weight_of_the_encoder_moved(made):
+    from pretrain.encoder import Encoder
+
+    before = Encoder(made.weights.encoder, seed=0).tensors()
+    assert list(before) == list(made.weights.tensors)
+    still = [n for n, tensor in before.items() if np.array_equal(tensor, made.weights.tensors[n])]
+    assert still == []
+
+
+def test_the_file_gives_the_features_that_were_trained(case, made):
+    strategy, encoder = case
+    read = WeightsFile.read(made.path)
+    assert read.digest == made.weights.digest
+    assert read.encoder["architecture"] == encoder
+    assert read.metadata["strategy"] == strategy
+    x = patterns(seed=5).x
+    trained = features(made.weights, x)
+    assert trained.shape[0] == len(x)
+    assert trained.ndim == 2
+    assert np.array_equal(features(read, x), trained)
+    assert trained.std(axis=0).max() > 0
+
+
+def test_seeds_decide_and_sharing_compiled_steps_changes_nothing(case, made, tmp_path):
+    from pretrain.engine.program import Programs
+
+    alone = run(tmp_path, case, seed=1)
+    programs = Programs()
+    (tmp_path / "shared").mkdir()
+    shared = run(tmp_path / "shared", case, seed=0, programs=programs)
+    traces = programs.traces
+    other = run(tmp_path / "shared", case, seed=1, programs=programs)
+    assert programs.traces == traces > 0
+    assert shared.weights.digest == made.weights.digest
+    assert other.weights.digest == alone.weights.digest
+    assert alone.weights.digest != made.weights.digest
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(case, made, tmp_path, monkeypatch):
+    from pretrain.engine import train
+
+    monkeypatch.setattr(train, "CALL_SECONDS", 0)  # look up after every step
+    with pytest.raises(Interrupted, match="--resume"):
+        run(tmp_path, case, reporter=StopAt(7))
+    assert not (tmp_path / "weights-0.h5").exists()
+    resumed = run(tmp_path, case, resume=True)
+    assert resumed.resumed_from == "stage 1, epoch 2, step 2"
+    assert resumed.weights.digest == made.weights.digest
+    assert resumed.history == made.history
+    assert [p.name for p in tmp_path.iterdir()] == ["weights-0.h5"]
+
+
+SHAPES = [(8, 8, 1), (9, 7, 3), (28, 28, 1), (1, 1, 2), (5, 16, 4), (17, 2, 1), (6,), (1,)]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_shapes_told_are_the_shapes_built(name, shape):
+    from pretrain.encoder import Encoder
+
+    try:
+        config = encoder_config(name, shape)
+        told = expected_shapes(config)
+    except InputError as error:
+        assert len(shape) != 3, error  # images must do, other examples may be refused, by name
+        assert repr(name) in str(error)
+        return
+    encoder = Encoder(config, seed=0)
+    made = [
+        (f"{block}/{layer.name}/{weight.name}", tuple(weight.shape))
+        for block, model in encoder.blocks
+        for layer in model.layers
+        for weight in layer.weights
+    ]
+    assert made == list(told.items())
+    assert [block for block, _ in encoder.blocks] == list(
+        dict.fromkeys(p.split("/")[0] for p in told)
+    )
+    x = np.random.default_rng(0).random((3, *shape), np.float32)
+    found = np.asarray(encoder(x, False))
+    assert found.shape == (3, encoder.feature_size)
+    decoder = encoder.row.decode(shape, config["options"])
+    assert np.asarray(decoder(found)).shape == x.shape
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_initial_weights_are_a_function_of_the_seed(name):
+    from pretrain.encoder import Encoder
+
+    config = encoder_config(name, (8, 8, 1))
+    first, again, other = (Encoder(config, seed).tensors() for seed in (3, 3, 4))
+    for path, tensor in first.items():
+        assert np.array_equal(tensor, again[path])
+        assert path.endswith("bias") or not np.array_equal(tensor, other[path])
+
+
+def compress(setup):
+    """A third party's strategy: predict the mean brightness of an image."""
+    import keras
+    import tensorflow as tf
+
+    from pretrain.stage import Objective
+
+    head = keras.layers.Dense(1)
+    head.build((None, setup.encoder.feature_size))
+
+    def loss(batch):
+        target = tf.reduce_mean(tf.cast(batch.x, tf.float32), axis=[1, 2, 3])[:, None] / 255
+        return {
+            "loss": tf.reduce_mean((head(setup.features(batch.x, batch.training)) - target) ** 2)
+        }
+
+    objective = Objective(
+        name="brightness",
+        loss=loss,
+        variables=[*setup.encoder.trainable, *head.trainable_weights],
+        state=setup.encoder.state,
+    )
+    yield setup.stage("brightness", objective)
+
+
+BRIGHTNESS = Strategy(
+    name="brightness", summary="guess it", stages=compress, recipe=Recipe(epochs=2, batch_size=16)
+)
+NAMESAKE = Strategy(name=next(iter(strategies())), summary="a name that is taken", stages=compress)
+
+
+class Distribution:
+    name = "acme-strategies"
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    """Make another package's entry points be found, which name things in this file."""
+
+    def bring(attribute):
+        class Point(EntryPoint):
+            dist = Distribution()
+
+            def load(self):
+                if attribute not in globals():
+                    raise ImportError("no module named acme")
+                return globals()[attribute]
+
+        point = Point("brightness", f"acme:{attribute}", table.GROUP)
+        monkeypatch.setattr(
+            table, "entry_points", lambda *, group: [point] * (group == table.GROUP)
+        )
+
+    return bring
+
+
+def test_a_third_partys_strategy_is_found_runs_and_exports(third_party, tmp_path):
+    from pretrain.describe import listing
+
+    third_party("BRIGHTNESS")
+    assert "guess it" in listing()
+    made = run(tmp_path, ("brightness", "mlp"))
+    assert made.history[-1]["loss"] < made.history[0]["loss"]
+    assert WeightsFile.read(made.path).metadata["strategy"] == "brightness"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [
+        ("missing", r"'brightness' of acme-strategies cannot be loaded.*no module named acme"),
+        ("EPOCHS", r"of acme-strategies must be a Strategy row"),
+        ("NAMESAKE", r"acme-strategies brings a strategy .* a name that is taken"),
+    ],
+)
+def test_a_broken_entry_point_names_its_package(third_party, tmp_path, attribute, says):
+    third_party(attribute)
+    with pytest.raises(InputError, match=says):
+        run(tmp_path, CASES[0])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,122 @@
+"""The documents: generated parts are fresh, links lead somewhere, the worked example works."""
+
+import importlib.util
+import re
+import shutil
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import patterns
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def docs():
+    """``scripts/docs`` as a module; it has no suffix by which Python would find it."""
+    loader = SourceFileLoader("scripts_docs", str(ROOT / "scripts" / "docs"))
+    spec = importlib.util.spec_from_loader("scripts_docs", loader)
+    module = importlib.util.module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the texts, to spoil."""
+    for name in ("docs", "scripts", ".ci"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*.t*"), ROOT / "LICENSE"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def test_the_documents_are_in_order(docs):
+    assert list(docs.check(ROOT)) == []
+
+
+def test_everything_to_choose_from_is_in_the_documents():
+    from pretrain.encoders import ARCHITECTURES
+    from pretrain.strategies import STRATEGIES
+    from tasks.sources import SOURCES
+
+    text = "\n".join(path.read_text() for path in ROOT.glob("docs/*.md"))
+    names = [*STRATEGIES, *ARCHITECTURES, *SOURCES]
+    names += [f"{name}/{alias}" for name, row in SOURCES.items() for alias in row.aliases]
+    for row in (*STRATEGIES.values(), *ARCHITECTURES.values()):
+        names += row.options
+    missing = [
+        name for name in names if not re.search(rf"^### {name}$|`{name}`", text, re.MULTILINE)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("docs/commands.md", "--strategy TEXT", "--strategy WORD", "docs/commands.md: stale"),
+        ("docs/strategies.md", "### autoencoder", "### autodecoder", "docs/strategies.md: stale"),
+        ("README.md", "(docs/data.md)", "(docs/date.md)", "README.md: the link docs/date.md leads"),
+        ("docs/commands.md", "#exit-codes", "#codes", "names no heading of README.md"),
+        (
+            "CHANGELOG.md",
+            "## 0.1.0",
+            "/home/someone/x ## 0.1.0",
+            "a machine's folder: '/home/someone",
+        ),
+        ("scripts/test", "set -eu", "# https:" + "//x", "scripts/test:7: a URL"),
+        ("constraints.txt", "click", "# index.example" + ".org", "constraints.txt:"),
+    ],
+)
+def test_a_fault_is_found(docs, copy, file, old, new, says):
+    text = (copy / file).read_text()
+    assert old in text
+    (copy / file).write_text(text.replace(old, new, 1))
+    assert any(says in fault for fault in docs.check(copy))
+
+
+def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
+    (copy / "docs" / "commands.md").unlink()
+    page = dict(docs.generated(copy))[copy / "docs" / "commands.md"]
+    assert page == (ROOT / "docs" / "commands.md").read_text()
+    for command in ("pretrain", "pretrain inspect", "transfer", "transfer predict", "benchmark"):
+        assert f"\n## {command}\n" in page
+    assert page.count("`--force`") == 4
+
+
+def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
+    """The strategy in CONTRIBUTING.md trains, moves every weight, and is listed."""
+    from pretrain.describe import listing
+    from pretrain.encoder import Encoder
+    from pretrain.run import PretrainConfig, pretrain
+    from pretrain.strategies import STRATEGIES
+    from pretrain.weights import WeightsFile
+
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 1
+    path = tmp_path / "tidy.py"
+    path.write_text(blocks[0])
+    spec = importlib.util.spec_from_file_location("tidy", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(STRATEGIES, module.ROW.name, module.ROW)
+
+    assert module.ROW.summary in listing()
+    config = PretrainConfig(
+        strategy="tidy", options={"noise": "0.1"}, recipe={"epochs": 4, "batch_size": 16}
+    )
+    made = pretrain(patterns(), config, tmp_path / "weights.h5")
+    assert made.history[-1]["loss"] < 0.98 * made.history[0]["loss"]
+    read = WeightsFile.read(made.path)
+    assert read.metadata["strategy"] == "tidy"
+    assert read.metadata["options"] == {"noise": 0.1}
+    before = Encoder(read.encoder, seed=0).tensors()
+    assert not any(np.array_equal(tensor, read.tensors[name]) for name, tensor in before.items())

@@ -1,0 +1,89 @@
+import csv
+
+import numpy as np
+import pytest
+from toys import listing, patterns
+from transfers import QUICK, source, task
+
+from tasks.errors import InputError
+from transfer.export import save_model
+from transfer.predict import predict
+from transfer.run import TransferConfig, transfer
+
+
+def trained(folder, **how):
+    on = task(**how)
+    done = transfer(on, source(), TransferConfig(recipe=QUICK, labels=40))
+    path = folder / "model.keras"
+    save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
+    return on, done, path
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("three"))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("two"), classes=2)
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize("which", ["two", "three"])
+def test_a_row_an_example_with_every_classs_probability(which, request, tmp_path):
+    on, done, path = request.getfixturevalue(which)
+    new = patterns(25, classes=len(on.class_names), seed=8)
+    result = predict(path, new, tmp_path / "out.csv")
+    header, *rows = table(tmp_path / "out.csv")
+    assert header == ["index", "predicted", "probability", *(f"p({n})" for n in on.class_names)]
+    assert [row[0] for row in rows] == [str(i) for i in range(25)]
+    chances = np.asarray(done.model(new.x))
+    if which == "two":
+        chances = np.concatenate([1 - chances, chances], axis=1)
+    told = np.array([[float(p) for p in row[3:]] for row in rows])
+    assert np.allclose(told, chances, atol=2e-6)
+    assert [row[1] for row in rows] == [on.class_names[k] for k in chances.argmax(axis=1)]
+    assert [float(row[2]) for row in rows] == [max(map(float, row[3:])) for row in rows]
+    assert result["examples"] == 25
+    assert result["accuracy"] == (chances.argmax(axis=1) == new.y).mean()
+
+
+def test_unlabelled_examples_have_no_accuracy(three, tmp_path):
+    result = predict(three[2], patterns(4, labelled=False), tmp_path / "out.csv")
+    assert "accuracy" not in result
+    assert len(table(tmp_path / "out.csv")) == 5
+
+
+def test_classes_that_the_model_does_not_know_have_no_accuracy(two, tmp_path):
+    assert "accuracy" not in predict(two[2], patterns(6, classes=3), tmp_path / "out.csv")
+
+
+def test_float_images_are_taken_to_the_models_type_and_range(three, tmp_path):
+    from dataclasses import replace
+
+    bytes_ = patterns(20, seed=3)
+    floats = replace(bytes_, x=(bytes_.x / 255).astype(np.float32), value_range=(0, 1))
+    predict(three[2], bytes_, tmp_path / "bytes.csv")
+    predict(three[2], floats, tmp_path / "floats.csv")
+    assert table(tmp_path / "bytes.csv") == table(tmp_path / "floats.csv")
+
+
+def test_what_cannot_be_predicted_is_refused_and_nothing_changes(three, tmp_path):
+    (tmp_path / "old.csv").write_text("old")
+    (tmp_path / "bad.keras").write_bytes(three[2].read_bytes()[:-40])
+    before = listing(tmp_path)
+    for model, new, out, says in (
+        (three[2], patterns(3, size=9), "new.csv", r"shape \(8, 8, 1\).*--image-size 8x8"),
+        (three[2], patterns(3), "old.csv", "exists already"),
+        (tmp_path / "bad.keras", patterns(3), "new.csv", "is not a readable .keras model"),
+    ):
+        with pytest.raises(InputError, match=says):
+            predict(model, new, tmp_path / out)
+    assert listing(tmp_path) == before
+    predict(three[2], patterns(3), tmp_path / "old.csv", force=True)
+    assert len(table(tmp_path / "old.csv")) == 4
