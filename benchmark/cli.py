@@ -11,18 +11,30 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
 
 
 @click.command()
-@click.option("--data", required=True, help="The labelled data: a name, a .npz file or a folder of images.")
+@click.option(
+    "--data", required=True, help="The labelled data: a name, a .npz file or a folder of images."
+)
 @click.option("--pretrain-data", help="The pool. [default: --data's training part, unlabelled]")
 @click.option("--strategies", default="all", show_default=True, help="Names with commas, or all.")
 @click.option("--labels", required=True, help="Label budgets with commas, as 50,200.")
-@click.option("--seeds", default=5, show_default=True, type=positive, help="How many, from --seed on.")
+@click.option(
+    "--seeds", default=5, show_default=True, type=positive, help="How many, from --seed on."
+)
 @click.option("--out", "output", required=True, type=Path, help="The folder to write to.")
-@click.option("--recipe", default="default", show_default=True, help="default, or seed (the notebook's).")
+@click.option(
+    "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
+)
 @click.option("--encoder", help="convnet, mlp or auto (by the data). [default: the recipe's, auto]")
 @click.option(
-    "--encoder-opt", "encoder_options", multiple=True, callback=pairs, help="name=value, of the encoder."
+    "--encoder-opt",
+    "encoder_options",
+    multiple=True,
+    callback=pairs,
+    help="name=value, of the encoder.",
 )
-@click.option("--pretrain-epochs", type=positive, help="Epochs of every strategy. [default: its own]")
+@click.option(
+    "--pretrain-epochs", type=positive, help="Epochs of every strategy. [default: its own]"
+)
 @data_options
 @run_options
 def cli(**given: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.report import claims, markdown, summarise, table_lines
 from benchmark.run import Benchmark, BenchmarkConfig, Outcome
 from pretrain.recipes import pretrain_recipe
-from tasks.console import out, out_json
+from tasks.console import out_json
 from tasks.errors import HeadstartError, InputError
 from tasks.load import load_dataset
 from tasks.outputs import write_text
@@ -56,9 +56,7 @@ def benchmark_command(
     )
 
     def load(spec: str) -> Any:
-        return load_dataset(
-            spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed
-        )
+        return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
 
     task = TargetTask.from_dataset(load(data), seed=seed)
     pool = load(pretrain_data) if pretrain_data is not None else None
@@ -115,7 +113,12 @@ def _print(
         for cells in body:
             table.add_row(*cells)
         console.print(table)
-    for line in (about, *said, *notes, f"Wrote {output / 'results.jsonl'} and {output / 'table.md'}"):
+    for line in (
+        about,
+        *said,
+        *notes,
+        f"Wrote {output / 'results.jsonl'} and {output / 'table.md'}",
+    ):
         console.print(line, markup=False, highlight=False)
 
 

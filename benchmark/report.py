@@ -59,9 +59,7 @@ def _row(records: Sequence[dict[str, Any]], scratch: dict[int, float]) -> Row:
 
 
 def _by_seed(records: Sequence[dict[str, Any]], name: str) -> dict[int, float]:
-    return {
-        r["seed"]: r["accuracy"] for r in records if r["row"] == name and r["status"] == "done"
-    }
+    return {r["seed"]: r["accuracy"] for r in records if r["row"] == name and r["status"] == "done"}
 
 
 def table_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:

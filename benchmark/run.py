@@ -195,9 +195,13 @@ class Benchmark:
         table = all_strategies()
         names = list(dict.fromkeys(self.config.strategies))
         if names == ["all"]:
-            usable = [n for n, row in table.items() if self.pool.n_classes > 1 or not row.needs_labels]
+            usable = [
+                n for n, row in table.items() if self.pool.n_classes > 1 or not row.needs_labels
+            ]
             for name in table.keys() - set(usable):
-                self.notes.append(f"{name} was left out: it needs a labelled pool (--pretrain-data).")
+                self.notes.append(
+                    f"{name} was left out: it needs a labelled pool (--pretrain-data)."
+                )
             return usable
         for name in names:
             if name not in table:

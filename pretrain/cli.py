@@ -7,24 +7,50 @@ from typing import Any
 
 import click
 
-from tasks.console import data_options, out, out_json, pairs, positive, rate, run_command, run_options
+from tasks.console import (
+    data_options,
+    out,
+    out_json,
+    pairs,
+    positive,
+    rate,
+    run_command,
+    run_options,
+)
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[inspect FILE]")
-@click.option("--list", "list_all", is_flag=True, help="Describe strategies, encoders and data; then stop.")
+@click.option(
+    "--list", "list_all", is_flag=True, help="Describe strategies, encoders and data; then stop."
+)
 @click.option("--strategy", help="How to pretrain: see --list.")
 @click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
-@click.option("--out", "output", default="weights.h5", show_default=True, type=Path)
-@click.option("--opt", "options", multiple=True, callback=pairs, help="name=value, of the strategy.")
-@click.option("--recipe", default="default", show_default=True, help="default, or seed (the notebook's).")
+@click.option(
+    "--out",
+    "output",
+    default="weights.h5",
+    show_default=True,
+    type=Path,
+    help="The weights file to write.",
+)
+@click.option(
+    "--opt", "options", multiple=True, callback=pairs, help="name=value, of the strategy."
+)
+@click.option(
+    "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
+)
 @click.option("--encoder", help="convnet, mlp or auto (by the data). [default: the recipe's, auto]")
 @click.option(
-    "--encoder-opt", "encoder_options", multiple=True, callback=pairs, help="name=value, of the encoder."
+    "--encoder-opt",
+    "encoder_options",
+    multiple=True,
+    callback=pairs,
+    help="name=value, of the encoder.",
 )
-@click.option("--epochs", type=click.IntRange(min=1))
-@click.option("--batch-size", type=positive)
-@click.option("--learning-rate", type=rate)
-@click.option("--optimizer", type=click.Choice(["adam", "sgd"]))
+@click.option("--epochs", type=positive, help="[default: the strategy's, more for a small pool]")
+@click.option("--batch-size", type=positive, help="Examples in a step. [default: the strategy's]")
+@click.option("--learning-rate", type=rate, help="[default: the strategy's]")
+@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), help="[default: the strategy's]")
 @click.option("--schedule", type=click.Choice(["constant", "cosine"]), help="Of the learning rate.")
 @click.option(
     "--validation",
@@ -53,7 +79,9 @@ def cli(context: click.Context, **given: Any) -> None:
         return
     for name in ("strategy", "data"):
         if given[name] is None:
-            raise click.UsageError(f"Missing option '--{name}'. See 'pretrain --list' and '--help'.")
+            raise click.UsageError(
+                f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
+            )
     from pretrain.command import pretrain_command
 
     pretrain_command(**given)

@@ -66,7 +66,9 @@ class Encoder:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return a copy of every weight as float32, by path."""
-        return {path: np.array(weight.numpy(), np.float32) for path, weight in self.variables.items()}
+        return {
+            path: np.array(weight.numpy(), np.float32) for path, weight in self.variables.items()
+        }
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""From a source's raw values to what an encoder sees: ``x * scale + offset``, fitted once, kept in the file."""
+"""From a source's raw values to what an encoder sees: ``x * scale + offset``, kept in the file."""
 
 from __future__ import annotations
 

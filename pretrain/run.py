@@ -87,7 +87,9 @@ class Plan:
                 f"The strategy {row.name!r} needs two classes or more, and {dataset.name!r} has one."
             )
         if not 0 <= config.validation < 1:
-            raise InputError(f"The part held out must be at least 0 and below 1. Got {config.validation}.")
+            raise InputError(
+                f"The part held out must be at least 0 and below 1. Got {config.validation}."
+            )
         encoder = choose_encoder(dataset, config.encoder, config.encoder_options)
         return cls(
             row=row,
@@ -175,7 +177,12 @@ def pretrain(
         weights = WeightsFile.read(out)
         if weights.metadata.get("identity") == checkpoints.identity:
             return Pretrained(
-                weights=weights, path=out, history=[], updates=0, seconds=0.0, resumed_from="the end"
+                weights=weights,
+                path=out,
+                history=[],
+                updates=0,
+                seconds=0.0,
+                resumed_from="the end",
             )
         raise InputError(f"{out} exists and is another run's. Give another --out, or --force.")
     arrays, held_out = _split(dataset, plan)
@@ -230,7 +237,6 @@ def pretrain(
         seconds=time.monotonic() - began,
         resumed_from=run.resumed_from,
     )
-
 
 
 def _split(

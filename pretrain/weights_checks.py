@@ -34,7 +34,7 @@ WRITE_AGAIN = "write it again with the pretrain command"
 DISTRUST = "Headstart never writes that, so do not use the file; " + WRITE_AGAIN
 
 
-class Fault(Exception):  # noqa: N818 - never leaves the package, becomes an InputError
+class Fault(Exception):
     """What is wrong with a weights file, and the way out; becomes an InputError naming the file."""
 
     def __init__(self, what: str, way_out: str = DISTRUST) -> None:

@@ -120,8 +120,19 @@ def options(*decorators: Decorator) -> Decorator:
     return apply
 
 
+class Rate(click.FloatRange):
+    """A learning rate: above 0, at most 100, and a number (click lets NaN through any range)."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> float:
+        """Return the number."""
+        number = super().convert(value, parameter, context)
+        if number != number:
+            self.fail(f"{value!r} is not a number.", parameter, context)
+        return float(number)
+
+
 positive = click.IntRange(min=1)
-rate = click.FloatRange(min=0, min_open=True, max=100)
+rate = Rate(min=0, min_open=True, max=100)
 
 data_options = options(
     click.option(
@@ -131,11 +142,19 @@ data_options = options(
         help="Size to which a folder's images are resized.",
     ),
     click.option(
-        "--skip-unreadable", is_flag=True, help="Leave unreadable files of a folder out; they are counted."
+        "--skip-unreadable",
+        is_flag=True,
+        help="Leave unreadable files of a folder out; they are counted.",
     ),
 )
 run_options = options(
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1)),
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0, 2**31 - 1),
+        help="Decides every random choice.",
+    ),
     click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]"),
     click.option("--force", is_flag=True, help="Replace an existing output."),
     click.option("--quiet", is_flag=True, help="Show no progress."),

@@ -13,8 +13,8 @@ from tasks.errors import HeadstartError, InputError
 def check_output(path: Path, force: bool = False) -> None:
     """Check, before the work that leads to it, that the file ``path`` can be written.
 
-    Missing parent folders are created. The folder is really tried, with a file that is removed
-    again: permission bits say nothing of read-only mounts, quotas or the superuser.
+    The folder is really tried, with a file that is removed again, as are the missing parent folders
+    that it takes: permission bits say nothing of read-only mounts, quotas or the superuser.
 
     Raises InputError when ``path`` exists and ``force`` is false, when it is a folder or a device,
     or when its folder cannot be created or written to.
@@ -30,10 +30,16 @@ def check_output(path: Path, force: bool = False) -> None:
                 f"{path} exists already and was left as it is. "
                 "Give another name, or --force to replace it."
             )
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temp = _temporary(final)
-        os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        temp.unlink()
+        missing = [folder for folder in final.parents if not folder.exists()]
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temp = _temporary(final)
+            os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            temp.unlink()
+        finally:
+            for folder in missing:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be written: {_reason(error)}. Choose a folder that you may write to."
@@ -48,6 +54,7 @@ def atomic_write(
 ) -> None:
     """Write ``path`` through a temporary file beside it, ``.NAME.tmp-PID``, renamed at the end.
 
+    Missing parent folders are created.
     ``write`` is given the temporary file's path and must close what it opens. The file is flushed
     to disk, handed to ``verify`` (which raises when it is not as it should be), renamed over
     ``path``, and the folder is flushed. Any error or interrupt removes the temporary file and
@@ -59,6 +66,7 @@ def atomic_write(
     final = _final(path)
     temp = _temporary(final)
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         temp.unlink(missing_ok=True)
         write(temp)
         _flush(temp)

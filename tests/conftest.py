@@ -4,5 +4,7 @@ from pathlib import Path
 
 # Before anything imports TensorFlow: its C++ log lines are no part of what is tested.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As the commands set it: it is part of what decides a run's bits, and must not change halfway.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 # The helpers of several test folders are imported by name.
 sys.path.insert(0, str(Path(__file__).parent / "support"))

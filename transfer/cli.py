@@ -7,11 +7,20 @@ from typing import Any
 
 import click
 
-from tasks.console import data_options, image_size, out, out_json, positive, rate, run_command, run_options
+from tasks.console import (
+    data_options,
+    image_size,
+    out,
+    out_json,
+    positive,
+    rate,
+    run_command,
+    run_options,
+)
 
 
 class Reuse(click.ParamType):
-    """"all" or a number of blocks."""
+    """ "all" or a number of blocks."""
 
     name = "all|K"
 
@@ -21,21 +30,32 @@ class Reuse(click.ParamType):
             return None
         if isinstance(value, int) or value.isdigit():
             return int(value)
-        self.fail(f"must be 'all' or a number of blocks. Got {value!r}.", parameter, context)
+        return self.fail(f"must be 'all' or a number of blocks. Got {value!r}.", parameter, context)
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[predict ...]")
 @click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
-@click.option("--out", "output", default="model.keras", show_default=True, type=Path)
-@click.option("--recipe", default="default", show_default=True, help="default, or seed (the notebook's).")
-@click.option("--reuse", type=Reuse(), default="all", show_default=True, help="Keep the lowest K blocks.")
+@click.option(
+    "--out",
+    "output",
+    default="model.keras",
+    show_default=True,
+    type=Path,
+    help="The model to write.",
+)
+@click.option(
+    "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
+)
+@click.option(
+    "--reuse", type=Reuse(), default="all", show_default=True, help="Keep the lowest K blocks."
+)
 @click.option("--freeze-epochs", type=click.IntRange(min=0), help="Epochs of the head alone.")
 @click.option("--epochs", type=click.IntRange(min=0), help="Epochs of fine-tuning after that.")
 @click.option("--head-learning-rate", type=rate, help="While the reused blocks are frozen.")
 @click.option("--learning-rate", type=rate, help="While fine-tuning.")
-@click.option("--batch-size", type=positive)
+@click.option("--batch-size", type=positive, help="Examples in a step. [default: the recipe's]")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @data_options
 @run_options
@@ -61,7 +81,9 @@ def cli(context: click.Context, **given: Any) -> None:
 
 @cli.command()
 @click.option("--model", required=True, type=Path, help="The .keras file that `transfer` wrote.")
-@click.option("--data", required=True, help="New examples: a name, a .npz file or a folder of images.")
+@click.option(
+    "--data", required=True, help="New examples: a name, a .npz file or a folder of images."
+)
 @click.option("--out", "output", required=True, type=Path, help="The CSV file to write.")
 @click.option(
     "--image-size",
@@ -69,7 +91,9 @@ def cli(context: click.Context, **given: Any) -> None:
     metavar="HxW",
     help="Size to which a folder's images are resized. [default: the model's]",
 )
-@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable files out; they are counted.")
+@click.option(
+    "--skip-unreadable", is_flag=True, help="Leave unreadable files out; they are counted."
+)
 @click.option("--force", is_flag=True, help="Replace an existing output.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def predict(**given: Any) -> None:

@@ -62,7 +62,9 @@ def transfer_command(
     if checkpoints.start(output, force=force, resume=resume) and beside.exists():
         finished = json.loads(beside.read_text())
         if finished.get("identity") != checkpoints.identity:
-            raise InputError(f"{output} exists and is another run's. Give another --out, or --force.")
+            raise InputError(
+                f"{output} exists and is another run's. Give another --out, or --force."
+            )
         _report(finished, output, beside, as_json)
         return
     reporter = make_reporter(quiet)

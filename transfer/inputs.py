@@ -51,7 +51,9 @@ class Inputs:
                         f"The encoder expects {encoder_shape[-1]} channels and the data has "
                         f"{shape[-1]}; only grey (1) and colour (3) can be turned into one another."
                     )
-                what = "colour turned to grey" if encoder_shape[-1] == 1 else "grey repeated as colour"
+                what = (
+                    "colour turned to grey" if encoder_shape[-1] == 1 else "grey repeated as colour"
+                )
                 changes.append(f"{what} ({shape[-1]} -> {encoder_shape[-1]} channels)")
             if shape[:2] != encoder_shape[:2]:
                 changes.append(
@@ -62,7 +64,9 @@ class Inputs:
         if (low, high) != (known_low, known_high):
             changes.append(f"values {low:g}..{high:g} mapped to {known_low:g}..{known_high:g}")
         if len(preprocessing["scale"]) != 1 or len(preprocessing["offset"]) != 1:
-            raise InputError("This version reads preprocessing with one scale for all channels only.")
+            raise InputError(
+                "This version reads preprocessing with one scale for all channels only."
+            )
         stretch = (known_high - known_low) / (high - low)
         scale, offset = preprocessing["scale"][0], preprocessing["offset"][0]
         return cls(

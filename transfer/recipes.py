@@ -37,7 +37,9 @@ class TransferRecipe:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must be 0 or more. Got {getattr(self, name)}.")
         if self.freeze_epochs + self.epochs == 0:
-            raise InputError("A transfer needs at least one epoch: give --epochs or --freeze-epochs.")
+            raise InputError(
+                "A transfer needs at least one epoch: give --epochs or --freeze-epochs."
+            )
 
     def for_budget(self, labels: int) -> TransferRecipe:
         """Return the recipe with the epochs that ``labels`` examples get."""

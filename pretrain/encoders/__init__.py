@@ -52,9 +52,13 @@ def check_config(config: Any) -> dict[str, Any]:
         raise InputError("An encoder's 'architecture' must be text and its 'options' an object.")
     good = isinstance(shape, list) and 1 <= len(shape) <= 4
     if not good or not all(type(n) is int and n > 0 for n in shape):
-        raise InputError(f"An encoder's 'input_shape' must be 1 to 4 positive integers. Got {shape!r}.")
+        raise InputError(
+            f"An encoder's 'input_shape' must be 1 to 4 positive integers. Got {shape!r}."
+        )
     if math.prod(shape) > MAX_INPUT_SIZE:
-        raise InputError(f"An encoder's input may hold at most {MAX_INPUT_SIZE} values. Got {shape!r}.")
+        raise InputError(
+            f"An encoder's input may hold at most {MAX_INPUT_SIZE} values. Got {shape!r}."
+        )
     return encoder_config(config["architecture"], tuple(shape), options)
 
 
@@ -66,7 +70,9 @@ def expected_shapes(config: Mapping[str, Any]) -> Shapes:
     row = architecture(config["architecture"])
     shapes = row.shapes(tuple(config["input_shape"]), config["options"])
     if sum(math.prod(shape) for shape in shapes.values()) > MAX_PARAMETERS:
-        raise InputError(f"The encoder {row.name!r} would have more than {MAX_PARAMETERS} parameters.")
+        raise InputError(
+            f"The encoder {row.name!r} would have more than {MAX_PARAMETERS} parameters."
+        )
     return shapes
 
 

@@ -121,7 +121,9 @@ def resolve_options(
     for name in given:
         if name not in table:
             has = ", ".join(sorted(table)) or "none"
-            raise InputError(f"{owner} has no option {name!r}.{suggest(name, table)} It has: {has}.")
+            raise InputError(
+                f"{owner} has no option {name!r}.{suggest(name, table)} It has: {has}."
+            )
     resolved = {}
     for name, option in table.items():
         value = given.get(name, option.default)

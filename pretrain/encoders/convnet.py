@@ -107,7 +107,9 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
         target = sizes[len(filters) - i]
         extra = (hidden.shape[1] - target[0], hidden.shape[2] - target[1])
         if any(extra):
-            hidden = keras.layers.Cropping2D(((0, extra[0]), (0, extra[1])), name=f"crop{i}")(hidden)
+            hidden = keras.layers.Cropping2D(((0, extra[0]), (0, extra[1])), name=f"crop{i}")(
+                hidden
+            )
     return keras.Model(inputs, hidden, name="decoder")
 
 
@@ -125,7 +127,9 @@ ROW = Architecture(
             parse=integers(1, 4096, most=8),
         ),
         "features": Option(
-            default=128, help="size of the features, the last block's output", parse=integer(1, 65536)
+            default=128,
+            help="size of the features, the last block's output",
+            parse=integer(1, 65536),
         ),
     },
 )

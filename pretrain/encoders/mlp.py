@@ -12,7 +12,12 @@ from typing import Any
 
 from pretrain.encoders.base import Architecture, Option, Shapes, choice, integers
 
-INITIALISER = {"selu": "lecun_normal", "relu": "he_normal", "gelu": "he_normal", "tanh": "glorot_uniform"}
+INITIALISER = {
+    "selu": "lecun_normal",
+    "relu": "he_normal",
+    "gelu": "he_normal",
+    "tanh": "glorot_uniform",
+}
 
 
 def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:

@@ -103,7 +103,7 @@ class Checkpoints:
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, allow_pickle=False, **arrays)
 
         atomic_write(path, write)
         for old in self.files()[KEPT:]:

@@ -55,7 +55,9 @@ class Program:
         self._evaluate = tf.function(self._evaluation_loop, input_signature=[rows, scalar])
         self.traces = 0
 
-    def reset(self, values: Sequence[np.ndarray], slots: Sequence[np.ndarray] | None = None) -> None:
+    def reset(
+        self, values: Sequence[np.ndarray], slots: Sequence[np.ndarray] | None = None
+    ) -> None:
         """Start a run from ``values`` of the variables, with optimizers fresh or as they were saved."""
         assign(self.variables, values)
         assign(self.slots, self._fresh_slots if slots is None else slots)
@@ -87,17 +89,16 @@ class Program:
             The sums with these steps added, and whether they and all variables are finite.
         """
         batch = self.stage.batch_size
-        sums = tf.constant(sums, tf.float32)
-        finite = True
+        total, finite = tf.constant(sums, tf.float32), True
         full = min(count, max(0, self.stage.size // batch - start)) if self.xla else 0
         if full:
             numbers = tf.constant([start, full, before, seed, batch], tf.int32)
-            sums, finite = self._xla_steps(arrays, order, rates, numbers, sums)
+            total, finite = self._xla_steps(arrays, order, rates, numbers, total)
         if count > full:
             numbers = tf.constant([start + full, count - full, before, seed, batch], tf.int32)
-            sums, rest = self._steps(arrays, order, rates, numbers, sums)
+            total, rest = self._steps(arrays, order, rates, numbers, total)
             finite = bool(finite) and bool(rest)
-        return sums.numpy(), bool(finite)
+        return total.numpy(), bool(finite)
 
     def evaluate(self, arrays: Mapping[str, Any]) -> dict[str, float]:
         """Return the mean over ``arrays`` of each metric, computed with ``training=False``."""
@@ -143,9 +144,7 @@ class Program:
 
     def _while(self, body: Any, start: Any, count: Any, sums: Any) -> Any:
         stop = start + count
-        _, sums = tf.while_loop(
-            lambda i, _: i < stop, body, [start, sums], parallel_iterations=1
-        )
+        _, sums = tf.while_loop(lambda i, _: i < stop, body, [start, sums], parallel_iterations=1)
         # Weights are looked at too: oneDNN's relu can turn NaN weights into a loss of zero.
         checks = [tf.reduce_all(tf.math.is_finite(sums))]
         checks += [
@@ -164,7 +163,9 @@ class Program:
                 tape.watch([v.value for v in objective.variables])
                 result = objective.loss(batch)
             gradients = tape.gradient(result["loss"], [v.value for v in objective.variables])
-            unused = [v.path for v, g in zip(objective.variables, gradients, strict=True) if g is None]
+            unused = [
+                v.path for v, g in zip(objective.variables, gradients, strict=True) if g is None
+            ]
             if unused:
                 raise ValueError(
                     f"The loss of objective {objective.name!r} does not depend on {unused}, which it "
@@ -192,9 +193,7 @@ class Program:
             return stop, sums + tf.cast(stop - i, tf.float32) * tf.stack(values)
 
         zeros = tf.zeros([len(self.names)])
-        return tf.while_loop(
-            lambda i, _: i < size, body, [0, zeros], parallel_iterations=1
-        )[1]
+        return tf.while_loop(lambda i, _: i < size, body, [0, zeros], parallel_iterations=1)[1]
 
 
 class Programs:

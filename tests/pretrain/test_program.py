@@ -39,7 +39,12 @@ def test_every_example_counts_once_an_epoch(path, n):
         variables=[w],
     )
     stage = Stage(
-        name="sum", objectives=[objective], arrays={"x": x}, epochs=3, batch_size=4, learning_rate=0.1
+        name="sum",
+        objectives=[objective],
+        arrays={"x": x},
+        epochs=3,
+        batch_size=4,
+        learning_rate=0.1,
     )
     run = Run(seed=0, key="sum")
     train([stage], run)
@@ -177,7 +182,9 @@ def test_two_objectives_move_their_own_variables(path):
         name="two",
         objectives=[
             Objective(name="fit", loss=linear.loss, variables=[linear.w, linear.b]),
-            Objective(name="shrink", loss=shrink, variables=[other], optimizer=Optimizer(name="sgd")),
+            Objective(
+                name="shrink", loss=shrink, variables=[other], optimizer=Optimizer(name="sgd")
+            ),
         ],
         **{**linear.how, "epochs": 1, "schedule": "constant"},
     )

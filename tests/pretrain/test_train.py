@@ -107,16 +107,16 @@ def test_resumed_with_nothing_compiled_equals_uninterrupted(
 def test_checkpoints_are_written_on_the_way_and_serve(tmp_path):
     """As after kill -9: what was last saved by the clock is resumed, not a farewell checkpoint."""
 
-    class Pulled(Exception):
+    class PulledError(Exception):
         pass
 
     class PullThePlug(Reporter):
         def step(self, done, **_):
             if done == 8:
-                raise Pulled
+                raise PulledError
 
     bits, _ = run_two()
-    with pytest.raises(Pulled):
+    with pytest.raises(PulledError):
         run_two(tmp_path, reporter=PullThePlug(), checkpoint_seconds=0)
     resumed, after = run_two(tmp_path, resume=True)
     assert after.resumed_from is not None
@@ -132,10 +132,10 @@ def test_another_runs_checkpoint_is_not_resumed(tmp_path):
     with pytest.raises(Interrupted):
         run_two(tmp_path, reporter=StopAt(2))
     before = listing(tmp_path)
-    two = Two()
+    checkpoints = Checkpoints(tmp_path, {"run": "three"})
+    run = Run(seed=4, key="two", checkpoints=checkpoints, resume=True)
     with pytest.raises(InputError, match="run was 'two' and is now 'three'"):
-        checkpoints = Checkpoints(tmp_path, {"run": "three"})
-        train(two.stages(), Run(seed=4, key="two", checkpoints=checkpoints, resume=True))
+        train(Two().stages(), run)
     assert listing(tmp_path) == before
 
 

@@ -42,7 +42,12 @@ def weights(name="mlp", shape=(8, 8, 1), seed=77):
         encoder=config,
         preprocessing=PREPROCESSING,
         tensors=Encoder(config, seed).tensors(),
-        metadata={"strategy": "none", "seed": seed, "data": {"name": "none"}, "versions": {}},
+        metadata={
+            "strategy": "none",
+            "seed": seed,
+            "data": {"name": "none", "fingerprint": "none"},
+            "versions": {"headstart": "0"},
+        },
     )
 
 

@@ -14,7 +14,7 @@ def names(folder):
 
 def test_a_free_name_passes_and_leaves_nothing(tmp_path):
     check_output(tmp_path / "new" / "folder" / "file.h5")
-    assert names(tmp_path / "new" / "folder") == []
+    assert names(tmp_path) == []
 
 
 def test_an_existing_file_needs_force(tmp_path):
@@ -60,6 +60,12 @@ def test_a_file_is_written_verified_and_renamed(tmp_path):
     assert path.read_text() == "new"
     assert [temp.name for temp in seen] == [f".file.h5.tmp-{os.getpid()}"]
     assert names(tmp_path) == ["file.h5"]
+
+
+def test_missing_folders_are_made_when_there_is_something_to_write(tmp_path):
+    path = tmp_path / "new" / "folder" / "file.h5"
+    atomic_write(path, lambda temp: temp.write_text("new"))
+    assert path.read_text() == "new"
 
 
 @pytest.mark.parametrize(

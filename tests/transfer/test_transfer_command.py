@@ -95,7 +95,12 @@ def test_a_person_is_told_what_was_measured(folder):
     arguments = ["--from", folder / "weights.h5", "--data", folder / "data.npz"]
     arguments += ["--out", folder / "model.keras", *QUICK]
     result = CliRunner().invoke(cli, [str(part) for part in arguments], catch_exceptions=False)
-    for part in ("Test accuracy", "95 % interval", "30 examples", "40 labels, 3 of 3 blocks reused"):
+    for part in (
+        "Test accuracy",
+        "95 % interval",
+        "30 examples",
+        "40 labels, 3 of 3 blocks reused",
+    ):
         assert part in result.stdout
     assert "Data: data.npz, file data.npz; test part: the set's own test part" in result.stderr
     assert "fine-tune epoch 2/2: loss" in result.stderr

@@ -64,7 +64,9 @@ def test_reuse_keeps_the_lowest_blocks_and_draws_the_others():
 def test_what_is_not_reused_is_trained_with_the_head():
     given = source()
     still = dict(zip(given.tensors, encoder_weights(run(given, STILL, reuse=1).model), strict=True))
-    moved = dict(zip(given.tensors, encoder_weights(run(given, FROZEN, reuse=1).model), strict=True))
+    moved = dict(
+        zip(given.tensors, encoder_weights(run(given, FROZEN, reuse=1).model), strict=True)
+    )
     same = [path for path in still if np.array_equal(still[path], moved[path])]
     assert same == ["block1/dense/kernel", "block1/dense/bias"]
 
@@ -141,7 +143,14 @@ def test_the_result_says_everything():
     assert result["recipe"]["freeze_epochs"] == 3
     assert len(result["digest"]) == 64
     assert result["seconds"] > 0
-    for name in ("accuracy", "balanced_accuracy", "macro_f1", "loss", "accuracy_interval", "inputs"):
+    for name in (
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "loss",
+        "accuracy_interval",
+        "inputs",
+    ):
         assert name in result
     assert len(heard.rows) == 6
 

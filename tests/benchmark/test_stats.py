@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.stats import Interval, paired, t_interval
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_interval_is_students(n, confidence):
+    values = np.random.default_rng(n).normal(0.9, 0.05, n)
+    found = t_interval(values, confidence)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(confidence)
+    assert (found.mean, found.n) == (pytest.approx(values.mean()), n)
+    assert [found.low, found.high] == pytest.approx(list(expected))
+
+
+def test_recorded_numbers():
+    # mean 3, s = sqrt(2.5), t_4(0.975) = 2.776445: 3 +- 2.776445 sqrt(2.5 / 5)
+    found = t_interval([1, 2, 3, 4, 5])
+    assert [found.low, found.high] == pytest.approx([1.036757, 4.963243], abs=1e-6)
+
+
+@pytest.mark.parametrize("values", [[], [0.5]])
+def test_fewer_than_two_values_have_no_interval(values):
+    found = t_interval(values)
+    assert found.n == len(values)
+    assert np.isnan([found.low, found.high]).all()
+    assert np.isnan(found.mean) == (not values)
+    assert not found.excludes_zero
+
+
+def test_equal_values_have_an_interval_without_width():
+    found = t_interval([0.5, 0.5, 0.5])
+    assert (found.low, found.high) == (0.5, 0.5)
+
+
+def test_pairs_take_the_luck_of_the_seed_away():
+    scratch = {0: 0.5, 1: 0.7, 2: 0.9, 3: 0.6}
+    better = {seed: score + 0.01 + 0.001 * seed for seed, score in scratch.items()}
+    found = paired(better, scratch)
+    expected = stats.ttest_rel(list(better.values()), list(scratch.values()))
+    assert [found.low, found.high] == pytest.approx(list(expected.confidence_interval()))
+    assert found.excludes_zero
+    unpaired = stats.ttest_ind(list(better.values()), list(scratch.values()))
+    assert unpaired.confidence_interval().low < 0
+
+
+def test_only_seeds_that_both_have_are_paired():
+    found = paired({0: 0.9, 1: 0.8, 7: 0.1}, {1: 0.7, 0: 0.6, 5: 0.0})
+    assert (found.mean, found.n) == (pytest.approx(0.2), 2)
+    assert paired({0: 1.0}, {1: 1.0}).n == 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.1, 0.2, True), (-0.2, -0.1, True), (-0.1, 0.1, False), (0, 0.1, False)],
+)
+def test_excluding_zero(low, high, expected):
+    assert Interval(mean=0, low=low, high=high, n=3).excludes_zero is expected

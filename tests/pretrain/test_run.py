@@ -1,0 +1,177 @@
+"""One pretraining run: what is refused, what is held out, how it is resumed, what is recorded."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from toys import StopAt, listing, patterns
+
+from pretrain.run import Plan, PretrainConfig, pretrain
+from pretrain.stage import Optimizer
+from pretrain.weights import WeightsFile
+from tasks.errors import InputError, Interrupted, NonFiniteError
+from tasks.splits import stratified_split
+
+CONFIG = PretrainConfig(
+    strategy="supervised",
+    encoder="mlp",
+    encoder_options={"units": [16, 8]},
+    recipe={"epochs": 2, "batch_size": 16},
+)
+
+
+def run(folder, pool=None, *, force=False, resume=False, reporter=None, **changes):
+    config = replace(CONFIG, **changes)
+    out = folder / "weights.h5"
+    how = {"force": force, "resume": resume, "reporter": reporter}
+    return pretrain(pool or patterns(), config, out, **how)
+
+
+def same(a, b):
+    return all(np.array_equal(t, b.weights.tensors[n]) for n, t in a.weights.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "pool", "says"),
+    [
+        ({"strategy": "supervsed"}, {}, "Did you mean 'supervised'"),
+        ({"options": {"loss": "bce"}}, {}, "strategy 'supervised' has no option 'loss'.* none"),
+        ({"encoder": "mpl"}, {}, "no encoder 'mpl'. Did you mean 'mlp'"),
+        ({"encoder_options": {"units": []}}, {}, "'units' .* list of 1 to 64 integers. Got"),
+        ({"encoder_options": {"units": [True]}}, {}, "'units'"),
+        ({"validation": 1.0}, {}, "below 1. Got 1.0"),
+        ({"validation": float("nan")}, {}, "below 1. Got nan"),
+        ({}, {"labelled": False}, "needs a labelled pool, and 'patterns' has no labels"),
+        ({}, {"classes": 1}, "needs two classes or more, and 'patterns' has one"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_done(tmp_path, changes, pool, says):
+    with pytest.raises(InputError, match=says):
+        run(tmp_path, patterns(**pool), **changes)
+    assert listing(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("shape", "encoder"), [((8, 8, 1), "convnet"), ((64,), "mlp")])
+def test_auto_takes_the_encoder_that_fits_the_examples(shape, encoder):
+    pool = patterns()
+    pool = replace(pool, x=pool.x.reshape(len(pool.x), *shape))
+    plan = Plan.make(pool, PretrainConfig(strategy="autoencoder"))
+    assert plan.encoder["architecture"] == encoder
+    with pytest.raises(InputError, match=r"'convnet' needs images.*use the encoder 'mlp'"):
+        Plan.make(
+            replace(pool, x=pool.x.reshape(80, 64)),
+            replace(CONFIG, encoder="convnet", encoder_options={}),
+        )
+
+
+def test_an_existing_output_stays_unless_forced(tmp_path):
+    first = run(tmp_path)
+    before = listing(tmp_path)
+    with pytest.raises(InputError, match="exists already"):
+        run(tmp_path, seed=1)
+    assert listing(tmp_path) == before
+    second = run(tmp_path, seed=1, force=True)
+    assert second.weights.digest != first.weights.digest
+    assert WeightsFile.read(tmp_path / "weights.h5").digest == second.weights.digest
+
+
+def test_a_finished_run_is_recognised_and_anothers_is_not_touched(tmp_path):
+    first = run(tmp_path)
+    before = listing(tmp_path)
+    again = run(tmp_path, resume=True)
+    assert (again.updates, again.history, again.resumed_from) == (0, [], "the end")
+    assert again.weights.digest == first.weights.digest
+    for changes in ({"seed": 1}, {"recipe": {"epochs": 3}}, {"pool": patterns(seed=1)}):
+        with pytest.raises(InputError, match="is another run's"):
+            run(tmp_path, **changes, resume=True)
+    assert listing(tmp_path) == before
+
+
+def test_an_interrupted_run_waits_for_a_decision(tmp_path, monkeypatch):
+    monkeypatch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
+    with pytest.raises(Interrupted):
+        run(tmp_path, reporter=StopAt(3))
+    before = listing(tmp_path)
+    with pytest.raises(InputError, match=r"interrupted run lies in .*--resume.*--force"):
+        run(tmp_path)
+    with pytest.raises(InputError, match=r"recipe was .*'epochs': 2.* and is now .*'epochs': 3"):
+        run(tmp_path, resume=True, recipe={"epochs": 3, "batch_size": 16})
+    with pytest.raises(InputError, match=r"belongs to another run: data was"):
+        run(tmp_path, patterns(seed=1), resume=True)
+    assert listing(tmp_path) == before
+    forced = run(tmp_path, force=True)
+    assert forced.resumed_from is None
+    assert list(listing(tmp_path)) == ["weights.h5"]
+
+
+def test_what_is_held_out_is_measured_and_never_trained_on(tmp_path):
+    pool = patterns()
+    kept, held = stratified_split(pool.y, len(pool.x), 0.25, 3)
+    assert len(held) == 20
+    x = pool.x.copy()
+    x[held] = 255 - x[held]
+    runs = []
+    for name, data in (("plain", pool), ("changed", replace(pool, x=x))):
+        (tmp_path / name).mkdir()
+        runs.append(run(tmp_path / name, data, validation=0.25, seed=3))
+    plain, changed = runs
+    assert same(plain, changed)
+    assert [r["loss"] for r in plain.history] == [r["loss"] for r in changed.history]
+    assert plain.history[-1]["val_loss"] != changed.history[-1]["val_loss"]
+    assert plain.updates == 2 * -(-len(kept) // 16)
+
+
+def test_without_a_held_out_part_everything_is_trained_on(tmp_path):
+    made = run(tmp_path, validation=0.0)
+    assert made.updates == 2 * 5
+    assert set(made.history[0]) == {"stage", "epoch", "loss", "accuracy"}
+
+
+def test_the_pools_test_part_is_not_looked_at(tmp_path):
+    pool = patterns(test=12)
+    runs = []
+    for name, data in (("a", pool), ("b", replace(pool, x_test=255 - pool.x_test))):
+        (tmp_path / name).mkdir()
+        runs.append(run(tmp_path / name, data))
+    assert same(*runs)
+
+
+def test_a_strategy_without_labels_does_not_look_at_them(tmp_path):
+    runs = []
+    for name, data in (("a", patterns()), ("b", patterns(labelled=False))):
+        (tmp_path / name).mkdir()
+        runs.append(run(tmp_path / name, data, strategy="autoencoder"))
+    assert same(*runs)
+    assert runs[0].weights.metadata["data"]["labels_used"] is False
+
+
+def test_the_file_says_how_it_came_about(tmp_path):
+    pool = patterns()
+    made = run(tmp_path, pool, seed=4)
+    read = WeightsFile.read(tmp_path / "weights.h5")
+    about = read.metadata
+    assert read.digest == made.weights.digest
+    assert read.encoder["options"] == {"units": [16, 8], "activation": "selu"}
+    assert read.preprocessing["value_range"] == [0, 255]
+    assert (about["strategy"], about["seed"], about["validation"]) == ("supervised", 4, 0.1)
+    assert about["recipe"]["epochs"] == 2
+    assert about["recipe"]["optimizer"]["name"] == "adam"
+    assert about["data"] == {
+        "name": "patterns",
+        "fingerprint": pool.fingerprint,
+        "examples": 80,
+        "labels_used": True,
+    }
+    last = {k: v for k, v in made.history[-1].items() if k != "stage"}
+    assert about["metrics"] == last
+    assert about["updates"] == made.updates
+    assert set(about["versions"]) >= {"headstart", "tensorflow", "keras", "numpy"}
+    assert "threads" in about
+
+
+def test_a_run_that_becomes_non_finite_writes_nothing(tmp_path):
+    (tmp_path / "weights.h5").write_text("old")
+    recipe = {"epochs": 5, "learning_rate": 1e30, "optimizer": Optimizer(name="sgd")}
+    with pytest.raises(NonFiniteError):
+        run(tmp_path, recipe=recipe, force=True)
+    assert listing(tmp_path) == {"weights.h5": b"old"}

@@ -1,0 +1,172 @@
+"""The three commands as a person meets them: help, results, streams and exit codes."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands import environment, run
+from toys import listing
+
+from pretrain.encoders import ARCHITECTURES
+from pretrain.strategies import strategies
+from tasks.sources import describe_sources
+
+COMMANDS = ("pretrain", "transfer", "benchmark")
+BIN = Path(sys.executable).parent
+QUICK = ["--data", "digits[0,1]", "--strategy", "supervised", "--encoder", "mlp", "--epochs", "1"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_quick(command):
+    script = BIN / command
+    assert script.exists(), "install the package first: pip install -e ."
+    seconds = []
+    for _ in range(8):
+        began = time.perf_counter()
+        done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - began)
+        if seconds[-1] < 0.3:
+            break
+        time.sleep(0.3)  # the machine may be busy with other work: one quiet moment is enough
+    assert done.stdout.startswith("Usage: ")
+    assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{command!r}, '--help']\n"
+        "try:\n"
+        f"    runpy.run_module({command!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'numpy', 'h5py'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_describes_itself(command, capfd):
+    done = run(capfd, command, "--help")
+    assert done.code == 0
+    options = re.findall(r"^ +(--[a-z-]+)", done.out, re.MULTILINE)
+    assert len(options) > 10
+    assert {"--data", "--out", "--seed", "--force", "--quiet", "--json"} <= set(options)
+    assert f"{command} --" in done.out  # an example
+
+
+def test_list_mentions_whatever_there_is_without_tensorflow(capfd):
+    done = run(capfd, "pretrain", "--list")
+    assert (done.code, done.err) == (0, "")
+    for row in (*strategies().values(), *ARCHITECTURES.values()):
+        assert f"  {row.name} " in done.out
+        assert row.summary in done.out
+        assert all(f"{option}=" in done.out for option in row.options)
+    for spelling, _ in describe_sources():
+        assert spelling in done.out
+
+
+def test_listing_and_inspecting_import_no_tensorflow(tmp_path):
+    code = (
+        "import sys\n"
+        "from pretrain.cli import cli\n"
+        "cli.main(['--list'], standalone_mode=False)\n"
+        "assert not {'tensorflow', 'keras', 'sklearn'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, stdout=subprocess.PIPE)
+
+
+def test_json_is_one_value_on_stdout_and_quiet_is_quiet(tmp_path, capfd):
+    out = tmp_path / "weights.h5"
+    done = run(capfd, "pretrain", *QUICK, "--out", out, "--json", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("\n") == 1
+    result = json.loads(done.out)
+    assert result["out"] == str(out)
+    assert result["strategy"] == "supervised"
+    assert result["receipt"].startswith("10/10 tensors, 100 % of parameters")
+    assert len(result["history"]) == 1
+    assert result["metrics"]["loss"] == result["history"][0]["loss"]
+
+    again = run(capfd, "pretrain", *QUICK, "--out", tmp_path / "again.h5", "--json")
+    assert json.loads(again.out)["digest"] == result["digest"]
+    assert "supervised epoch 1/1: loss" in again.err
+
+    shown = run(capfd, "pretrain", "inspect", out)
+    assert (shown.code, shown.err) == (0, "")
+    assert result["digest"] in shown.out
+    shown = run(capfd, "pretrain", "inspect", out, "--json")
+    assert json.loads(shown.out)["digest"] == result["digest"]
+
+
+def test_a_person_sees_progress_apart_from_the_result(tmp_path, capfd):
+    out = tmp_path / "weights.h5"
+    done = run(capfd, "pretrain", *QUICK, "--epochs", "2", "--out", out)
+    assert done.code == 0
+    assert done.out.startswith(f"Wrote {out}: 10/10 tensors")
+    lines = done.err.splitlines()
+    assert lines[0].startswith("Data: digits[0,1], 360 examples, ")
+    assert lines[1] == "Strategy supervised, encoder mlp, 2 epochs, seed 0"
+    assert [line.split(":")[0] for line in lines[2:]] == [
+        "supervised epoch 1/2",
+        "supervised epoch 2/2",
+    ]
+    for part in ("loss 0.", "val_loss 0.", "val_accuracy ", "images/s"):
+        assert part in lines[-1]
+
+
+def test_a_run_that_becomes_non_finite_exits_with_3_and_exports_nothing(tmp_path, capfd):
+    out = tmp_path / "weights.h5"
+    rate = ["--learning-rate", "100", "--optimizer", "sgd", "--epochs", "9"]
+    done = run(capfd, "pretrain", *QUICK, *rate, "--encoder-opt", "activation=relu", "--out", out)
+    assert done.code == 3
+    assert done.out == ""
+    last = done.err.splitlines()[-1]
+    assert last.startswith("Error: Training became non-finite: ")
+    assert "--learning-rate" in last
+    assert listing(tmp_path) == {}
+
+
+def test_a_finished_run_resumed_says_so_and_changes_nothing(tmp_path, capfd):
+    out = tmp_path / "weights.h5"
+    run(capfd, "pretrain", *QUICK, "--out", out)
+    before = listing(tmp_path)
+    done = run(capfd, "pretrain", *QUICK, "--out", out, "--resume")
+    assert done.code == 0
+    assert "is finished already" in done.out
+    other = run(capfd, "pretrain", *QUICK, "--out", out, "--resume", "--seed", "1")
+    assert other.code == 2
+    assert "is another run's" in other.err
+    assert listing(tmp_path) == before
+
+
+def test_a_fault_of_ours_is_one_paragraph_that_says_how_to_see_more(capfd, monkeypatch):
+    def fail(**_):
+        raise ZeroDivisionError("one of\nours")
+
+    monkeypatch.setattr("pretrain.command.pretrain_command", fail)
+    done = run(capfd, "pretrain", *QUICK)
+    assert done.code == 1
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("Error: Something failed that should not have: ZeroDivisionError")
+    assert "HEADSTART_TRACEBACK=1" in done.err
+    monkeypatch.setenv("HEADSTART_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(capfd, "pretrain", *QUICK)
+
+
+def test_a_reader_that_has_gone_is_no_traceback():
+    command = f"{BIN / 'pretrain'} --list | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True, env=environment()
+    )
+    assert done.stdout.startswith("Strategies")
+    assert done.stderr == ""

@@ -1,0 +1,127 @@
+"""Real commands, killed for real, resumed to the digest of an uninterrupted run."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands import environment
+
+from pretrain.strategies import strategies
+from pretrain.weights import WeightsFile
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+BIN = Path(sys.executable).parent
+# Some 10,000 updates: time to be killed three times after a checkpoint, one every 5 s.
+LONG = ["--epochs", "200", "--batch-size", "32"]
+DATA = ["--data", "digits"]
+
+
+def start(folder, arguments, *more):
+    return subprocess.Popen(
+        [BIN / arguments[0], *arguments[1:], *more, "--json"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=(folder / "stderr").open("w"),
+        text=True,
+    )
+
+
+def finish(process, folder):
+    out, _ = process.communicate()
+    assert process.returncode == 0, (folder / "stderr").read_text()
+    return json.loads(out)
+
+
+def newest(checkpoints):
+    return max((path.name for path in checkpoints.glob("checkpoint-*")), default="")
+
+
+def kill_soon(process, folder, checkpoints, delay, *, after_checkpoint, with_=signal.SIGKILL):
+    """Wait until training goes on (or has saved something new), ``delay`` more, and kill."""
+    before = newest(checkpoints)
+    while process.poll() is None:
+        saved = newest(checkpoints) > before
+        if saved or (not after_checkpoint and " epoch " in (folder / "stderr").read_text()):
+            break
+        time.sleep(0.02)
+    time.sleep(delay)
+    assert process.poll() is None, "the run was over before it could be killed: make it longer"
+    process.send_signal(with_)
+    out, _ = process.communicate()
+    assert out == ""
+    return process.returncode
+
+
+def killed_three_times(folder, arguments, output):
+    rng = random.Random(0)
+    checkpoints = folder / f"{output}.checkpoints"
+    for number in range(3):
+        process = start(folder, arguments, *(["--resume"] if number else []))
+        code = kill_soon(
+            process, folder, checkpoints, 2 * rng.random(), after_checkpoint=number > 0
+        )
+        assert code == -signal.SIGKILL
+        assert not (folder / output).exists()
+    return finish(start(folder, arguments, "--resume"), folder)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "whole", tmp_path / "killed"
+
+
+@pytest.mark.parametrize("strategy", strategies())
+def test_pretraining_killed_three_times_gives_the_same_bits(folders, strategy):
+    whole, killed = folders
+    arguments = ["pretrain", "--strategy", strategy, *DATA, "--out", "w.h5", *LONG]
+    expected = finish(start(whole, arguments), whole)
+    found = killed_three_times(killed, arguments, "w.h5")
+    assert found["resumed_from"] is not None
+    assert found["digest"] == expected["digest"]
+    assert found["history"] == expected["history"]
+    assert (killed / "w.h5").read_bytes() == (whole / "w.h5").read_bytes()
+    assert not (killed / "w.h5.checkpoints").exists()
+
+
+def test_a_transfer_killed_three_times_gives_the_same_bits(folders):
+    whole, killed = folders
+    name = next(name for name, row in strategies().items() if not row.needs_labels)
+    for folder in folders:
+        arguments = ["pretrain", "--strategy", name, *DATA, "--out", "w.h5", "--epochs", "1"]
+        finish(start(folder, arguments), folder)
+    source = (killed / "w.h5").read_bytes()
+    assert source == (whole / "w.h5").read_bytes()  # the same command twice, the same file
+    arguments = ["transfer", "--from", "w.h5", *DATA, "--out", "m.keras", *LONG]
+    expected = finish(start(whole, arguments), whole)
+    found = killed_three_times(killed, arguments, "m.keras")
+    assert found["digest"] == expected["digest"]
+    assert found["history"] == expected["history"]
+    assert found["confusion"] == expected["confusion"]
+    assert (killed / "w.h5").read_bytes() == source
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_checkpoints_and_says_how_to_go_on(folders, number):
+    whole, killed = folders
+    name = next(iter(strategies()))
+    short = ["--epochs", "60", "--batch-size", "32"]
+    arguments = ["pretrain", "--strategy", name, *DATA, "--out", "w.h5", *short]
+    process = start(killed, arguments)
+    checkpoints = killed / "w.h5.checkpoints"
+    code = kill_soon(process, killed, checkpoints, 0.5, after_checkpoint=False, with_=number)
+    assert code == 130
+    last = (killed / "stderr").read_text().splitlines()[-1]
+    assert last.startswith("Error: Interrupted in epoch ")
+    assert "--resume" in last
+    assert len(list(checkpoints.iterdir())) >= 1
+    resumed = finish(start(killed, arguments, "--resume"), killed)
+    assert resumed["digest"] == finish(start(whole, arguments), whole)["digest"]
+    assert WeightsFile.read(killed / "w.h5").digest == resumed["digest"]

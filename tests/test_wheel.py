@@ -1,0 +1,99 @@
+"""The built wheel, used from an empty folder, with nothing of the repository in sight."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from commands import environment
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("tasks", "pretrain", "transfer", "benchmark")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    source = tmp_path_factory.mktemp("source")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", out, source]
+    subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    (made,) = out.iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Run a command of the installed wheel in a folder."""
+    site = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--quiet",
+        "--target",
+        site,
+        wheel,
+    ]
+    subprocess.run(command, check=True)
+
+    def run(folder, command, *arguments):
+        done = subprocess.run(
+            [site / "bin" / command, *arguments],
+            cwd=folder,
+            env=environment(PYTHONPATH=str(site)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run.site = site
+    return run
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        about = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        metadata = archive.read(about[0]).decode()
+    modules = {
+        str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")
+    }
+    assert names == modules | {f"{name}/py.typed" for name in PACKAGES}
+    assert "Name: headstart" in metadata
+    assert "License-Expression: Apache-2.0" in metadata
+
+
+def test_it_works_from_an_empty_folder(installed, tmp_path):
+    where = subprocess.run(
+        [sys.executable, "-c", "import tasks; print(tasks.__file__)"],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(installed.site)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(where.stdout.strip()).is_relative_to(installed.site)
+    for command in PACKAGES[1:]:
+        assert installed(tmp_path, command, "--help").startswith("Usage: ")
+    assert "autoencoder" in installed(tmp_path, "pretrain", "--list")
+    quick = ["--data", "digits[3,8]", "--epochs", "1", "--json", "--quiet"]
+    made = json.loads(installed(tmp_path, "pretrain", "--strategy", "autoencoder", *quick))
+    assert made["out"] == "weights.h5"
+    quick += ["--from", "weights.h5", "--labels", "30", "--freeze-epochs", "2"]
+    result = json.loads(installed(tmp_path, "transfer", *quick))
+    assert result["source_digest"] == made["digest"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"weights.h5", "model.keras", "model.json"}
