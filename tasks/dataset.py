@@ -24,6 +24,7 @@ class Dataset:
     class_names: K names, or None when unlabelled or when the classes are just numbers.
     value_range: the (low, high) that values of x are meant to span, low < high.
     source: one line that says where the data came from.
+    files: for a folder of images, the path of each example of x in it; else None.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Dataset:
     class_names: tuple[str, ...] | None
     value_range: tuple[float, float]
     source: str
+    files: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         try:

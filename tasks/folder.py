@@ -148,4 +148,5 @@ def _dataset(
         class_names=tuple(names) if labelled else None,
         value_range=(0.0, 255.0),
         source=source,
+        files=tuple(decoded.kept[i].relative_to(path).as_posix() for i in rows["train"]),
     )

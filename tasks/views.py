@@ -44,6 +44,7 @@ def apply_view(dataset: Dataset, view: str) -> Dataset:
         x_test=x_test,
         y_test=y_test,
         class_names=kept_names,
+        files=None if dataset.files is None else tuple(dataset.files[i] for i in keep),
         source=f"{dataset.source}; of it {', '.join(kept_names)}",
     )
 

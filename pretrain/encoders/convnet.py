@@ -77,7 +77,10 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
 
 
 def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
-    """Build the mirror image with transposed convolutions, cropped to the input's size."""
+    """Build the mirror image at half the width, transposed convolutions cropped to the input's size.
+
+    Half: at full width the decoder, which is thrown away, would cost four times the encoder.
+    """
     import keras
 
     filters = options["filters"]
@@ -91,7 +94,7 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
         name="dense",
     )(inputs)
     hidden = keras.layers.Reshape((height, width, filters[-1]), name="reshape")(hidden)
-    channels = [*reversed(filters[:-1]), input_shape[-1]]
+    channels = [*(max(1, n // 2) for n in reversed(filters[:-1])), input_shape[-1]]
     for i, count in enumerate(channels, start=1):
         last = i == len(channels)
         hidden = keras.layers.Conv2DTranspose(

@@ -101,6 +101,7 @@ class _Loop:
         self.saved_at = time.monotonic()
         self.save_cost = 0.0
         self.call_steps = 1
+        self.checked = False
 
     def train(self) -> None:
         """Run the epochs that are left, and hand the result to the stage's own variables."""
@@ -121,7 +122,6 @@ class _Loop:
                 held_out = {name: tf.constant(array) for name, array in stage.validation.items()}
             while self.epoch < stage.epochs:
                 self._train_epoch(arrays, held_out)
-            self.program.check_variables()
         assign(stage.variables, [v.numpy() for v in self.program.variables])
 
     def _train_epoch(self, arrays: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
@@ -146,6 +146,9 @@ class _Loop:
                 sums=self.sums,
             )
             seconds = time.perf_counter() - began
+            if not self.checked:
+                self.program.check_variables()
+                self.checked = True
             if not finite:
                 self._stop_non_finite(count)
             self.step += count
