@@ -125,7 +125,12 @@ class Benchmark:
             else:
                 found = self._strategy_cell(cell)
             status: dict[str, Any] = {"status": "done", **found}
-        except (Interrupted, InputError):
+        except Interrupted:
+            raise Interrupted(
+                f"Interrupted. The finished cells are kept in {self.folder}: run the same command "
+                f"again to go on."
+            ) from None
+        except InputError:
             raise
         except HeadstartError as error:
             status = {"status": "failed", "reason": str(error)}

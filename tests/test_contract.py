@@ -1,6 +1,8 @@
 """What every strategy must do with every encoder. A new one is tested without an edit here."""
 
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from toys import StopAt, patterns
 
 import pretrain.strategies as table
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes
-from pretrain.run import PretrainConfig, pretrain
+from pretrain.run import PretrainConfig, Pretrained, pretrain
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
 from pretrain.weights import WeightsFile
@@ -29,6 +31,13 @@ def run(folder, case, *, seed=0, **how):
     return pretrain(patterns(), config, folder / f"weights-{seed}.h5", **how)
 
 
+@dataclass(frozen=True)
+class Made:
+    done: Pretrained
+    programs: Any
+    traces: int
+
+
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def case(request):
     return request.param
@@ -36,8 +45,12 @@ def case(request):
 
 @pytest.fixture(scope="module")
 def made(case, tmp_path_factory):
-    """An uninterrupted run with compiled steps of its own."""
-    return run(tmp_path_factory.mktemp("made"), case)
+    """An uninterrupted run, the first with its compiled steps."""
+    from pretrain.engine.program import Programs
+
+    programs = Programs()
+    done = run(tmp_path_factory.mktemp("made"), case, programs=programs)
+    return Made(done=done, programs=programs, traces=programs.traces)
 
 
 def features(weights, x):
@@ -51,9 +64,9 @@ def features(weights, x):
 
 
 def test_the_loss_falls(made):
-    assert made.history
-    for stage in {row["stage"] for row in made.history}:
-        rows = [row for row in made.history if row["stage"] == stage]
+    assert made.done.history
+    for stage in {row["stage"] for row in made.done.history}:
+        rows = [row for row in made.done.history if row["stage"] == stage]
         assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
         assert all(np.isfinite(v) for row in rows for k, v in row.items() if k != "stage")
         # Objectives that work against each other need not all fall.
@@ -65,20 +78,22 @@ def test_the_loss_falls(made):
 def test_every_weight_of_the_encoder_moved(made):
     from pretrain.encoder import Encoder
 
-    before = Encoder(made.weights.encoder, seed=0).tensors()
-    assert list(before) == list(made.weights.tensors)
-    still = [n for n, tensor in before.items() if np.array_equal(tensor, made.weights.tensors[n])]
+    before = Encoder(made.done.weights.encoder, seed=0).tensors()
+    assert list(before) == list(made.done.weights.tensors)
+    still = [
+        n for n, tensor in before.items() if np.array_equal(tensor, made.done.weights.tensors[n])
+    ]
     assert still == []
 
 
 def test_the_file_gives_the_features_that_were_trained(case, made):
     strategy, encoder = case
-    read = WeightsFile.read(made.path)
-    assert read.digest == made.weights.digest
+    read = WeightsFile.read(made.done.path)
+    assert read.digest == made.done.weights.digest
     assert read.encoder["architecture"] == encoder
     assert read.metadata["strategy"] == strategy
     x = patterns(seed=5).x
-    trained = features(made.weights, x)
+    trained = features(made.done.weights, x)
     assert trained.shape[0] == len(x)
     assert trained.ndim == 2
     assert np.array_equal(features(read, x), trained)
@@ -86,18 +101,14 @@ def test_the_file_gives_the_features_that_were_trained(case, made):
 
 
 def test_seeds_decide_and_sharing_compiled_steps_changes_nothing(case, made, tmp_path):
-    from pretrain.engine.program import Programs
-
     alone = run(tmp_path, case, seed=1)
-    programs = Programs()
     (tmp_path / "shared").mkdir()
-    shared = run(tmp_path / "shared", case, seed=0, programs=programs)
-    traces = programs.traces
-    other = run(tmp_path / "shared", case, seed=1, programs=programs)
-    assert programs.traces == traces > 0
-    assert shared.weights.digest == made.weights.digest
+    other = run(tmp_path / "shared", case, seed=1, programs=made.programs)
+    again = run(tmp_path / "shared", case, seed=0, programs=made.programs)
+    assert made.programs.traces == made.traces > 0
     assert other.weights.digest == alone.weights.digest
-    assert alone.weights.digest != made.weights.digest
+    assert again.weights.digest == made.done.weights.digest
+    assert alone.weights.digest != made.done.weights.digest
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(case, made, tmp_path, monkeypatch):
@@ -105,12 +116,12 @@ def test_interrupted_and_resumed_equals_uninterrupted(case, made, tmp_path, monk
 
     monkeypatch.setattr(train, "CALL_SECONDS", 0)  # look up after every step
     with pytest.raises(Interrupted, match="--resume"):
-        run(tmp_path, case, reporter=StopAt(7))
+        run(tmp_path, case, reporter=StopAt(7), programs=made.programs)
     assert not (tmp_path / "weights-0.h5").exists()
-    resumed = run(tmp_path, case, resume=True)
+    resumed = run(tmp_path, case, resume=True)  # compiles anew, as another process would
     assert resumed.resumed_from == "stage 1, epoch 2, step 2"
-    assert resumed.weights.digest == made.weights.digest
-    assert resumed.history == made.history
+    assert resumed.weights.digest == made.done.weights.digest
+    assert resumed.history == made.done.history
     assert [p.name for p in tmp_path.iterdir()] == ["weights-0.h5"]
 
 

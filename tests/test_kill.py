@@ -22,14 +22,15 @@ DATA = ["--data", "digits"]
 
 
 def start(folder, arguments, *more):
-    return subprocess.Popen(
-        [BIN / arguments[0], *arguments[1:], *more, "--json"],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=(folder / "stderr").open("w"),
-        text=True,
-    )
+    with (folder / "stderr").open("w") as stderr:
+        return subprocess.Popen(
+            [BIN / arguments[0], *arguments[1:], *more, "--json"],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
 
 
 def finish(process, folder):

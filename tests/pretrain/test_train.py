@@ -30,6 +30,10 @@ def path(request, monkeypatch):
     monkeypatch.setattr("pretrain.engine.train.use_xla", lambda stage: request.param)
 
 
+# Compiled once for all tests but those that are about a fresh process.
+SHARED = Programs()
+
+
 class Two:
     """A second stage whose data are the first stage's result."""
 
@@ -48,7 +52,7 @@ class Two:
         return [v.tobytes() for v in (*self.first.values(), *self.second.values())]
 
 
-def run_two(folder=None, *, reporter=None, resume=False, programs=None, **how):
+def run_two(folder=None, *, reporter=None, resume=False, programs=SHARED, **how):
     two = Two()
     run = Run(
         seed=4,
@@ -56,7 +60,7 @@ def run_two(folder=None, *, reporter=None, resume=False, programs=None, **how):
         checkpoints=folder and Checkpoints(folder, {"run": "two"}),
         reporter=reporter or Reporter(),
         resume=resume,
-        programs=programs or Programs(),
+        programs=programs,
         **how,
     )
     train(two.stages(), run)
@@ -64,12 +68,12 @@ def run_two(folder=None, *, reporter=None, resume=False, programs=None, **how):
 
 
 def test_interrupted_after_every_step_equals_uninterrupted(path, tmp_path):
-    programs, interruptions, folder = Programs(), 0, tmp_path / "checkpoints"
-    bits, run = run_two(programs=programs)
+    interruptions, folder = 0, tmp_path / "checkpoints"
+    bits, run = run_two()
     while True:
         try:
             reporter = StopAt(0, stage=None)
-            resumed, after = run_two(folder, reporter=reporter, resume=True, programs=programs)
+            resumed, after = run_two(folder, reporter=reporter, resume=True)
             break
         except Interrupted:
             interruptions += 1
@@ -98,7 +102,7 @@ def test_resumed_with_nothing_compiled_equals_uninterrupted(
         assert part in str(caught.value)
     assert caught.value.exit_code == 130
     heard = Lines()
-    resumed, after = run_two(tmp_path, resume=True, reporter=heard)
+    resumed, after = run_two(tmp_path, resume=True, reporter=heard, programs=Programs())
     assert resumed == bits
     assert after.history == run.history
     assert heard.said == [f"Resuming at {after.resumed_from}."]
