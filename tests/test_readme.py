@@ -162,7 +162,9 @@ def test_ones_own_data(tmp_path):
     with (tmp_path / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 40
-    assert set(rows[0]) == {"index", "predicted", "probability", "p(bird)", "p(cat)", "p(dog)"}
+    about = ["index", "file", "predicted", "probability"]
+    assert list(rows[0]) == [*about, "p(bird)", "p(cat)", "p(dog)"]
+    assert rows[0]["file"] == "0.jpg"
     assert json.loads((tmp_path / "cat-or-dog.json").read_text())["classes"] == ["cat", "dog"]
     assert json.loads((tmp_path / "no-birds.json").read_text())["classes"] == ["cat", "dog"]
     assert json.loads((tmp_path / "pets.json").read_text())["classes"] == ["bird", "cat", "dog"]
