@@ -88,9 +88,8 @@ def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
     low, high = about["input"]["value_range"]
     x = _recolour(dataset.x, about["input"]["shape"][-1])
     from_low, from_high = dataset.value_range
-    same_kind = str(x.dtype) == about["input"]["dtype"]
-    # Floats carry no range of their own: a new file's minimum and maximum say nothing.
-    if same_kind and (x.dtype != np.uint8 or (from_low, from_high) == (low, high)):
+    # Raw values of the model's own type are what it was made for; a new file's range says nothing.
+    if str(x.dtype) == about["input"]["dtype"]:
         return x
     stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
     if about["input"]["dtype"] == "uint8":

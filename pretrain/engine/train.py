@@ -91,6 +91,11 @@ class _Loop:
         self.stage, self.index, self.run = stage, index, run
         self.finished, self.interrupts = finished, interrupts
         self.program: Program = run.programs.get(f"{run.key} stage {index}", stage, use_xla(stage))
+        # A shared program computes on the variables of the stage it was compiled for: an earlier run's
+        # trained model, which gets its own values back when this run is over.
+        self.lent = None
+        if self.program.stage is not stage:
+            self.lent = [v.numpy() for v in self.program.variables]
         self.epoch, self.step = 0, 0
         self.sums = np.zeros(len(self.program.names), np.float32)
         if saved is None:
@@ -115,14 +120,22 @@ class _Loop:
             epochs=stage.epochs,
             examples=stage.size,
         )
-        if stage.epochs:
-            arrays = {name: tf.constant(array) for name, array in stage.arrays.items()}
-            held_out = None
-            if stage.validation is not None:
-                held_out = {name: tf.constant(array) for name, array in stage.validation.items()}
-            while self.epoch < stage.epochs:
-                self._train_epoch(arrays, held_out)
-        assign(stage.variables, [v.numpy() for v in self.program.variables])
+        try:
+            if stage.epochs:
+                self._train_epochs()
+        finally:
+            trained = [v.numpy() for v in self.program.variables]
+            if self.lent is not None:
+                assign(self.program.variables, self.lent)
+        assign(stage.variables, trained)
+
+    def _train_epochs(self) -> None:
+        arrays = {name: tf.constant(array) for name, array in self.stage.arrays.items()}
+        held_out = None
+        if self.stage.validation is not None:
+            held_out = {name: tf.constant(array) for name, array in self.stage.validation.items()}
+        while self.epoch < self.stage.epochs:
+            self._train_epoch(arrays, held_out)
 
     def _train_epoch(self, arrays: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
         stage, run = self.stage, self.run

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,14 @@ def test_unlabelled_examples_have_no_accuracy(three, tmp_path):
 
 def test_classes_that_the_model_does_not_know_have_no_accuracy(two, tmp_path):
     assert "accuracy" not in predict(two[2], patterns(6, classes=3), tmp_path / "out.csv")
+
+
+def test_values_of_the_models_own_type_are_taken_as_they_are(three, tmp_path):
+    _, done, path = three
+    new = replace(patterns(9, classes=3, seed=8), value_range=(0, 16))
+    predict(path, new, tmp_path / "out.csv")
+    got = np.array([row[-3:] for row in table(tmp_path / "out.csv")[1:]], float)
+    np.testing.assert_allclose(got, np.asarray(done.model(new.x)), atol=1e-5)
 
 
 def test_float_images_are_taken_to_the_models_type_and_range(three, tmp_path):

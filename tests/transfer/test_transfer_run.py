@@ -111,6 +111,14 @@ def test_seeds_decide_and_sharing_compiled_steps_changes_nothing():
     assert programs.traces == traces
 
 
+def test_a_later_run_that_shares_compiled_steps_leaves_an_earlier_model_as_it_was():
+    programs, on = Programs(), task()
+    first = run(source(), on=on, seed=0, programs=programs).model
+    before = np.asarray(first(on.x_test))
+    run(source(), on=on, seed=1, programs=programs)
+    np.testing.assert_array_equal(np.asarray(first(on.x_test)), before)
+
+
 def test_the_test_part_is_never_trained_on():
     on = task()
     other = replace(on, x_test=255 - on.x_test, y_test=on.y_test[::-1].copy())
