@@ -47,7 +47,7 @@ def load_folder(
     if unreadable and not skip_unreadable:
         raise InputError(
             f"In {path}, {len(unreadable)} of {len(paths) + len(stray)} files cannot be read as "
-            f"images: {tell(unreadable)}. Remove them, or ask for unreadable files to be skipped."
+            f"images: {tell(unreadable)}. Remove them, or leave them out with --skip-unreadable."
         )
     return _dataset(name, path, train, test, decoded, len(unreadable))
 
