@@ -139,13 +139,20 @@ data_options = options(
         "--image-size",
         callback=image_size,
         metavar="HxW",
-        help="Size to which a folder's images are resized.",
+        help="Size to which images are resized. [default: theirs]",
     ),
     click.option(
         "--skip-unreadable",
         is_flag=True,
         help="Leave unreadable files of a folder out; they are counted.",
     ),
+)
+test_part = click.option(
+    "--test-part",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Part kept for the test, when the data has no test part of its own.",
 )
 run_options = options(
     click.option(

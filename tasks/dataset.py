@@ -25,6 +25,8 @@ class Dataset:
     value_range: the (low, high) that values of x are meant to span, low < high.
     source: one line that says where the data came from.
     files: for a folder of images, the path of each example of x in it; else None.
+    kind: what the examples show, as far as the source knows: "objects", "digits", "photos", "faces"
+        or "vectors". It decides which random changes leave an example what it is. None: unknown.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Dataset:
     value_range: tuple[float, float]
     source: str
     files: tuple[str, ...] | None = None
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         try:

@@ -50,6 +50,7 @@ def load_fashion_mnist(seed: int = 0) -> dict[str, Any]:
                 "class_names": CLASS_NAMES,
                 "value_range": (0.0, 255.0),
                 "source": f"Fashion-MNIST from {label}",
+                "kind": "objects",
             }
         # Keras fills its own cache file by file, so there a part is no error: it goes on itself.
         if present and "Keras" not in label:
@@ -141,4 +142,5 @@ def _download() -> dict[str, Any]:
         "class_names": CLASS_NAMES,
         "value_range": (0.0, 255.0),
         "source": "Fashion-MNIST, downloaded by Keras",
+        "kind": "objects",
     }

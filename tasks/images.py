@@ -73,11 +73,7 @@ def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> 
     while facts:
         size, grey, resized = plan = _plan(facts, image_size)
         shape = (len(facts), *size, 1 if grey else 3)
-        if shape[0] * shape[1] * shape[2] * shape[3] > MAX_BYTES:
-            raise InputError(
-                f"{shape[0]} images of {size[0]}x{size[1]} pixels are more than "
-                f"{MAX_BYTES >> 30} GiB. Ask for a smaller image size."
-            )
+        _refuse_huge(shape)
         x = np.empty(shape, dtype=np.uint8)
         seen: dict[Path, _Facts] = {}
         for path in facts:
@@ -91,6 +87,35 @@ def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> 
             kept = list(facts)
             return Decoded(x=x[: len(kept)], kept=kept, unreadable=unreadable, resized=resized)
     raise InputError(f"None of {len(paths)} files is a readable image: {tell(unreadable)}.")
+
+
+def resize_images(x: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Return images (N, H, W, C), uint8 or float32, as (N, *image_size, C), as folders are resized.
+
+    Bilinear, antialiased, channel by channel; floats stay within the range they had. Raises
+    InputError when the result would exceed 16 GiB.
+    """
+    import numpy as np
+    from PIL import Image
+
+    shape = (len(x), *image_size, x.shape[3])
+    _refuse_huge(shape, x.dtype.itemsize)
+    result = np.empty(shape, x.dtype)
+    for i, image in enumerate(x):
+        for k in range(shape[3]):
+            channel = Image.fromarray(np.ascontiguousarray(image[..., k]))
+            small = channel.resize((image_size[1], image_size[0]), Image.Resampling.BILINEAR)
+            result[i, ..., k] = np.asarray(small)
+    return result
+
+
+def _refuse_huge(shape: tuple[int, ...], itemsize: int = 1) -> None:
+    count, height, width, channels = shape
+    if count * height * width * channels * itemsize > MAX_BYTES:
+        raise InputError(
+            f"{count} images of {height}x{width} pixels are more than "
+            f"{MAX_BYTES >> 30} GiB. Ask for a smaller image size."
+        )
 
 
 def tell(unreadable: Mapping[Path, str]) -> str:

@@ -24,7 +24,8 @@ def load_dataset(
     spec: a name ("digits"), an alias ("fashion-mnist/A"), the path of a .npz file or of a folder
         of images, or one of these with a view ("digits[3,8]", "fashion-mnist[^sandal]"). What
         exists as a path is a path; the order of the examples is always the same.
-    image_size: (height, width) in pixels to which the images of a folder are resized.
+    image_size: (height, width) in pixels to which images are resized, bilinear: a folder's when they
+        are decoded, those of any other source afterwards.
     skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
     seed: for sources that draw their examples at random; none of the built-in ones does.
     Raises InputError for whatever cannot be found, read or used.
@@ -40,12 +41,29 @@ def load_dataset(
         dataset = _load_path(base, image_size, skip_unreadable)
     else:
         dataset = _load_name(base, table, seed)
+    if view is not None:
+        dataset = apply_view(dataset, view)
     if image_size is not None and dataset.input_shape[:-1] != tuple(image_size):
+        dataset = _resized(dataset, (image_size[0], image_size[1]))
+    return dataset
+
+
+def _resized(dataset: Dataset, image_size: tuple[int, int]) -> Dataset:
+    """Return the set with its images, of both parts, resized. Raises InputError for vectors."""
+    from tasks.images import resize_images
+
+    height, width = image_size
+    if len(dataset.input_shape) != 3:
         raise InputError(
-            f"The image size {image_size[0]}x{image_size[1]} was asked for, and only folders of "
-            f"images can be resized: {dataset.name!r} has examples of shape {dataset.input_shape}."
+            f"The image size {height}x{width} was asked for, and only images can be resized: "
+            f"{dataset.name!r} has examples of shape {dataset.input_shape}."
         )
-    return dataset if view is None else apply_view(dataset, view)
+    return replace(
+        dataset,
+        x=resize_images(dataset.x, image_size),
+        x_test=None if dataset.x_test is None else resize_images(dataset.x_test, image_size),
+        source=f"{dataset.source}, {height}x{width} (resized, bilinear)",
+    )
 
 
 def _split_view(spec: str, table: dict[str, Source]) -> tuple[str, str | None]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from tasks.errors import InputError
 from tasks.fashion_mnist import load_fashion_mnist
+from tasks.mnist_tenth import load_mnist_tenth
+from tasks.orl_faces import A, B, load_orl_faces
 
 Fields = Mapping[str, Any]
 """Fields of a Dataset but for its name; only x, value_range and source are required."""
@@ -41,6 +43,7 @@ def _load_digits(seed: int) -> Fields:
         "class_names": tuple(str(k) for k in range(10)),
         "value_range": (0.0, 16.0),
         "source": "digits, which scikit-learn brings along",
+        "kind": "digits",
     }
 
 
@@ -57,6 +60,17 @@ SOURCES: dict[str, Source] = {
             summary="60,000 + 10,000 pieces of clothing, 28x28, 10 classes",
             loader=load_fashion_mnist,
             aliases={"A": "^sandal,shirt", "B": "sandal,shirt"},
+        ),
+        Source(
+            name="mnist-tenth",
+            summary="8,000 + 2,000 handwritten digits of MNIST, 28x28, 10 classes",
+            loader=load_mnist_tenth,
+        ),
+        Source(
+            name="orl-faces",
+            summary="400 faces of 40 people, 112x92; no test part, A and B differ in people",
+            loader=load_orl_faces,
+            aliases={"A": A, "B": B},
         ),
     )
 }

@@ -35,6 +35,24 @@ def stratified_split(
     return np.setdiff1d(np.arange(n), held_out), held_out
 
 
+def class_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split by whole classes (people, items) into (kept, held out), two sorted int64 index arrays.
+
+    y: (n,) integer labels of four classes or more.
+    fraction: the part of the classes to hold out, 0 < fraction < 1; at least two are held out, for
+        with one there would be no two different things to tell apart, and at least two are kept.
+    """
+    classes = np.unique(y)
+    count = min(len(classes) - 2, max(2, round(fraction * len(classes))))
+    if not 0 < fraction < 1 or count < 2:
+        raise InputError(
+            f"A split by classes needs four classes or more and a part between 0 and 1. "
+            f"Got {len(classes)} classes and {fraction}."
+        )
+    held = np.isin(y, generator(seed).permutation(classes)[:count])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
 def _apportion(sizes: list[int], total: int, lows: list[int], caps: list[int]) -> list[int]:
     """Share ``total`` out in proportion to ``sizes`` by largest remainder, within the bounds."""
     whole = max(1, sum(sizes))

@@ -20,6 +20,7 @@ class TargetTask:
     x, y: (N, ...) uint8 or float32 examples and (N,) int64 labels 0..K-1, every class present.
     x_test, y_test: the test part, alike; to be touched once, by the final evaluation.
     test_origin: where the test part came from, in words.
+    kind: what the examples show, as in Dataset.
     The rest is as in Dataset, but for class_names, which are always there.
     """
 
@@ -32,6 +33,7 @@ class TargetTask:
     value_range: tuple[float, float]
     source: str
     test_origin: str
+    kind: str | None = None
 
     @classmethod
     def from_dataset(
@@ -78,6 +80,7 @@ class TargetTask:
             value_range=dataset.value_range,
             source=dataset.source,
             test_origin=origin,
+            kind=dataset.kind,
         )
 
     @property

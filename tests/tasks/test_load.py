@@ -92,10 +92,47 @@ def test_image_size_is_checked(size):
         load_dataset("digits", image_size=size)
 
 
-def test_only_folders_are_resized():
-    assert load_dataset("digits", image_size=(8, 8)).input_shape == (8, 8, 1)
-    with pytest.raises(InputError, match="16x16"):
-        load_dataset("digits", image_size=(16, 16))
+def test_images_of_any_source_are_resized_as_those_of_a_folder_are(save_npz, tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (3, 9, 6, 3)).astype(np.uint8)
+    path = save_npz(x=x, y=[0, 0, 1], x_test=x[:2], y_test=[1, 0])
+    for i in range(3):
+        Image.fromarray(x[i]).save(tmp_path / f"{i}.png")
+    path.rename(tmp_path.parent / "mine.npz")
+    as_folder = load_dataset(str(tmp_path), image_size=(4, 5))
+    as_array = load_dataset(str(tmp_path.parent / "mine.npz"), image_size=(4, 5))
+    assert as_array.x.shape == (3, 4, 5, 3)
+    assert np.array_equal(as_array.x, as_folder.x)
+    assert np.array_equal(as_array.x_test, as_array.x[:2])
+    assert as_array.source.endswith("4x5 (resized, bilinear)")
+    view = load_dataset(f"{tmp_path.parent}/mine.npz[1]", image_size=(4, 5))
+    assert np.array_equal(view.x, as_array.x[2:])
+
+
+def test_a_size_that_is_the_images_own_changes_nothing():
+    same = load_dataset("digits", image_size=(8, 8))
+    assert same.fingerprint == load_dataset("digits").fingerprint
+    assert "resized" not in same.source
+
+
+def test_images_of_floats_and_any_channels_are_resized_within_their_range(save_npz):
+    x = np.random.default_rng(0).random((2, 8, 8, 4), np.float32)
+    dataset = load_dataset(str(save_npz(x=x)), image_size=(4, 16))
+    assert dataset.x.shape == (2, 4, 16, 4)
+    assert dataset.x.dtype == np.float32
+    assert dataset.value_range == (0, 1)
+    assert x.min() <= dataset.x.min() <= dataset.x.max() <= x.max()
+    # Halving a side averages: the mean of each channel stays about the same.
+    assert np.allclose(dataset.x.mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=0.03)
+
+
+def test_vectors_and_huge_results_are_refused(save_npz):
+    with pytest.raises(InputError, match=r"16x16 was asked for, and only images can be resized"):
+        load_dataset(str(save_npz(x=np.zeros((3, 2)))), image_size=(16, 16))
+    with pytest.raises(InputError, match=r"1797 images of 4096x4096 pixels are more than 16 GiB"):
+        load_dataset("digits", image_size=(4096, 4096))
 
 
 def test_tasks_imports_nothing_heavy():
