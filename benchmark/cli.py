@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tasks.console import data_options, pairs, positive, run_command, run_options
+from tasks.console import data_options, pairs, positive, run_command, run_options, test_part
 
 
 @click.command()
@@ -17,6 +17,7 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
 @click.option("--pretrain-data", help="The pool. [default: --data's training part, unlabelled]")
 @click.option("--strategies", default="all", show_default=True, help="Names with commas, or all.")
 @click.option("--labels", required=True, help="Label budgets with commas, as 50,200.")
+@test_part
 @click.option(
     "--seeds", default=5, show_default=True, type=positive, help="How many, from --seed on."
 )
@@ -31,6 +32,19 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     multiple=True,
     callback=pairs,
     help="name=value, of the encoder.",
+)
+@click.option(
+    "--augment",
+    default="auto",
+    show_default=True,
+    help="The random views, of strategies that learn from them: see pretrain --list.",
+)
+@click.option(
+    "--augment-opt",
+    "augment_options",
+    multiple=True,
+    callback=pairs,
+    help="name=value, of the augmentation.",
 )
 @click.option(
     "--pretrain-epochs", type=positive, help="Epochs of every strategy. [default: its own]"

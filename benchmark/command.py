@@ -24,11 +24,14 @@ def benchmark_command(
     pretrain_data: str | None,
     strategies: str,
     labels: str,
+    test_part: float,
     seeds: int,
     output: Path,
     recipe: str,
     encoder: str | None,
     encoder_options: dict[str, str],
+    augment: str,
+    augment_options: dict[str, str],
     pretrain_epochs: int | None,
     seed: int,
     threads: int | None,
@@ -52,13 +55,15 @@ def benchmark_command(
         recipe=transfer_recipe(recipe),
         encoder=encoder or base.encoder,
         encoder_options=encoder_options,
+        augment=augment,
+        augment_options=augment_options,
         pretrain_fields=fields,
     )
 
     def load(spec: str) -> Any:
         return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
 
-    task = TargetTask.from_dataset(load(data), seed=seed)
+    task = TargetTask.from_dataset(load(data), seed=seed, test_fraction=test_part)
     pool = load(pretrain_data) if pretrain_data is not None else None
     bench = Benchmark(task, pool, config, output)
 

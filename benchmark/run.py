@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.baselines import BASELINES, run_baseline
+from benchmark.choose import choose
 from benchmark.grid import RANDOM, SCRATCH, Cell, cells
+from pretrain.plan import Plan as PretrainPlan
+from pretrain.plan import PretrainConfig, choose_encoder
 from pretrain.preprocessing import Preprocessing
-from pretrain.run import Plan as PretrainPlan
-from pretrain.run import PretrainConfig, Pretrained, choose_encoder, pretrain
+from pretrain.run import Pretrained, pretrain
 from pretrain.strategies import strategies as all_strategies
 from tasks.dataset import Dataset
-from tasks.errors import HeadstartError, InputError, Interrupted, suggest
+from tasks.errors import HeadstartError, InputError, Interrupted
 from tasks.outputs import check_output, write_text
 from tasks.overlap import overlap
 from tasks.target import TargetTask
@@ -40,7 +42,8 @@ class BenchmarkConfig:
     strategies: names, or ("all",) for every strategy that the pool allows.
     labels: label budgets; the subsets of one seed are nested.
     seeds: seeds of subsets, initial weights and order; a seed's subset is the same for every row.
-    encoder, encoder_options, pretrain_fields: as in PretrainConfig; the same for every strategy.
+    encoder, encoder_options, augment, augment_options, pretrain_fields: as in PretrainConfig; the same
+        for every strategy, the random views for those that learn from them.
     recipe: of every transfer; rows from scratch use its scratch fields.
     """
 
@@ -50,6 +53,8 @@ class BenchmarkConfig:
     recipe: TransferRecipe
     encoder: str = "auto"
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    augment: str = "auto"
+    augment_options: Mapping[str, Any] = field(default_factory=dict)
     pretrain_fields: Mapping[str, Any] = field(default_factory=dict)
     validation: float = 0.1
 
@@ -74,16 +79,18 @@ class Benchmark:
         self.notes: list[str] = []
         self.fingerprint = _fingerprint(task)
         self.pool = self._without_test_examples(pool or _unlabelled(task))
-        self.strategies = self._strategies()
+        self.fresh = Source(
+            encoder=choose_encoder(self.pool, config.encoder, config.encoder_options),
+            preprocessing=Preprocessing.fit(self.pool).to_json(),
+        )
+        chosen = choose(self.pool, config.strategies, self.fresh.encoder, config)
+        self.strategies = chosen.names
+        self.notes += chosen.notes
         self.plans = {
             (name, seed): PretrainPlan.make(self.pool, self._pretrain_config(name, seed))
             for name in self.strategies
             for seed in config.seeds
         }
-        self.fresh = Source(
-            encoder=choose_encoder(self.pool, config.encoder, config.encoder_options),
-            preprocessing=Preprocessing.fit(self.pool).to_json(),
-        )
         for budget in config.labels:
             TransferPlan.make(task, self.fresh, TransferConfig(recipe=config.recipe, labels=budget))
         self.cells = cells(self.strategies, list(BASELINES), config.labels, config.seeds)
@@ -94,9 +101,14 @@ class Benchmark:
 
         Raises Interrupted on Ctrl-C: finished cells are kept, and the same command goes on.
         """
+        from pretrain.augment.check import check_views
         from pretrain.engine.program import Programs
         from pretrain.runtime import settings
 
+        # Now rather than after hours, at the first strategy that learns from views.
+        views = {p.row.name: p.augmentation for p in self.plans.values() if p.augmentation}
+        for name, augmentation in views.items():
+            check_views(self.pool, augmentation, name)
         self.programs, self.reporter = Programs(), reporter
         self.settings = settings()
         ids = {cell: cell.identity(self._surroundings(cell)) for cell in self.cells}
@@ -186,35 +198,18 @@ class Benchmark:
         return {**found, "updates": result["updates"], "transfer_seconds": result["seconds"]}
 
     def _pretrain_config(self, strategy: str, seed: int) -> PretrainConfig:
+        augments = all_strategies()[strategy].augments
         return PretrainConfig(
             strategy=strategy,
-            encoder=self.config.encoder,
-            encoder_options=self.config.encoder_options,
+            # What scratch has, to the last option, rather than what suits the strategy best.
+            encoder=self.fresh.encoder["architecture"],
+            encoder_options=self.fresh.encoder["options"],
+            augment=self.config.augment if augments else "auto",
+            augment_options=self.config.augment_options if augments else {},
             recipe=self.config.pretrain_fields,
             validation=self.config.validation,
             seed=seed,
         )
-
-    def _strategies(self) -> list[str]:
-        """Resolve the names; with "all", leave out what needs labels that the pool has not."""
-        table = all_strategies()
-        names = list(dict.fromkeys(self.config.strategies))
-        if names == ["all"]:
-            usable = [
-                n for n, row in table.items() if self.pool.n_classes > 1 or not row.needs_labels
-            ]
-            for name in table.keys() - set(usable):
-                self.notes.append(
-                    f"{name} was left out: it needs a labelled pool (--pretrain-data)."
-                )
-            return usable
-        for name in names:
-            if name not in table:
-                raise InputError(
-                    f"There is no strategy {name!r}.{suggest(name, table)} "
-                    f"There are: {', '.join(table)}, or all."
-                )
-        return names
 
     def _without_test_examples(self, pool: Dataset) -> Dataset:
         """Drop pool examples that are also test examples: pretraining must not see those."""
@@ -278,6 +273,7 @@ def _unlabelled(task: TargetTask) -> Dataset:
         class_names=None,
         value_range=task.value_range,
         source=task.source,
+        kind=task.kind,
     )
 
 

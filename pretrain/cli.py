@@ -19,9 +19,12 @@ from tasks.console import (
 )
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[inspect FILE]")
+@click.group(invoke_without_command=True, subcommand_metavar="[inspect FILE | verify FILE ...]")
 @click.option(
-    "--list", "list_all", is_flag=True, help="Describe strategies, encoders and data; then stop."
+    "--list", "list_all", is_flag=True, help="List whatever there is to choose from; then stop."
+)
+@click.option(
+    "--describe", metavar="NAME", help="Explain a strategy, encoder or augmentation; then stop."
 )
 @click.option("--strategy", help="How to pretrain: see --list.")
 @click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
@@ -59,6 +62,42 @@ from tasks.console import (
     type=click.FloatRange(0, 0.9),
     help="Part of the pool held out to measure on.",
 )
+@click.option(
+    "--augment",
+    default="auto",
+    show_default=True,
+    help="The random views, of strategies that learn from them: see --list.",
+)
+@click.option(
+    "--augment-opt",
+    "augment_options",
+    multiple=True,
+    callback=pairs,
+    help="name=value, of the augmentation.",
+)
+@click.option(
+    "--preview-augment",
+    "preview",
+    metavar="FILE.png",
+    type=Path,
+    help="Draw views of examples of --data into this file; then stop.",
+)
+@click.option(
+    "--probe", metavar="DATA", help="Labelled data, to measure the features on during training."
+)
+@click.option("--probe-every", type=positive, help="In epochs. [default: about 20 times a stage]")
+@click.option(
+    "--keep-best",
+    type=click.Choice(["probe", "validation"]),
+    help="Write the epoch that was best at it. [default: the last epoch]",
+)
+@click.option(
+    "--collapse",
+    default="stop",
+    show_default=True,
+    type=click.Choice(["stop", "warn", "off"]),
+    help="When all examples get the same features.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @data_options
 @run_options
@@ -68,7 +107,9 @@ def cli(context: click.Context, **given: Any) -> None:
 
     \b
     pretrain --strategy autoencoder --data fashion-mnist/A --out weights.h5
+    pretrain --data fashion-mnist/A --preview-augment views.png
     pretrain inspect weights.h5
+    pretrain verify weights.h5 --data orl-faces/B
     """
     if context.invoked_subcommand is not None:
         return
@@ -77,14 +118,22 @@ def cli(context: click.Context, **given: Any) -> None:
 
         out(listing())
         return
-    for name in ("strategy", "data"):
+    if given["describe"] is not None:
+        from pretrain.describe import description
+
+        out(description(given["describe"]))
+        return
+    for name in ("data",) if given["preview"] is not None else ("strategy", "data"):
         if given[name] is None:
             raise click.UsageError(
                 f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
             )
-    from pretrain.command import pretrain_command
+    from pretrain.command import pretrain_command, preview_command
 
-    pretrain_command(**given)
+    if given["preview"] is not None:
+        preview_command(**given)
+    else:
+        pretrain_command(**given)
 
 
 @cli.command()
@@ -101,6 +150,36 @@ def inspect(file: Path, as_json: bool) -> None:
         out_json(to_json(weights))
     else:
         out(describe(weights, file))
+
+
+@cli.command()
+@click.argument("file", type=Path)
+@click.option(
+    "--data", required=True, help="Labelled data: a name, a .npz file or a folder of images."
+)
+@data_options
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="Of the intervals.",
+)
+@click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def verify(as_json: bool, **given: Any) -> None:
+    """Measure whether features tell if two examples are the same item.
+
+    Over all pairs of examples: the area under the curve (AUC) and the equal error rate of the features'
+    cosines, beside those of the raw values' distances. Use people or items that were not in the pool.
+    """
+    from pretrain.verify import describe, verify_command
+
+    result = verify_command(**given)
+    if as_json:
+        out_json(result)
+    else:
+        out(describe(result))
 
 
 def main() -> None:

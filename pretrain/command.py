@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pretrain.augment.recipes import Augmentation
+from pretrain.describe import changes, numbers
 from pretrain.recipes import pretrain_recipe
 from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.stage import Optimizer
 from tasks.console import out, out_json
+from tasks.dataset import Dataset
+from tasks.errors import InputError
 from tasks.load import load_dataset
 from tasks.outputs import check_output
 
@@ -32,7 +36,15 @@ def pretrain_command(
     quiet: bool,
     as_json: bool,
     optimizer: str | None,
+    augment: str,
+    augment_options: dict[str, str],
+    probe: str | None,
+    probe_every: int | None,
+    keep_best: str | None,
+    collapse: str,
     list_all: bool = False,
+    describe: str | None = None,
+    preview: Path | None = None,
     **changes: Any,
 ) -> None:
     """Check everything, then train, then say what was written."""
@@ -47,13 +59,23 @@ def pretrain_command(
         options=options,
         encoder=encoder or base.encoder,
         encoder_options=encoder_options,
+        augment=augment,
+        augment_options=augment_options,
         recipe=fields,
         validation=validation,
+        collapse=collapse,
+        keep_best=keep_best,
+        probe_every=probe_every,
         seed=seed,
     )
     check_output(output, force=force or resume)
-    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
-    plan = Plan.make(dataset, config)
+
+    def load(spec: str) -> Dataset:
+        return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
+
+    dataset = load(data)
+    probed = None if probe is None else load(probe)
+    plan = Plan.make(dataset, config, probed)
     # Only now: whatever could be refused has been, and TensorFlow takes seconds to import.
     from pretrain.runtime import start
 
@@ -64,8 +86,20 @@ def pretrain_command(
         f"Strategy {plan.row.name}, encoder {plan.encoder['architecture']}, "
         f"{plan.recipe.epochs} epochs, seed {seed}"
     )
+    if plan.augmentation is not None:
+        reporter.say(_augmentation(plan.augmentation))
+    if plan.probe is not None:
+        reporter.say(f"Probe: {plan.probe.name}, {len(plan.probe.x):,} examples")
     try:
-        done = pretrain(dataset, config, output, force=force, resume=resume, reporter=reporter)
+        done = pretrain(
+            dataset,
+            config,
+            output,
+            force=force,
+            resume=resume,
+            reporter=reporter,
+            probe=probed,
+        )
     finally:
         reporter.close()
     result = {
@@ -79,6 +113,8 @@ def pretrain_command(
         "receipt": done.weights.receipt(),
         "seconds": round(done.seconds, 2),
         "resumed_from": done.resumed_from,
+        "kept": done.weights.metadata.get("kept"),
+        "companions": [str(path) for path in done.companions],
         "history": done.history,
     }
     if as_json:
@@ -87,3 +123,52 @@ def pretrain_command(
     if done.resumed_from == "the end":
         out(f"{output} is finished already, by this very run.")
     out(f"Wrote {output}: {done.weights.receipt()}, digest {done.weights.digest[:16]}")
+    if plan.keep_best is not None and done.kept:
+        kept = ", ".join(f"{row['epoch']} of {row['stage']}" for row in done.kept)
+        out(f"Kept by {plan.keep_best}: epoch {kept}")
+    if done.companions:
+        out(f"Wrote {' and '.join(str(path) for path in done.companions)}")
+
+
+def preview_command(
+    *,
+    data: str,
+    preview: Path,
+    augment: str,
+    augment_options: dict[str, str],
+    seed: int,
+    threads: int | None,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    force: bool,
+    as_json: bool,
+    **others: Any,
+) -> None:
+    """Draw an augmentation's views of a few examples, and say what it does."""
+    from pretrain.augment.preview import check_picturable
+
+    if preview.suffix.lower() != ".png":
+        raise InputError(f"--preview-augment must end in .png. Got {str(preview)!r}.")
+    check_output(preview, force=force)
+    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
+    check_picturable(dataset)
+    augmentation = Augmentation.resolve(dataset, augment, augment_options)
+    from pretrain.runtime import start
+
+    start(threads)
+    from pretrain.augment.preview import draw_views
+    from pretrain.curves import write_picture
+
+    picture, count = draw_views(dataset, augmentation, seed)
+    write_picture(preview, picture)
+    if as_json:
+        out_json({"out": str(preview), "examples": count, **augmentation.to_json()})
+        return
+    out(f"Wrote {preview}: {count} examples of {dataset.name}, each with its views to the right.")
+    out(_augmentation(augmentation))
+
+
+def _augmentation(augmentation: Augmentation) -> str:
+    """Return the recipe's name and its numbers, on one line."""
+    said = numbers(changes(augmentation.options)) or "no change"
+    return f"Augmentation {augmentation.name}: {said}"

@@ -1,40 +1,177 @@
-"""``pretrain --list``: what there is to choose from."""
+"""``pretrain --list`` and ``--describe``: what there is to choose from. Needs no TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
+from pretrain.augment.recipes import RECIPES
+from pretrain.augment.recipes import Recipe as Views
 from pretrain.encoders import ARCHITECTURES
-from pretrain.encoders.base import Option
+from pretrain.encoders.base import Architecture, Option
 from pretrain.strategies import strategies
+from pretrain.strategies.base import Recipe, Strategy
+from tasks.console import paragraph
+from tasks.errors import InputError, suggest
 from tasks.sources import describe_sources
+
+INDENT = " " * 9
+WIDTH = 17
 
 
 def listing() -> str:
-    """Return strategies and encoders with their options and defaults, and the named data sets."""
+    """Return strategies, encoders and augmentations with their options, and the named data sets."""
+    table = strategies()
+    width = max(map(len, [*table, *ARCHITECTURES, *RECIPES]))
     lines = ["Strategies (--strategy NAME, --opt name=value):"]
-    for row in strategies().values():
-        needs = "a labelled pool" if row.needs_labels else "examples only"
-        r = row.recipe
-        lines.append(f"  {row.name:14} {row.summary}")
-        lines.append(
-            f"  {'':14} needs {needs}; {r.epochs} epochs, batch {r.batch_size}, {r.optimizer.name} "
-            f"{r.learning_rate:g}, {r.schedule}"
-        )
+    for row in table.values():
+        lines.append(f"  {row.name:{width}} {row.summary}")
+        lines.append(f"{INDENT}needs {needs(row)}")
+        lines.append(f"{INDENT}{recipe_text(row.recipe)}")
         lines += _options(row.options)
     lines += ["", "Encoders (--encoder NAME, --encoder-opt name=value):"]
     for architecture in ARCHITECTURES.values():
-        lines.append(f"  {architecture.name:14} {architecture.summary}")
+        lines.append(f"  {architecture.name:{width}} {architecture.summary}")
         lines += _options(architecture.options)
+    lines += ["", "Augmentations (--augment NAME, --augment-opt name=value):"]
+    for views in RECIPES.values():
+        lines.append(f"  {views.name:{width}} {views.summary}")
+        if views.values:
+            lines.append(f"{INDENT}{numbers(views.values)}")
     lines += ["", "Data (--data NAME, NAME[class,class] or a path):"]
-    lines += [f"  {spelling:18} {about}" for spelling, about in describe_sources()]
+    lines += [f"  {spelling:{width}} {about}" for spelling, about in describe_sources()]
+    lines += ["", "pretrain --describe NAME explains one strategy, encoder or augmentation."]
     return "\n".join(lines)
 
 
-def _options(options: Mapping[str, Option]) -> list[str]:
+def description(name: str) -> str:
+    """Return all that is known of a strategy, an encoder or an augmentation. Raises InputError."""
+    table = strategies()
+    found = []
+    if name in table:
+        found.append(_strategy(table[name]))
+    if name in ARCHITECTURES:
+        found.append(_encoder(ARCHITECTURES[name]))
+    if name in RECIPES:
+        found.append(_views(RECIPES[name]))
+    if not found:
+        known = [*table, *ARCHITECTURES, *RECIPES]
+        raise InputError(
+            f"There is no strategy, encoder or augmentation {name!r}.{suggest(name, known)} "
+            f"There are: {', '.join(known)}."
+        )
+    return "\n\n".join(found)
+
+
+def needs(row: Strategy) -> str:
+    """Return in words what a strategy asks of the pool and of the encoder."""
+    if row.needs_labels:
+        parts = ["a labelled pool"]
+    elif takes_labels(row):
+        parts = ["examples only, and uses labels where there are any"]
+    else:
+        parts = ["examples only, no labels"]
+    if row.split == "classes":
+        parts[0] += " (items or people, several examples of each)"
+    if row.square_images:
+        parts.append("images as high as wide")
+    if row.augments:
+        parts.append("random views (--augment)")
+    if row.encoders is not None:
+        parts.append(
+            "the encoder " + " or ".join(with_options(n, o) for n, o in row.encoders.items())
+        )
+    return ", ".join(parts)
+
+
+def takes_labels(row: Strategy) -> bool:
+    """Whether its row says anything of labels that it could do without."""
+    (default,) = (f.default for f in fields(Strategy) if f.name == "takes_labels")
+    return row.takes_labels is not default
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return how long and how fast a strategy trains by default, on one line."""
+    return (
+        f"{recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer.name} "
+        f"{recipe.learning_rate:g}, {recipe.schedule}"
+    )
+
+
+def numbers(values: Mapping[str, float]) -> str:
+    """Return "crop=0.3, flip=0.5"."""
+    return ", ".join(f"{name}={value:g}" for name, value in values.items())
+
+
+def changes(options: Mapping[str, float]) -> dict[str, float]:
+    """Return those of an augmentation's options that change something."""
+    tables = {name: option for row in RECIPES.values() for name, option in row.table.items()}
+    return {name: value for name, value in options.items() if value != tables[name].default}
+
+
+def _strategy(row: Strategy) -> str:
+    module = sys.modules.get(getattr(row.stages, "__module__", ""))
+    lines = [f"{row.name} (strategy): {row.summary}"]
+    about = inspect.getdoc(module) if module is not None else None
+    if about:
+        lines += ["", about]
+    lines += ["", *_facts([("needs", needs(row)), ("default", recipe_text(row.recipe))])]
+    if row.recipe.least_updates:
+        lines += _facts(
+            [("", f"more epochs for a small pool, for {row.recipe.least_updates} updates")]
+        )
+    if row.advice:
+        lines += _facts([("if it collapses", row.advice)])
+    return "\n".join([*lines, *_table("--opt", row.options)])
+
+
+def _encoder(row: Architecture) -> str:
+    lines = [f"{row.name} (encoder): {row.summary}"]
+    about = inspect.getdoc(sys.modules[row.build.__module__])
+    if about:
+        lines += ["", about]
+    return "\n".join([*lines, *_table("--encoder-opt", row.options)])
+
+
+def _views(row: Views) -> str:
+    lines = [f"{row.name} (augmentation): {row.summary}"]
+    if row.values:
+        lines += ["", *_facts([("numbers", numbers(row.values))])]
+    return "\n".join([*lines, *_table("--augment-opt", row.table, row.values)])
+
+
+def _facts(pairs: Iterable[tuple[str, str]]) -> list[str]:
     lines = []
-    for name, option in options.items():
-        default = option.default
-        shown = ",".join(map(str, default)) if isinstance(default, list) else default
-        lines.append(f"  {'':14} {name}={shown}: {option.help}")
+    for name, text in pairs:
+        wrapped = paragraph(text, " " * WIDTH)
+        lines.append(f"{name:<{WIDTH}}{wrapped[WIDTH:]}")
     return lines
+
+
+def _table(
+    flag: str, table: Mapping[str, Option], values: Mapping[str, float] | None = None
+) -> list[str]:
+    if not table:
+        return []
+    lines = ["", f"Options ({flag} name=value):"]
+    for name, option in table.items():
+        value = (values or {}).get(name, option.default)
+        lines += _facts([(f"  {name}", f"{option.help}. [default: {shown(value)}]")])
+    return lines
+
+
+def _options(options: Mapping[str, Option]) -> list[str]:
+    return [f"{INDENT}{name}={shown(o.default)}: {o.help}" for name, o in options.items()]
+
+
+def with_options(name: str, options: Mapping[str, object]) -> str:
+    """Return "mlp (activation=sigmoid units=500,250)"."""
+    given = " ".join(f"{key}={shown(value)}" for key, value in options.items())
+    return f"{name} ({given})" if given else name
+
+
+def shown(value: object) -> str:
+    """Return an option's value as it is spelled in a command."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

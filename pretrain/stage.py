@@ -21,11 +21,19 @@ class Batch:
     arrays: the stage's arrays cut to the batch, each (B, ...), in their own dtype.
     seed: int32 (2,), a pure function of (run seed, step), for ``tf.random.stateless_*``.
     training: False when the loss is computed for validation.
+    tables: the stage's tables, whole, for a loss that looks rows up by an index in ``arrays``.
     """
 
     arrays: Mapping[str, Any]
     seed: Any
     training: bool
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def draw(self, number: int) -> Any:
+        """Return the ``number``-th seed of this step, int32 (2,): each random choice takes its own."""
+        import tensorflow as tf
+
+        return tf.random.fold_in(self.seed, number)
 
     @property
     def x(self) -> Any:
@@ -44,6 +52,7 @@ class Optimizer:
 
     name: str = "adam"
     momentum: float = 0.0
+    beta_1: float = 0.9
     weight_decay: float = 0.0
 
     def make(self) -> Any:
@@ -54,7 +63,7 @@ class Optimizer:
         if self.name == "sgd":
             return keras.optimizers.SGD(0.0, momentum=self.momentum, weight_decay=decay)
         if self.name == "adam":
-            return keras.optimizers.Adam(0.0, weight_decay=decay)
+            return keras.optimizers.Adam(0.0, beta_1=self.beta_1, weight_decay=decay)
         raise ValueError(f"optimizer must be 'sgd' or 'adam'. Got {self.name!r}.")
 
 
@@ -81,24 +90,45 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a stage shows of itself after an epoch.
+
+    metrics: numbers for the epoch's row, beside the means that the losses return.
+    pictures: uint8 (H, W) or (H, W, 3), by name; written beside the weights.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """Objectives that are trained together.
 
     arrays: {"x": (N, ...), optionally "y": (N,) and others}, all of N rows, held in memory.
     validation: the same arrays of held-out examples, or None.
+    tables: arrays that every batch is given whole, such as the images that rows of indices mean.
+    validation_tables: the same for validation.
     learning_rate: the peak; ``schedule`` is "constant" or "cosine" (to zero at the last step).
-    convolutional: True when a step holds convolutions (never compiled by XLA on CPU).
+    convolutional: True when a step holds convolutions or resamples images (never compiled by XLA on
+        CPU).
+    look: called when an epoch is over, every ``look_epochs`` epochs and after the last, with the
+        stage's variables as they are then; a pure function of them.
     """
 
     name: str
     objectives: Sequence[Objective]
     arrays: Mapping[str, np.ndarray]
     validation: Mapping[str, np.ndarray] | None = None
+    tables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    validation_tables: Mapping[str, np.ndarray] = field(default_factory=dict)
     epochs: int
     batch_size: int
     learning_rate: float
     schedule: str = "constant"
     convolutional: bool = False
+    look: Callable[[], Look] | None = None
+    look_epochs: int = 1
 
     @property
     def size(self) -> int:

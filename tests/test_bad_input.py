@@ -42,6 +42,7 @@ def fill(tmp_path):
     save("short.npz", y=data.y[:59])
     save("one.npz", y=np.zeros(60, int))
     save("nan.npz", x=np.where(data.x == data.x.max(), np.nan, data.x))
+    save("table.npz", x=data.x.reshape(60, -1))
     save("empty.npz", x=data.x[:0], y=data.y[:0])
     (tmp_path / "cut.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:999])
     (tmp_path / "notes.txt").write_text("hello")
@@ -90,7 +91,7 @@ CASES = [
     ("pretrain", {"validation": "0.95"}, ["--validation"]),
     ("pretrain", {"threads": "0"}, ["--threads"]),
     ("pretrain", {"image-size": "8x"}, ["--image-size", "HEIGHTxWIDTH"]),
-    ("pretrain", {"image-size": "9x8"}, ["only folders of images can be resized"]),
+    ("pretrain", {"data": "table.npz", "image-size": "9x8"}, ["only images can be resized"]),
     ("pretrain", {"data": "digts"}, ["'digts'", "Did you mean 'digits'?"]),
     ("pretrain", {"data": "fashion-mnist/C"}, ["fashion-mnist/C", "fashion-mnist/A"]),
     ("pretrain", {"data": "digits[10]"}, ["no class '10'", "0, 1, 2"]),
@@ -119,6 +120,8 @@ CASES = [
     ("transfer", {"labels": "2"}, ["A budget of 2 labels is too small", "3 classes"]),
     ("transfer", {"labels": "49"}, ["A budget of 49 labels is more", "48 training"]),
     ("transfer", {"labels": "0"}, ["A budget of 0 labels"]),
+    ("transfer", {"test-part": "1"}, ["--test-part", "0<x<1"]),
+    ("transfer", {"test-part": "nan"}, ["The test part must be above 0 and below 1"]),
     ("transfer", {"reuse": "4"}, ["--reuse must be 'all' or 0 to 3", "Got 4"]),
     ("transfer", {"reuse": "some"}, ["must be 'all' or a number of blocks", "'some'"]),
     ("transfer", {"epochs": "0", "freeze-epochs": "0"}, ["at least one epoch"]),

@@ -170,3 +170,61 @@ def test_a_reader_that_has_gone_is_no_traceback():
     )
     assert done.stdout.startswith("Strategies")
     assert done.stderr == ""
+
+
+def test_describe_explains_one_and_lists_near_names(capfd):
+    done = run(capfd, "pretrain", "--describe", "simclr")
+    assert (done.code, done.err) == (0, "")
+    assert "equation 1" in done.out
+    assert "temperature" in done.out
+    wrong = run(capfd, "pretrain", "--describe", "simclar")
+    assert wrong.code == 2
+    assert "Did you mean 'simclr'" in wrong.err
+
+
+def test_a_run_is_watched_from_the_command_line(tmp_path, capfd):
+    out = tmp_path / "weights.h5"
+    watching = ["--probe", "digits[0,1]", "--keep-best", "probe", "--epochs", "2"]
+    done = run(capfd, "pretrain", *QUICK, *watching, "--out", out)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0].startswith(f"Wrote {out}: ")
+    assert re.fullmatch(r"Kept by probe: epoch [12] of supervised", lines[1])
+    assert lines[2] == f"Wrote {tmp_path / 'weights.csv'} and {tmp_path / 'weights.curves.png'}"
+    assert "Probe: digits[0,1], 360 examples" in done.err
+    assert "probe_linear " in done.err
+    assert set(listing(tmp_path)) == {"weights.h5", "weights.csv", "weights.curves.png"}
+    shown = run(capfd, "pretrain", "inspect", out)
+    assert re.search(
+        r"^kept +\[epoch [12], probe_linear [\d.]+, stage supervised\]", shown.out, re.M
+    )
+
+
+def test_a_collapse_exits_with_1_and_exports_nothing(tmp_path, capfd):
+    collapsing = ["--data", "digits[0,1]", "--strategy", "siamese", "--encoder", "mlp"]
+    collapsing += ["--opt", "margin=0.01", "--opt", "pairs=views", "--epochs", "9"]
+    done = run(capfd, "pretrain", *collapsing, "--out", tmp_path / "w.h5")
+    assert (done.code, done.out) == (1, "")
+    assert "Warning: the features of stage 'siamese' are collapsing" in done.err
+    last = done.err.splitlines()[-1]
+    assert last.startswith("Error: The features have collapsed: their spread is 0.0")
+    assert "--opt margin=1.4" in last
+    assert not (tmp_path / "w.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--augment", "digits"], "makes no random views"),
+        (["--probe", "digts"], "Did you mean 'digits'"),
+        (["--probe-every", "2"], "changes nothing without --probe"),
+        (["--keep-best", "probe"], "give --probe DATA"),
+        (["--keep-best", "loss"], "is not one of"),
+        (["--collapse", "never"], "is not one of"),
+    ],
+)
+def test_what_watches_a_run_is_checked_before_it_starts(tmp_path, capfd, given, says):
+    done = run(capfd, "pretrain", *QUICK, *given, "--out", tmp_path / "w.h5")
+    assert done.code == 2
+    assert says in done.err
+    assert listing(tmp_path) == {}

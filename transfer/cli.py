@@ -16,6 +16,7 @@ from tasks.console import (
     rate,
     run_command,
     run_options,
+    test_part,
 )
 
 
@@ -37,6 +38,7 @@ class Reuse(click.ParamType):
 @click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
+@test_part
 @click.option(
     "--out",
     "output",

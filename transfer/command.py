@@ -21,6 +21,7 @@ def transfer_command(
     weights: Path,
     data: str,
     labels: int | None,
+    test_part: float,
     output: Path,
     recipe: str,
     reuse: int | None,
@@ -50,7 +51,7 @@ def transfer_command(
     if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:
         image_size = (source.encoder["input_shape"][0], source.encoder["input_shape"][1])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
-    task = TargetTask.from_dataset(dataset, seed=seed)
+    task = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
     plan = Plan.make(task, source, config)
 
     from pretrain.runtime import start
@@ -58,7 +59,9 @@ def transfer_command(
     start(threads)
     from transfer.export import save_model
 
-    checkpoints = checkpoints_of(output, task, source, config, dataset.fingerprint)
+    # The same data with another test part is another run.
+    data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
+    checkpoints = checkpoints_of(output, task, source, config, data_identity)
     if checkpoints.start(output, force=force, resume=resume) and beside.exists():
         finished = json.loads(beside.read_text())
         if finished.get("identity") != checkpoints.identity:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pretrain.encoders import convnet, mlp
+from pretrain.encoders import convnet, mlp, resnet
 from pretrain.encoders.base import (
     MAX_INPUT_SIZE,
     MAX_PARAMETERS,
@@ -16,7 +16,9 @@ from pretrain.encoders.base import (
 )
 from tasks.errors import InputError, suggest
 
-ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in (mlp.ROW, convnet.ROW)}
+ARCHITECTURES: dict[str, Architecture] = {
+    row.name: row for row in (mlp.ROW, convnet.ROW, resnet.ROW)
+}
 
 
 def architecture(name: str) -> Architecture:

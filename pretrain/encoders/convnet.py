@@ -1,8 +1,8 @@
 """``convnet``: three strided convolutions and a dense layer, for small images on a CPU.
 
 Strides instead of pooling: the first, largest feature map is a quarter of the pixels, so a step costs
-a third of the same net with pooling. There is no normalisation layer, so nothing drifts while frozen;
-He et al. 2015 initialisation keeps the signal's variance through ReLU.
+a third of the same net with pooling. Without normalisation, He et al. 2015 initialisation keeps the
+signal's variance through ReLU; with it, see ``normalisation``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pretrain.encoders.base import Architecture, Option, Shapes, integer, integers
+from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
+from pretrain.encoders.normalisation import ACTIVATIONS, NORMALISATIONS, normalised, scales
 from tasks.errors import InputError
 
 
@@ -39,6 +40,7 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
     for i, count in enumerate(filters, start=1):
         result[f"block{i}/conv/kernel"] = (3, 3, below, count)
         result[f"block{i}/conv/bias"] = (count,)
+        result |= scales(options["normalisation"], f"block{i}/norm", count)
         below = count
     top = f"block{len(filters) + 1}/dense"
     result[f"{top}/kernel"] = (height * width * below, features)
@@ -55,21 +57,20 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
     shape = tuple(input_shape)
     for i, count in enumerate(options["filters"], start=1):
         inputs = keras.Input(shape)
-        outputs = keras.layers.Conv2D(
-            count,
-            3,
-            strides=2,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name="conv",
+        hidden = keras.layers.Conv2D(
+            count, 3, strides=2, padding="same", kernel_initializer="he_normal", name="conv"
         )(inputs)
+        hidden = normalised(hidden, options["normalisation"], "norm")
+        outputs = keras.layers.Activation(options["activation"], name="act")(hidden)
         blocks.append((f"block{i}", keras.Model(inputs, outputs, name=f"block{i}")))
         shape = (*sizes[i], count)
     inputs = keras.Input(shape)
     flat = keras.layers.Flatten(name="flatten")(inputs)
     outputs = keras.layers.Dense(
-        options["features"], activation="relu", kernel_initializer="he_normal", name="dense"
+        options["features"],
+        activation=options["activation"],
+        kernel_initializer="he_normal",
+        name="dense",
     )(flat)
     name = f"block{len(options['filters']) + 1}"
     blocks.append((name, keras.Model(inputs, outputs, name=name)))
@@ -133,6 +134,14 @@ ROW = Architecture(
             default=128,
             help="size of the features, the last block's output",
             parse=integer(1, 65536),
+        ),
+        "activation": Option(
+            default="relu", help=", ".join(ACTIVATIONS), parse=choice(*ACTIVATIONS)
+        ),
+        "normalisation": Option(
+            default="none",
+            help="of each convolution: none, or group (no statistics that drift)",
+            parse=choice(*NORMALISATIONS),
         ),
     },
 )

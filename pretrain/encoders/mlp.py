@@ -17,6 +17,7 @@ INITIALISER = {
     "relu": "he_normal",
     "gelu": "he_normal",
     "tanh": "glorot_uniform",
+    "sigmoid": "glorot_uniform",
 }
 
 
@@ -83,7 +84,7 @@ ROW = Architecture(
             parse=integers(1, 65536),
         ),
         "activation": Option(
-            default="selu", help="selu, relu, gelu or tanh", parse=choice(*INITIALISER)
+            default="selu", help="selu, relu, gelu, tanh or sigmoid", parse=choice(*INITIALISER)
         ),
     },
 )

@@ -19,6 +19,15 @@ KEPT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
+class Best:
+    """A stage's best epoch so far: its number, its score, and its variables' values."""
+
+    epoch: int
+    score: float
+    variables: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A run's whole state between two steps.
 
@@ -32,6 +41,7 @@ class Checkpoint:
         sums: float32, the epoch's metrics so far.
         finished: for each earlier stage, the values of its variables when it ended.
         history: one row an epoch that is over.
+        best: the stage's best epoch so far, or None.
     """
 
     stage: int
@@ -42,6 +52,7 @@ class Checkpoint:
     sums: np.ndarray
     finished: Sequence[Sequence[np.ndarray]]
     history: Sequence[Mapping[str, Any]]
+    best: Best | None = None
 
 
 class Checkpoints:
@@ -86,6 +97,9 @@ class Checkpoints:
         arrays: dict[str, np.ndarray] = {"sums": np.asarray(checkpoint.sums, np.float32)}
         groups = {"variable": checkpoint.variables, "slot": checkpoint.slots}
         groups |= {f"finished{i}": values for i, values in enumerate(checkpoint.finished)}
+        best = checkpoint.best
+        if best is not None:
+            groups["best"] = best.variables
         for group, values in groups.items():
             arrays |= {f"{group}/{i}": np.asarray(value) for i, value in enumerate(values)}
         about = {
@@ -95,6 +109,7 @@ class Checkpoints:
             "step": checkpoint.step,
             "counts": {group: len(values) for group, values in groups.items()},
             "history": list(checkpoint.history),
+            "best": best and {"epoch": best.epoch, "score": best.score},
         }
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,6 +140,7 @@ class Checkpoints:
             self._check(about["config"], path)
             counts = about["counts"]
             groups = {g: [arrays[f"{g}/{i}"] for i in range(n)] for g, n in counts.items()}
+            values, best = groups.pop("best", []), about["best"]
             return Checkpoint(
                 stage=about["stage"],
                 epoch=about["epoch"],
@@ -134,6 +150,7 @@ class Checkpoints:
                 sums=arrays["sums"],
                 finished=[groups[f"finished{i}"] for i in range(len(groups))],
                 history=about["history"],
+                best=best and Best(**best, variables=values),
             )
         return None
 

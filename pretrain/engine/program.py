@@ -36,14 +36,18 @@ class Program:
         self.slots = [v for optimizer in self.optimizers for v in optimizer.variables]
         self._fresh_slots = [v.numpy() for v in self.slots]
         scalar = tf.TensorSpec([], tf.int32)
-        rows = {
-            name: tf.TensorSpec([None, *array.shape[1:]], array.dtype)
-            for name, array in stage.arrays.items()
-        }
+        rows, tables = (
+            {
+                name: tf.TensorSpec([None, *array.shape[1:]], array.dtype)
+                for name, array in arrays.items()
+            }
+            for arrays in (stage.arrays, stage.tables)
+        )
         self._steps = tf.function(
             self._loop,
             input_signature=[
                 rows,
+                tables,
                 tf.TensorSpec([None], tf.int32),
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([5], tf.int32),
@@ -52,7 +56,7 @@ class Program:
         )
         # Without a signature: XLA wants static shapes, so each size of data is compiled by itself.
         self._xla_steps = tf.function(self._static_loop, jit_compile=True)
-        self._evaluate = tf.function(self._evaluation_loop, input_signature=[rows, scalar])
+        self._evaluate = tf.function(self._evaluation_loop, input_signature=[rows, tables, scalar])
         self.traces = 0
 
     def reset(
@@ -65,6 +69,7 @@ class Program:
     def run(
         self,
         arrays: Mapping[str, Any],
+        tables: Mapping[str, Any],
         order: Any,
         rates: Any,
         *,
@@ -77,7 +82,7 @@ class Program:
         """Make ``count`` updates from step ``start`` of an epoch.
 
         Args:
-            arrays: the stage's arrays as tensors, each (N, ...).
+            arrays, tables: the stage's as tensors; arrays are (N, ...) each.
             order: int32 (N,), the epoch's order of examples.
             rates: float32 (steps,), the epoch's learning rates.
             start, count: which steps of the epoch.
@@ -93,17 +98,17 @@ class Program:
         full = min(count, max(0, self.stage.size // batch - start)) if self.xla else 0
         if full:
             numbers = tf.constant([start, full, before, seed, batch], tf.int32)
-            total, finite = self._xla_steps(arrays, order, rates, numbers, total)
+            total, finite = self._xla_steps(arrays, tables, order, rates, numbers, total)
         if count > full:
             numbers = tf.constant([start + full, count - full, before, seed, batch], tf.int32)
-            total, rest = self._steps(arrays, order, rates, numbers, total)
+            total, rest = self._steps(arrays, tables, order, rates, numbers, total)
             finite = bool(finite) and bool(rest)
         return total.numpy(), bool(finite)
 
-    def evaluate(self, arrays: Mapping[str, Any]) -> dict[str, float]:
+    def evaluate(self, arrays: Mapping[str, Any], tables: Mapping[str, Any]) -> dict[str, float]:
         """Return the mean over ``arrays`` of each metric, computed with ``training=False``."""
         size = len(next(iter(arrays.values())))
-        sums = self._evaluate(arrays, tf.constant(size, tf.int32)).numpy()
+        sums = self._evaluate(arrays, tables, tf.constant(size, tf.int32)).numpy()
         return {name: float(value) / size for name, value in zip(self.names, sums, strict=True)}
 
     def check_variables(self) -> None:
@@ -120,25 +125,29 @@ class Program:
                             f"List it in 'state' when it is frozen or updates itself."
                         )
 
-    def _loop(self, arrays: Any, order: Any, rates: Any, numbers: Any, sums: Any) -> Any:
+    def _loop(
+        self, arrays: Any, tables: Any, order: Any, rates: Any, numbers: Any, sums: Any
+    ) -> Any:
         self.traces += 1
         start, count, before, seed, batch = tf.unstack(numbers)
         size = tf.shape(order)[0]
 
         def body(i: Any, sums: Any) -> Any:
             rows = order[i * batch : tf.minimum((i + 1) * batch, size)]
-            return i + 1, self._update(arrays, rows, rates[i], before + i, seed, sums)
+            return i + 1, self._update(arrays, tables, rows, rates[i], before + i, seed, sums)
 
         return self._while(body, start, count, sums)
 
-    def _static_loop(self, arrays: Any, order: Any, rates: Any, numbers: Any, sums: Any) -> Any:
+    def _static_loop(
+        self, arrays: Any, tables: Any, order: Any, rates: Any, numbers: Any, sums: Any
+    ) -> Any:
         self.traces += 1
         start, count, before, seed, _ = tf.unstack(numbers)
         batch = self.stage.batch_size
 
         def body(i: Any, sums: Any) -> Any:
             rows = tf.slice(order, [i * batch], [batch])
-            return i + 1, self._update(arrays, rows, rates[i], before + i, seed, sums)
+            return i + 1, self._update(arrays, tables, rows, rates[i], before + i, seed, sums)
 
         return self._while(body, start, count, sums)
 
@@ -154,9 +163,11 @@ class Program:
         ]
         return sums, tf.reduce_all(checks)
 
-    def _update(self, arrays: Any, rows: Any, rate: Any, step: Any, seed: Any, sums: Any) -> Any:
+    def _update(
+        self, arrays: Any, tables: Any, rows: Any, rate: Any, step: Any, seed: Any, sums: Any
+    ) -> Any:
         cut = {name: tf.gather(array, rows) for name, array in arrays.items()}
-        batch = Batch(arrays=cut, seed=tf.stack([seed, step]), training=True)
+        batch = Batch(arrays=cut, seed=tf.stack([seed, step]), training=True, tables=tables)
         values = []
         for objective, optimizer in zip(self.stage.objectives, self.optimizers, strict=True):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -178,14 +189,14 @@ class Program:
             values += [result["loss"], *(result[name] for name in objective.metrics)]
         return sums + tf.cast(tf.shape(rows)[0], tf.float32) * tf.stack(values)
 
-    def _evaluation_loop(self, arrays: Any, size: Any) -> Any:
+    def _evaluation_loop(self, arrays: Any, tables: Any, size: Any) -> Any:
         self.traces += 1
 
         def body(i: Any, sums: Any) -> Any:
             stop = tf.minimum(i + EVALUATION_BATCH, size)
             cut = {name: array[i:stop] for name, array in arrays.items()}
             seed = tf.stack([EVALUATION_SEED, i])
-            batch = Batch(arrays=cut, seed=seed, training=False)
+            batch = Batch(arrays=cut, seed=seed, training=False, tables=tables)
             values = []
             for objective in self.stage.objectives:
                 result = objective.loss(batch)
@@ -209,10 +220,14 @@ class Programs:
         ``key`` says all that the stage's computation depends on but its variables' values, its data
         and its seed; what the engine itself knows of the stage is added here.
         """
-        shapes = {name: (a.shape[1:], str(a.dtype)) for name, a in sorted(stage.arrays.items())}
+        shapes = [
+            {name: (a.shape[1:], str(a.dtype)) for name, a in sorted(arrays.items())}
+            for arrays in (stage.arrays, stage.tables)
+        ]
+        sizes = [stage.size, *(len(table) for _, table in sorted(stage.tables.items()))]
         optimizers = [(o.name, o.optimizer) for o in stage.objectives]
         # XLA compiles for one size of data: another size has its own program, and its own counter.
-        whole = repr((key, stage.name, shapes, optimizers, stage.batch_size, xla and stage.size))
+        whole = repr((key, stage.name, shapes, optimizers, stage.batch_size, xla and sizes))
         program = self._kept.pop(whole, None)
         if program is None:
             program = Program(stage, xla)

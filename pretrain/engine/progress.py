@@ -78,8 +78,9 @@ class BarReporter(Reporter):
         self._progress.update(self._task, completed=done, text=text)
 
     def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
-        """Keep the validation metrics in sight during the next epoch."""
-        self._last = "".join(f" {k} {v:.4f}" for k, v in row.items() if k.startswith("val_"))
+        """Keep the validation metrics and probes in sight during the next epoch."""
+        shown = {k: v for k, v in row.items() if k.startswith(("val_", "probe_"))}
+        self._last = "".join(f" {k} {v:.4f}" for k, v in shown.items())
         text = f"epoch {row['epoch']}/{self._epochs} {metrics_text(row)} {rate:,.0f} images/s"
         self._progress.update(self._task, text=text)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pretrain.engine.checkpoint import Checkpoint, Checkpoints
+from pretrain.engine.checkpoint import Best, Checkpoint, Checkpoints
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Program, Programs, assign, use_xla
 from pretrain.engine.progress import Meter, Reporter
@@ -35,6 +35,11 @@ class Run:
         checkpoints: where to save and find the run's state, or None.
         resume: go on from the newest checkpoint.
         history: filled by ``train``: one row an epoch.
+        watch: called with the stage and the epoch's row; returns numbers to add to the row. It may
+            raise to stop the run. A pure function of the variables and of ``history``.
+        gallery: called with a picture's name, the epoch's row and the picture, uint8 (H, W[, 3]).
+        keep_best: (metric, 1 or -1): a stage whose rows have the metric ends with the variables of the
+            epoch where it was largest (1) or smallest (-1).
     """
 
     seed: int
@@ -45,6 +50,9 @@ class Run:
     resume: bool = False
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     history: list[dict[str, Any]] = field(default_factory=list)
+    watch: Callable[[Stage, Mapping[str, Any]], Mapping[str, float]] | None = None
+    gallery: Callable[[str, Mapping[str, Any], np.ndarray], None] | None = None
+    keep_best: tuple[str, int] | None = None
     updates: int = 0
     resumed_from: str | None = None
 
@@ -76,6 +84,15 @@ def train(stages: Iterable[Stage], run: Run) -> None:
             finished.append([v.numpy() for v in stage.variables])
 
 
+Tensors = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""A stage's arrays and its tables, as tensors."""
+
+
+def tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return ``arrays`` as constants of TensorFlow."""
+    return {name: tf.constant(array) for name, array in arrays.items()}
+
+
 class _Loop:
     """One stage of one run."""
 
@@ -98,9 +115,11 @@ class _Loop:
             self.lent = [v.numpy() for v in self.program.variables]
         self.epoch, self.step = 0, 0
         self.sums = np.zeros(len(self.program.names), np.float32)
+        self.best: Best | None = None
         if saved is None:
             self.program.reset([v.numpy() for v in stage.variables])
         else:
+            self.best = saved.best
             self.program.reset(saved.variables, saved.slots)
             self.epoch, self.step, self.sums = saved.epoch, saved.step, saved.sums
         self.saved_at = time.monotonic()
@@ -123,6 +142,8 @@ class _Loop:
         try:
             if stage.epochs:
                 self._train_epochs()
+            if self.best is not None:
+                assign(self.program.variables, self.best.variables)
         finally:
             trained = [v.numpy() for v in self.program.variables]
             if self.lent is not None:
@@ -130,14 +151,15 @@ class _Loop:
         assign(stage.variables, trained)
 
     def _train_epochs(self) -> None:
-        arrays = {name: tf.constant(array) for name, array in self.stage.arrays.items()}
+        stage = self.stage
+        data = (tensors(stage.arrays), tensors(stage.tables))
         held_out = None
-        if self.stage.validation is not None:
-            held_out = {name: tf.constant(array) for name, array in self.stage.validation.items()}
-        while self.epoch < self.stage.epochs:
-            self._train_epoch(arrays, held_out)
+        if stage.validation is not None:
+            held_out = (tensors(stage.validation), tensors(stage.validation_tables))
+        while self.epoch < stage.epochs:
+            self._train_epoch(data, held_out)
 
-    def _train_epoch(self, arrays: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
+    def _train_epoch(self, data: Tensors, held_out: Tensors | None) -> None:
         stage, run = self.stage, self.run
         steps = stage.steps_per_epoch
         order = tf.constant(permutation(stage.size, run.seed, self.index, self.epoch))
@@ -149,7 +171,7 @@ class _Loop:
             count = min(self.call_steps, steps - self.step)
             began = time.perf_counter()
             self.sums, finite = self.program.run(
-                arrays,
+                *data,
                 order,
                 rates,
                 start=self.step,
@@ -180,12 +202,33 @@ class _Loop:
         for name, value in zip(self.program.names, self.sums, strict=True):
             row[name] = float(value) / stage.size
         if held_out is not None:
-            measured = self.program.evaluate(held_out)
+            measured = self.program.evaluate(*held_out)
             row |= {f"val_{name}": value for name, value in measured.items()}
+        self._look_at(row)
         run.history.append(row)
         run.reporter.epoch(row, rate=rate)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums = np.zeros_like(self.sums)
+
+    def _look_at(self, row: dict[str, Any]) -> None:
+        """Add to an epoch's row what the stage and the run's watcher see, and note the best epoch."""
+        stage, run = self.stage, self.run
+        last = row["epoch"] == stage.epochs
+        if self.lent is not None and (stage.look or run.watch):
+            assign(stage.variables, [v.numpy() for v in self.program.variables])
+        if stage.look and (last or row["epoch"] % stage.look_epochs == 0):
+            seen = stage.look()
+            row |= seen.metrics
+            for name, picture in seen.pictures.items():
+                if run.gallery:
+                    run.gallery(name, row, picture)
+        if run.watch:
+            row |= run.watch(stage, row)
+        if run.keep_best and run.keep_best[0] in row:
+            name, sign = run.keep_best
+            if self.best is None or sign * row[name] > sign * self.best.score:
+                values = [v.numpy() for v in self.program.variables]
+                self.best = Best(epoch=row["epoch"], score=row[name], variables=values)
 
     def _look_up(self) -> None:
         """Between two calls: save when it is time, stop when asked to."""
@@ -215,6 +258,7 @@ class _Loop:
             sums=self.sums,
             finished=self.finished,
             history=self.run.history,
+            best=self.best,
         )
         try:
             self.run.checkpoints.save(checkpoint)

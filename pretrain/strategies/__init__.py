@@ -8,11 +8,40 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from pretrain.strategies import autoencoder, supervised
+from pretrain.strategies import (
+    autoencoder,
+    barlow,
+    denoising,
+    gan,
+    greedy,
+    masked,
+    rbm,
+    rotation,
+    siamese,
+    simclr,
+    supervised,
+    vicreg,
+)
 from pretrain.strategies.base import Strategy
 from tasks.errors import InputError, suggest
 
-STRATEGIES: dict[str, Strategy] = {row.name: row for row in (supervised.ROW, autoencoder.ROW)}
+STRATEGIES: dict[str, Strategy] = {
+    row.name: row
+    for row in (
+        supervised.ROW,
+        autoencoder.ROW,
+        denoising.ROW,
+        masked.ROW,
+        greedy.ROW,
+        rotation.ROW,
+        simclr.ROW,
+        barlow.ROW,
+        vicreg.ROW,
+        siamese.ROW,
+        gan.ROW,
+        rbm.ROW,
+    )
+}
 GROUP = "headstart.strategies"
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.base import Option
 from pretrain.preprocessing import Preprocessing
-from pretrain.stage import Objective, Optimizer, Stage
+from pretrain.stage import Batch, Objective, Optimizer, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class Setup:
     n_classes: the number of classes, 0 without labels.
     options: the strategy's own options, checked and complete.
     recipe: how long and how fast.
+    augmentation: how random views are made; for strategies that ask for it.
     """
 
     encoder: Any
@@ -48,10 +50,25 @@ class Setup:
     n_classes: int
     options: Mapping[str, Any]
     recipe: Recipe
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(name="none", options={})
+    )
 
     def features(self, x: Any, training: bool) -> Any:
         """Return features (B, D) of raw examples (B, ...)."""
         return self.encoder(self.preprocess(x), training)
+
+    def views(self, batch: Batch, count: int = 2, x: Any = None) -> list[Any]:
+        """Return ``count`` random views, each float32 (B, ...) in [0, 1], of the batch's examples.
+
+        x: raw examples (B, ...) to take the views of, instead of ``batch.x``.
+        """
+        from pretrain.augment.views import augment
+
+        clean = self.preprocess(batch.x if x is None else x)
+        return [
+            augment(clean, batch.draw(1000 + k), self.augmentation.options) for k in range(count)
+        ]
 
     def stage(self, name: str, *objectives: Objective, **changes: Any) -> Stage:
         """Return a stage on the setup's data by its recipe; ``changes`` replaces fields of it."""
@@ -62,9 +79,18 @@ class Setup:
             "batch_size": self.recipe.batch_size,
             "learning_rate": self.recipe.learning_rate,
             "schedule": self.recipe.schedule,
-            "convolutional": self.encoder.row.convolutional,
+            "convolutional": self.encoder.row.convolutional or self._resamples,
         }
         return Stage(name=name, objectives=objectives, **(fields | changes))
+
+    @property
+    def _resamples(self) -> bool:
+        """Whether views of images are made: XLA has no resampling of images."""
+        return self.augmentation.name != "none" and len(self.encoder.config["input_shape"]) == 3
+
+
+def _never(options: Mapping[str, Any]) -> bool:
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +101,34 @@ class Strategy:
         computation may depend on the setup's encoder, options, recipe and number of classes, and not
         on the values of the data (else runs on other data would share compiled steps wrongly).
     needs_labels: True when the pool must be labelled.
+    takes_labels: options -> True when it takes labels where there are any, and does without otherwise.
+    augments: True when it learns from random views of an example, which must differ.
+    square_images: True when examples must be images as high as wide.
+    encoders: the architectures that it can train, each with the options that it sets unless the user
+        does; None when it can train any.
+    split: what is held out for validation: "examples", or "classes" when there are labels and enough
+        classes (then no held-out class is ever trained on).
     recipe: the defaults.
+    advice: what to try when the features collapse.
     """
 
     name: str
     summary: str
     stages: Callable[[Setup], Iterable[Stage]]
     needs_labels: bool = False
+    takes_labels: Callable[[Mapping[str, Any]], bool] = _never
+    augments: bool = False
+    square_images: bool = False
+    encoders: Mapping[str, Mapping[str, Any]] | None = None
+    split: str = "examples"
+    advice: str = ""
     recipe: Recipe = field(default_factory=Recipe)
     options: Mapping[str, Option] = field(default_factory=dict)
+
+    def labelled(self, options: Mapping[str, Any], has_labels: bool) -> bool:
+        """Whether a run with these options on a pool with or without labels uses labels."""
+        return self.needs_labels or (has_labels and self.takes_labels(options))
+
+    def trains(self, architecture: str) -> bool:
+        """Whether it can train encoders of this architecture."""
+        return self.encoders is None or architecture in self.encoders

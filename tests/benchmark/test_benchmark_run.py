@@ -19,7 +19,8 @@ from tasks.load import load_dataset
 from tasks.target import TargetTask
 
 LABELLED = [name for name, row in strategies().items() if row.needs_labels]
-UNLABELLED = [name for name, row in strategies().items() if not row.needs_labels]
+# Those that bring an encoder of their own cannot be compared on this one: see test_choose.py.
+UNLABELLED = [n for n, row in strategies().items() if not row.needs_labels and not row.encoders]
 CONFIG = BenchmarkConfig(
     strategies=["all"],
     labels=[10, 20],
@@ -143,6 +144,13 @@ def test_the_command_prints_one_json_value(tmp_path, capfd):
     assert [row["name"] for row in result["tables"]["10"]][-1] == UNLABELLED[0]
     assert result["tables"]["10"][0]["accuracy"]["low"] is None  # one seed: NaN is no JSON
     assert "one seed proves nothing" in result["claims"][0]
+
+
+def test_the_part_kept_for_the_test_can_be_chosen(tmp_path, capfd):
+    arguments = ["--data", "digits[0,1]", "--labels", "181", "--out", tmp_path / "report"]
+    done = command(capfd, "benchmark", *arguments, "--test-part", "0.5", "--strategies", "rotation")
+    assert done.code == 2
+    assert "180 training examples (a stratified 50 %, split with seed 0" in done.err
 
 
 def test_test_examples_are_taken_out_of_the_pool_and_it_is_told(tmp_path):

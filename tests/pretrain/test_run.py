@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toys import StopAt, listing, patterns
 
+from pretrain.collapse import CollapseError
 from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.stage import Optimizer
 from pretrain.weights import WeightsFile
@@ -18,6 +19,8 @@ CONFIG = PretrainConfig(
     encoder_options={"units": [16, 8]},
     recipe={"epochs": 2, "batch_size": 16},
 )
+
+FILES = ["weights.csv", "weights.curves.png", "weights.h5"]
 
 
 def run(folder, pool=None, *, force=False, resume=False, reporter=None, **changes):
@@ -101,7 +104,7 @@ def test_an_interrupted_run_waits_for_a_decision(tmp_path, monkeypatch):
     assert listing(tmp_path) == before
     forced = run(tmp_path, force=True)
     assert forced.resumed_from is None
-    assert list(listing(tmp_path)) == ["weights.h5"]
+    assert list(listing(tmp_path)) == FILES
 
 
 def test_what_is_held_out_is_measured_and_never_trained_on(tmp_path):
@@ -124,7 +127,10 @@ def test_what_is_held_out_is_measured_and_never_trained_on(tmp_path):
 def test_without_a_held_out_part_everything_is_trained_on(tmp_path):
     made = run(tmp_path, validation=0.0)
     assert made.updates == 2 * 5
-    assert set(made.history[0]) == {"stage", "epoch", "loss", "accuracy"}
+    assert set(made.history[0]) == {
+        *("stage", "epoch", "loss", "accuracy"),
+        *("feature_std", "feature_rank"),
+    }
 
 
 def test_the_pools_test_part_is_not_looked_at(tmp_path):
@@ -175,3 +181,73 @@ def test_a_run_that_becomes_non_finite_writes_nothing(tmp_path):
     with pytest.raises(NonFiniteError):
         run(tmp_path, recipe=recipe, force=True)
     assert listing(tmp_path) == {"weights.h5": b"old"}
+
+
+def test_the_best_epoch_by_validation_is_written_and_named(tmp_path):
+    recipe = {
+        "epochs": 6,
+        "batch_size": 16,
+        "learning_rate": 0.05,
+    }  # too fast: some epochs are worse
+    made = run(tmp_path, recipe=recipe, keep_best="validation")
+    losses = [row["val_loss"] for row in made.history]
+    best = losses.index(min(losses))
+    about = WeightsFile.read(tmp_path / "weights.h5").metadata
+    assert about["keep_best"] == "validation"
+    assert about["kept"] == [{"stage": "supervised", "epoch": best + 1, "val_loss": losses[best]}]
+    assert about["metrics"]["epoch"] == best + 1
+    assert made.kept == [made.history[best]]
+    # The epochs of a run do not depend on which of them is kept; what is written does.
+    (tmp_path / "last").mkdir()
+    last = run(tmp_path / "last", recipe=recipe)
+    assert last.history == made.history
+    assert "kept" not in last.weights.metadata
+    assert same(last, made) == (best == 5)
+
+
+def test_without_a_validation_loss_there_is_no_best_and_nothing_is_written(tmp_path):
+    from pretrain.strategies import strategies
+
+    several = {"strategy": "gan", "encoder_options": {"units": [16, 8]}}
+    assert several["strategy"] in strategies()
+    with pytest.raises(InputError, match=r"'gan' has 2 objectives.*--keep-best probe"):
+        run(tmp_path, keep_best="validation", **several)
+    with pytest.raises(InputError, match=r"measures nothing on held-out examples"):
+        run(tmp_path, patterns(3), keep_best="validation")  # too few to hold any out
+    assert listing(tmp_path) == {}
+
+
+def test_of_a_later_stage_without_a_validation_loss_the_last_epoch_is_kept_and_it_is_told():
+    from types import SimpleNamespace
+
+    from pretrain.watch import check_keeping, kept_rows
+
+    one = SimpleNamespace(name="one", objectives=[0], validation={})
+    two = SimpleNamespace(name="two", objectives=[0, 0], validation={})
+    said = []
+    assert list(check_keeping([one, two], "validation", said.append)) == [one, two]
+    assert said == [
+        "The stage 'two' has 2 objectives, and so no one validation loss: "
+        "its last epoch is kept, not its best."
+    ]
+    for other in ("probe", None):
+        assert list(check_keeping([two, one], other, said.append)) == [two, one]
+    history = [
+        {"stage": "one", "epoch": 1, "val_loss": 0.5},
+        {"stage": "one", "epoch": 2, "val_loss": 0.5},
+        {"stage": "one", "epoch": 3, "val_loss": 0.7},
+        {"stage": "one", "epoch": 1, "other": 0.1},  # a second stage of the same name
+        {"stage": "one", "epoch": 2, "other": 0.9},
+    ]
+    assert kept_rows(history, "validation") == [history[0], history[4]]
+    assert kept_rows(history, None) == [history[2], history[4]]
+    assert kept_rows([], "validation") == []
+
+
+def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
+    # One step so large that no unit is ever positive again: the loss is finite, the features are 0.
+    recipe = {"epochs": 9, "learning_rate": 1e30, "optimizer": Optimizer(name="sgd")}
+    options = {"units": [8, 8], "activation": "relu"}
+    with pytest.raises(CollapseError, match=r"spread is 0 of .*Use a lower learning rate"):
+        run(tmp_path, recipe=recipe, encoder_options=options)
+    assert listing(tmp_path) == {}

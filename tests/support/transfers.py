@@ -11,6 +11,7 @@ from transfer.run import Source
 SMALL = {
     "mlp": {"units": [24, 12, 8]},
     "convnet": {"filters": [4, 8], "features": 12},
+    "resnet": {"filters": [4, 8]},
 }
 QUICK = TransferRecipe(
     freeze_epochs=3,

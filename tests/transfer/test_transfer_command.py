@@ -113,3 +113,17 @@ def test_predictions_of_the_command(folder):
     result = CliRunner().invoke(cli, [str(part) for part in arguments], catch_exceptions=False)
     assert json.loads(result.stdout)["examples"] == 80
     assert len((folder / "out.csv").read_text().splitlines()) == 81
+
+
+def test_the_part_kept_for_the_test_can_be_chosen(folder):
+    data = patterns(60)
+    np.savez(folder / "data.npz", x=data.x, y=data.y)
+    half = run(folder, "--labels", "9", "--test-part", "0.5", out="half.keras")
+    assert half["test"] == {"n": 30, "origin": "a stratified 50 %, split with seed 0"}
+    fifth = run(folder, "--labels", "9", out="fifth.keras")
+    assert fifth["test"] == {"n": 12, "origin": "a stratified fifth, split with seed 0"}
+    # Another test part is another run, finished or not.
+    with pytest.raises(InputError, match="is another run's"):
+        run(folder, "--labels", "9", "--resume", out="half.keras")
+    with pytest.raises(InputError, match=r"31 labels is more.*30 training examples"):
+        run(folder, "--labels", "31", "--test-part", "0.5")

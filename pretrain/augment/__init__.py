@@ -1,0 +1,1 @@
+"""Random views of examples: the recipes, one for each kind of input, and their mathematics."""

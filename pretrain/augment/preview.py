@@ -1,0 +1,64 @@
+"""What an augmentation does, as a picture: each row an example, and what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pretrain.augment.recipes import Augmentation
+from pretrain.preprocessing import Preprocessing
+from pretrain.tiles import tile
+from tasks.dataset import Dataset
+from tasks.errors import InputError
+
+EXAMPLES = 8
+VIEWS = 7
+SIDE = 64
+
+
+def check_picturable(dataset: Dataset) -> None:
+    """Refuse examples that are no pictures. Raises InputError."""
+    if len(dataset.input_shape) != 3 or dataset.input_shape[-1] not in (1, 3):
+        raise InputError(
+            f"--preview-augment draws images of one or three channels. {dataset.name!r} has examples "
+            f"of shape {dataset.input_shape}."
+        )
+
+
+def draw_views(
+    dataset: Dataset, augmentation: Augmentation, seed: int = 0
+) -> tuple[np.ndarray, int]:
+    """Return the grid as one picture, uint8 (H, W) or (H, W, 3), and how many rows it has.
+
+    A row is an example as it is, then seven views of it as a run with this seed could see them. There
+    are eight examples, or as many as the data set has, evenly over the classes where it has labels.
+    """
+    import tensorflow as tf
+
+    from pretrain.augment.views import augment
+
+    check_picturable(dataset)
+    chosen = choose(dataset)
+    clean = Preprocessing.fit(dataset)(dataset.x[chosen])
+    columns: list[Any] = [clean]
+    for k in range(1, VIEWS + 1):
+        columns.append(augment(clean, tf.constant([seed, k]), augmentation.options))
+    grid = np.stack([np.asarray(column) for column in columns], axis=1)
+    # Small images are drawn larger: eight by eight pixels are too small to be seen.
+    times = max(1, SIDE // dataset.input_shape[1])
+    images = grid.reshape(-1, *dataset.input_shape).repeat(times, axis=1).repeat(times, axis=2)
+    return tile(images, columns=VIEWS + 1), len(chosen)
+
+
+def choose(dataset: Dataset, count: int = EXAMPLES) -> np.ndarray:
+    """Return the indices of ``count`` examples: one class after the other, else evenly spaced."""
+    if dataset.y is None:
+        count = min(count, len(dataset.x))
+        return np.arange(count) * len(dataset.x) // count
+    groups = [np.flatnonzero(dataset.y == k) for k in np.unique(dataset.y)]
+    if len(groups) > count:
+        groups = [groups[i] for i in np.arange(count) * len(groups) // count]
+    # Round and round: the first of every class, the second of every class, ...
+    turns = range(max(map(len, groups)))
+    return np.array([g[turn] for turn in turns for g in groups if turn < len(g)][:count])

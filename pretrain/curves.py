@@ -1,0 +1,171 @@
+"""What a run leaves beside its weights: its epochs as a table, as curves, and its pictures.
+
+For ``weights.h5`` these are ``weights.csv``, ``weights.curves.png`` and, of stages that show some,
+pictures such as ``weights.samples-010.png``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.errors import HeadstartError
+from tasks.outputs import atomic_write, check_output, write_text
+
+ABOUT = ("stage", "epoch")
+COLUMNS = 3
+MOST_PANELS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Companions:
+    """The files beside one weights file."""
+
+    out: Path
+
+    @property
+    def table(self) -> Path:
+        """Of one row an epoch."""
+        return self._named(".csv")
+
+    @property
+    def curves(self) -> Path:
+        """The drawing."""
+        return self._named(".curves.png")
+
+    def picture(self, name: str, row: Mapping[str, Any], strategy: str) -> Path:
+        """Of what a stage shows after an epoch; the stage is named where the strategy has several."""
+        parts = [name, *([row["stage"]] if row["stage"] != strategy else [])]
+        slug = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+        return self._named(f".{slug}-{row['epoch']:03d}.png")
+
+    def check(self, *, force: bool) -> None:
+        """Check that the table and the curves can be written, as the weights are. Raises InputError."""
+        for path in (self.table, self.curves):
+            check_output(path, force=force)
+
+    def _named(self, suffix: str) -> Path:
+        # Only an ending that says "weights" is cut off: "run.1" and "data.csv" keep theirs.
+        stem = self.out.stem if self.out.suffix.lower() in (".h5", ".hdf5") else self.out.name
+        return self.out.with_name(stem + suffix)
+
+    def write(
+        self, history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[list[Path], list[str]]:
+        """Write table and curves; return what was written, and what is to be said.
+
+        Nothing here may cost the weights, which are written already: a full disk is only told.
+        """
+        written: list[Path] = []
+        said: list[str] = []
+        try:
+            write_text(self.table, table(history))
+            written.append(self.table)
+            picture = draw(history, kept)
+            if picture is None:
+                said.append(
+                    f"No curves were drawn, for matplotlib is not installed: "
+                    f"pip install 'headstart[plot]'. The numbers are in {self.table}."
+                )
+            else:
+                atomic_write(self.curves, lambda temporary: _write_bytes(temporary, picture))
+                written.append(self.curves)
+        except HeadstartError as error:
+            said.append(f"Warning: {error}")
+        return written, said
+
+
+def metrics(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all metrics, in order of appearance."""
+    return [name for name in dict.fromkeys(n for row in history for n in row) if name not in ABOUT]
+
+
+def table(history: Sequence[Mapping[str, Any]]) -> str:
+    """Return the epochs as CSV: stage, epoch, every metric; blank where an epoch has none."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*ABOUT, *metrics(history)], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def panels(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return which metrics share a panel: training and validation, and the two probes."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        title = "probe" if name.startswith("probe_") else name.removeprefix("val_")
+        found.setdefault(title, []).append(name)
+    return dict(list(found.items())[:MOST_PANELS])
+
+
+def draw(
+    history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()
+) -> bytes | None:
+    """Return the curves as a PNG file, or None without matplotlib.
+
+    The epochs of all stages run from left to right, with a line between two stages and a dotted one at
+    each epoch that was kept.
+    """
+    # Its first import in an account says that it builds a cache of fonts: no news of this run.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+    except ImportError:
+        return None
+
+    groups = panels(metrics(history))
+    columns = min(COLUMNS, max(1, len(groups)))
+    rows = max(1, math.ceil(len(groups) / columns))
+    figure = Figure(figsize=(4 * columns, 2.6 * rows), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    between = [i + 0.5 for i in range(1, len(history)) if history[i]["epoch"] == 1]
+    best = [i for i, row in enumerate(history, start=1) if row in kept]
+    for place, (title, names) in enumerate(groups.items(), start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        for name in names:
+            points = [(i, row[name]) for i, row in enumerate(history, start=1) if name in row]
+            label = "validation" if name.startswith("val_") else "training"
+            label = name.removeprefix("probe_") if title == "probe" else label
+            axes.plot(
+                *zip(*points, strict=True), label=label, marker="." if len(points) < 40 else ""
+            )
+        for x in between:
+            axes.axvline(x, color="0.8", linewidth=1)
+        for x in best:
+            axes.axvline(x, color="0.4", linewidth=1, linestyle=":")
+        axes.set_title(title, fontsize=10)
+        axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        if len(names) > 1:
+            axes.legend(fontsize=8)
+        if place > len(groups) - columns:
+            axes.set_xlabel("epoch", fontsize=8)
+    figure.tight_layout()
+    file = io.BytesIO()
+    # Without the program's version, which would make the same run's curves differ.
+    canvas.print_png(file, metadata={"Software": None})
+    return file.getvalue()
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a uint8 picture (H, W) or (H, W, 3) as PNG. Raises HeadstartError on a full disk."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
+    atomic_write(path, lambda temporary: _write_bytes(temporary, file.getvalue()))
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

@@ -1,0 +1,140 @@
+"""``masked-autoencoder``: hide random squares of an image and ask for what was there.
+
+He et al. 2022, "Masked Autoencoders Are Scalable Vision Learners", section 3. An image x in [0, 1] of shape
+(H, W, C) is cut into patches of ``patch`` x ``patch`` pixels (cut off at the lower and right edge), and the
+part ``hidden`` of them, drawn anew for each example and step, is hidden with all channels. With the
+decoder's r = sigmoid(logits), the loss is the mean over the *hidden values only* of (x - r)^2 ("mse") or of
+the Bernoulli cross-entropy ("bce").
+
+This is not the paper's transformer, whose encoder skips hidden patches and so saves most of its time: the
+encoders here see the whole image with hidden patches blanked to 0, and a step costs what the autoencoder's
+does. (Blanked patches filled in by a convolutional net: Pathak et al. 2016, "Context Encoders".) A blank
+looks like a black part of the picture; the encoder must tell them apart by their surroundings.
+
+Of an example that is no image, single values are hidden.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pretrain.encoders.base import Option, choice, integer, number
+from pretrain.stage import Batch, Objective, Stage
+from pretrain.strategies.autoencoder import reconstruction_loss
+from pretrain.strategies.base import Recipe, Setup, Strategy
+from tasks.errors import InputError
+
+CERTAIN = -1e4  # a logit whose sigmoid is 0
+
+
+def patch_size(input_shape: tuple[int, ...], asked: int) -> int:
+    """Return the patches' side in pixels: ``asked``, or when that is 0, a seventh of the shorter side.
+
+    Raises InputError when ``asked`` does not fit the input.
+    """
+    if len(input_shape) != 3:
+        if asked:
+            raise InputError(
+                f"Option 'patch' of the strategy 'masked-autoencoder' is for images; examples of shape "
+                f"{input_shape} have none. Got {asked}. Leave it out: single values are hidden."
+            )
+        return 1
+    side = min(input_shape[:2])
+    if asked > side:
+        raise InputError(
+            f"Option 'patch' of the strategy 'masked-autoencoder' must be at most the images' shorter "
+            f"side, {side}. Got {asked}. Leave it out for a seventh of that side."
+        )
+    return asked or min(side, max(2, side // 7))
+
+
+def draw_hidden(shape: tuple[int, ...], count: Any, seed: Any, hidden: float, patch: int) -> Any:
+    """Return which values are hidden, bool (count, *shape).
+
+    Of n patches (or values of an example that is no image), round(hidden n) are hidden in each example, but
+    at least one and, unless n is 1, not all; equal random numbers may rarely hide one more.
+    """
+    import tensorflow as tf
+
+    image = len(shape) == 3
+    grid = [math.ceil(side / patch) for side in shape[:2]] if image else list(shape)
+    cells = math.prod(grid)
+    most = max(1, min(cells - 1, round(hidden * cells)))
+    draws = tf.random.stateless_uniform([count, cells], seed)
+    # One sort and a threshold: ranks would need two sorts, which cost more than a step of a small net.
+    found = draws <= tf.sort(draws, axis=1)[:, most - 1 : most]
+    found = tf.reshape(found, [count, *grid])
+    if not image:
+        return found
+    found = tf.repeat(tf.repeat(found, patch, axis=1), patch, axis=2)
+    found = found[:, : shape[0], : shape[1], None]
+    return tf.broadcast_to(found, [count, *shape])
+
+
+def hidden_loss(x: Any, logits: Any, hidden: Any, kind: str) -> Any:
+    """Return the scalar mean loss over the hidden values; 0 when there are none.
+
+    x: float32 (B, ...) in [0, 1]; logits: float32 like it; hidden: bool like it.
+    """
+    import tensorflow as tf
+
+    # What was in sight counts as a certain and right 0, whose loss and gradient are 0. The mean over all
+    # values becomes one over those hidden.
+    total = reconstruction_loss(
+        tf.where(hidden, x, tf.zeros_like(x)),
+        tf.where(hidden, logits, tf.fill(tf.shape(logits), CERTAIN)),
+        kind,
+    )
+    part = tf.reduce_mean(tf.cast(hidden, tf.float32))
+    return tf.math.divide_no_nan(total, part)
+
+
+def stages(setup: Setup) -> Iterator[Stage]:
+    """Yield the one stage: encoder and mirrored decoder together."""
+    import tensorflow as tf
+
+    encoder, options = setup.encoder, setup.options
+    shape = tuple(encoder.config["input_shape"])
+    patch = patch_size(shape, options["patch"])
+    decoder = encoder.row.decode(shape, encoder.config["options"])
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        x = setup.preprocess(batch.x)
+        hidden = draw_hidden(shape, tf.shape(x)[0], batch.draw(0), options["hidden"], patch)
+        seen = tf.where(hidden, tf.zeros_like(x), x)
+        logits = decoder(encoder(seen, batch.training), training=batch.training)
+        return {"loss": hidden_loss(x, logits, hidden, options["loss"])}
+
+    yield setup.stage(
+        "masked",
+        Objective(
+            name="fill-in",
+            loss=loss,
+            variables=[*encoder.trainable, *decoder.trainable_weights],
+            state=[*encoder.state, *decoder.non_trainable_weights],
+            optimizer=setup.recipe.optimizer,
+        ),
+    )
+
+
+ROW = Strategy(
+    name="masked-autoencoder",
+    summary="fill in hidden squares of an image, or hidden values; needs no labels",
+    stages=stages,
+    recipe=Recipe(epochs=10, batch_size=128, learning_rate=3e-3, schedule="cosine"),
+    options={
+        "patch": Option(
+            default=0,
+            help="side of the hidden squares in pixels; 0 takes a seventh of the image's shorter side",
+            parse=integer(0, 4096),
+        ),
+        "hidden": Option(
+            default=0.6, help="part of the patches that is hidden", parse=number(0.01, 0.99)
+        ),
+        "loss": Option(
+            default="mse", help="mse or bce (Bernoulli cross-entropy)", parse=choice("mse", "bce")
+        ),
+    },
+)

@@ -1,0 +1,278 @@
+"""``rbm``: a stack of restricted Boltzmann machines, each on what the one below makes of the data.
+
+Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks". One stage a
+block: the dense layer's kernel (D, H) and bias (H,) are the machine's own, its visible bias (D,) is kept
+aside. Mathematics and notation are in ``rbm_math``. A stage's gradient is that of
+mean F(v0) - mean F(vk): v0 (B, D) is the batch, and vk comes from v0 by ``k`` Gibbs steps (contrastive
+divergence, CD-k: Hinton 2002), or is ``persistent`` chains which go on from step to step (PCD: Tieleman
+2008, "Training Restricted Boltzmann Machines Using Approximations to the Likelihood Gradient"). PCD
+follows the likelihood more closely in the end, but needs several times the updates.
+
+That difference says little about how learning goes, and CD follows the gradient of no function. So the value
+shown as the loss is the mean squared error of one step down from hidden units drawn given v0, and
+the gradient is the other's: loss = stop(error) + (cd - stop(cd)), where stop() passes no gradient.
+``reconstruction`` is -log p(v0 | h) of that same step, and ``free_energy`` is mean F(v0): both in nats
+an example. Free energies have an unknown constant, and compare only with the same weights: when
+``val_free_energy`` rises away from ``free_energy``, the machine overfits (Hinton 2010, section 6).
+
+Each layer starts with weights of standard deviation 0.01 (the encoder's own, scaled down), hidden biases
+0, and a visible bias that gives the data's mean (Hinton 2010, section 8). Layers above the first have
+Bernoulli visibles, which are the probabilities of the layer below. Gaussian inputs are not standardised:
+they are in [0, 1] as any encoder sees them, so ``sigma`` is in that unit, and what the hidden units leave
+unexplained of an image is some 0.1 to 0.3 (after standardising it would be about 1).
+
+With ``finetune`` epochs a last stage, "unrolled", trains encoder and decoder together as an autoencoder;
+the decoder starts from the transposed kernels and the visible biases, and is then free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pretrain.encoders.base import Option, choice, integer, number
+from pretrain.stage import Batch, Look, Objective, Optimizer, Stage
+from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.rbm_math import Machine, contrastive
+from pretrain.tiles import tile
+from tasks.errors import InputError
+
+START = 0.01  # standard deviation of a layer's first weights, or below
+LEAST_CHANCE = (
+    0.01  # of a visible unit by its bias alone, so that pixels that are always 0 can learn
+)
+ROWS = 4096  # examples at a time where a whole array goes through a layer
+SHOWN = 100  # tiles in a picture
+LOOK_EPOCHS = 5
+
+
+def stages(setup: Setup) -> Iterator[Stage]:
+    """Yield a stage for each block, the lowest first, then "unrolled" when ``finetune`` asks for it."""
+    encoder, options = setup.encoder, setup.options
+    activation = encoder.config["options"]["activation"]
+    if activation != "sigmoid":
+        raise InputError(
+            f"The strategy 'rbm' trains layers of units that are on with a chance, so the encoder's "
+            f"activation must be sigmoid. Got {activation!r}. Leave the option out, or set "
+            f"--encoder-opt activation=sigmoid."
+        )
+    size = math.prod(encoder.config["input_shape"])
+
+    def raw(x: Any) -> Any:
+        """Return raw examples (B, ...) as float32 (B, D) in [0, 1]."""
+        import tensorflow as tf
+
+        return tf.reshape(setup.preprocess(x), [-1, size])
+
+    def same(x: Any) -> Any:
+        return x
+
+    arrays, validation, prepare = setup.arrays, setup.validation, raw
+    machines = []
+    for i, (name, block) in enumerate(encoder.blocks, start=1):
+        kernel, hidden_bias = (
+            encoder.variables[f"{name}/dense/{part}"] for part in ("kernel", "bias")
+        )
+        gaussian = i == 1 and options["visible"] == "gaussian"
+        mean = _mean(prepare, arrays["x"])
+        if not gaussian:
+            chance = np.clip(mean, LEAST_CHANCE, 1 - LEAST_CHANCE)
+            mean = np.log(chance / (1 - chance))
+        visible_bias = _variable(mean, f"visible_bias{i}")
+        size_now = np.sqrt(np.mean(np.square(kernel.numpy())))
+        kernel.assign(kernel.numpy() * (START / max(START, size_now)))
+        machine = Machine(
+            kernel=kernel.value,
+            visible_bias=visible_bias.value,
+            hidden_bias=hidden_bias.value,
+            sigma=options["sigma"] if gaussian else None,
+        )
+        machines.append(machine)
+        chains = None
+        if options["persistent"]:
+            rows = np.arange(options["persistent"]) % len(arrays["x"])
+            chains = _variable(np.asarray(prepare(arrays["x"][rows])), f"chains{i}")
+        yield setup.stage(
+            f"rbm{i}",
+            Objective(
+                name="cd" if chains is None else "pcd",
+                loss=_loss(machine, prepare, options["k"], chains),
+                metrics=("free_energy", "reconstruction"),
+                variables=[kernel, hidden_bias, visible_bias],
+                state=[] if chains is None else [chains],
+                optimizer=setup.recipe.optimizer,
+            ),
+            arrays={"x": arrays["x"]},
+            validation=validation and {"x": validation["x"]},
+            look=_look(setup, machine, raw) if i == 1 else None,
+            look_epochs=LOOK_EPOCHS,
+        )
+        # The next layer learns from what this one makes of the data, computed once.
+        arrays = {"x": _through(block, setup.preprocess if i == 1 else same, arrays["x"])}
+        if validation is not None:
+            held_out = _through(block, setup.preprocess if i == 1 else same, validation["x"])
+            validation = {"x": held_out}
+        prepare = same
+    if options["finetune"]:
+        yield _unrolled(setup, machines, raw)
+
+
+def _loss(
+    machine: Machine, prepare: Callable[[Any], Any], k: int, chains: Any
+) -> Callable[[Batch], Mapping[str, Any]]:
+    """Return the loss of one layer; ``chains``: a variable (M, D) that it moves on, or None for CD."""
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        import tensorflow as tf
+
+        v = prepare(batch.x)
+        steps = k if batch.training and chains is None else 1
+        model, field = machine.gibbs(v, steps, batch.draw, means=True)
+        found = tf.reduce_mean(tf.square(v - machine.visible_means(field)))
+        found = tf.stop_gradient(found)
+        if batch.training:
+            if chains is not None:
+                # Real samples, so that the chains wander as the model's distribution has it.
+                model, _ = machine.gibbs(
+                    chains.value, k, lambda number: batch.draw(1000 + number), means=False
+                )
+                chains.assign(model)
+            cd = contrastive(machine, v, model)
+            found += cd - tf.stop_gradient(cd)  # adds nothing but the gradient
+        return {
+            "loss": found,
+            "free_energy": tf.reduce_mean(machine.free_energy(v)),
+            "reconstruction": tf.reduce_mean(machine.negative_log(v, field)),
+        }
+
+    return loss
+
+
+def _unrolled(setup: Setup, machines: list[Machine], raw: Callable[[Any], Any]) -> Stage:
+    """Return the stage that trains encoder and decoder together, by cross-entropy or squared error."""
+    import tensorflow as tf
+
+    from pretrain.strategies.autoencoder import reconstruction_loss
+
+    gaussian = machines[0].sigma is not None
+    decoder = []
+    for i, machine in reversed(list(enumerate(machines, start=1))):
+        scale = 1.0 if machine.sigma is None else machine.sigma**2
+        kernel = _variable(scale * np.transpose(machine.kernel), f"unrolled_kernel{i}")
+        decoder.append((kernel, _variable(np.asarray(machine.visible_bias), f"unrolled_bias{i}")))
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        x, hidden = raw(batch.x), setup.features(batch.x, batch.training)
+        for i, (kernel, bias) in enumerate(decoder):
+            hidden = tf.sigmoid(hidden) if i else hidden
+            hidden = tf.matmul(hidden, kernel.value) + bias.value
+        if gaussian:
+            return {"loss": tf.reduce_mean(tf.square(x - hidden))}
+        return {"loss": reconstruction_loss(x, hidden, "bce")}
+
+    return setup.stage(
+        "unrolled",
+        Objective(
+            name="reconstruct",
+            loss=loss,
+            variables=[*setup.encoder.trainable, *(v for pair in decoder for v in pair)],
+            state=setup.encoder.state,
+            optimizer=Optimizer(),
+        ),
+        epochs=setup.options["finetune"],
+        learning_rate=setup.options["finetune_rate"],
+    )
+
+
+def _look(setup: Setup, machine: Machine, raw: Callable[[Any], Any]) -> Callable[[], Look] | None:
+    """Return what shows the lowest layer of an encoder of images: its filters, and reconstructions."""
+    shape = tuple(setup.encoder.config["input_shape"])
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        return None
+    examples = (setup.validation or setup.arrays)["x"][: SHOWN // 10]
+
+    def look() -> Look:
+        import tensorflow as tf
+
+        filters = np.transpose(machine.kernel)[:SHOWN]  # (units, D)
+        # Each by its own largest weight; grey is 0.
+        filters = 0.5 + 0.5 * filters / np.maximum(np.abs(filters).max(axis=1, keepdims=True), 1e-9)
+        v = raw(examples)
+        field = machine.visible_field(tf.sigmoid(machine.hidden_logits(v)))
+        both = np.concatenate([v, machine.visible_means(field)])
+        return Look(
+            pictures={
+                "filters": tile(filters.reshape(-1, *shape), columns=10),
+                # Examples above, what the layer makes of them below.
+                "reconstructions": tile(both.reshape(-1, *shape), columns=len(examples)),
+            }
+        )
+
+    return look
+
+
+def _variable(value: np.ndarray, name: str) -> Any:
+    """Return a float32 Keras variable that starts with ``value``."""
+    import keras
+
+    return keras.Variable(np.asarray(value, np.float32), dtype="float32", name=name)
+
+
+def _mean(prepare: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    """Return the mean example, float64 (D,), of raw examples (N, ...)."""
+    total: Any = 0.0
+    for start in range(0, len(x), ROWS):
+        total = total + np.asarray(prepare(x[start : start + ROWS]), np.float64).sum(axis=0)
+    return np.asarray(total / len(x))
+
+
+def _through(block: Any, prepare: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    """Return the block's output, float32 (N, H), for raw examples or the outputs below, (N, ...)."""
+    parts = [
+        np.asarray(block(prepare(x[start : start + ROWS]), training=False))
+        for start in range(0, len(x), ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+ROW = Strategy(
+    name="rbm",
+    summary="a stack of restricted Boltzmann machines, layer by layer; sigmoid mlp only",
+    stages=stages,
+    encoders={"mlp": {"activation": "sigmoid", "units": [500, 250]}},
+    # By accuracy after a transfer to 100 labels, on held-out training images: on mnist-tenth 1e-3 to 1e-2
+    # and 10 to 50 epochs differ by less than the draw of the labels; on digits, with few updates, 1e-3
+    # leaves the first layer half trained and is worse than no pretraining.
+    recipe=Recipe(epochs=20, batch_size=64, learning_rate=5e-3),
+    options={
+        "visible": Option(
+            default="bernoulli",
+            help="what an input value is: bernoulli (the chance of being on), or gaussian",
+            parse=choice("bernoulli", "gaussian"),
+        ),
+        "sigma": Option(
+            default=0.3,
+            help="standard deviation of gaussian inputs given the layer above, inputs being 0 to 1",
+            parse=number(0.01, 10),
+        ),
+        "k": Option(default=1, help="Gibbs steps for each update (CD-k)", parse=integer(1, 50)),
+        "persistent": Option(
+            default=0,
+            help="chains that go on from update to update (PCD); 0 starts them at the batch (CD)",
+            parse=integer(0, 100_000),
+        ),
+        "finetune": Option(
+            default=0,
+            help="epochs of training the unrolled stack as an autoencoder at the end",
+            parse=integer(0, 100_000),
+        ),
+        "finetune_rate": Option(
+            default=1e-3,
+            help="learning rate of these epochs (Adam)",
+            parse=number(1e-9, 10),
+        ),
+    },
+)

@@ -1,0 +1,255 @@
+"""``siamese``: say of two examples whether they are the same item.
+
+Both examples go through the same encoder and a linear projection, and are scaled to length 1: z and z'
+of shape (B, P), whose distance d = |z - z'| lies in [0, 2]. With s = 1 for the same item and 0 for two
+different ones, the loss is the mean over the pairs of
+
+- ``contrastive``: s d^2 / 2 + (1 - s) max(0, margin - d)^2 / 2. Hadsell, Chopra & LeCun 2006,
+  "Dimensionality Reduction by Learning an Invariant Mapping", equation 4. They do not scale z; here it is
+  scaled, so that a margin means the same for every encoder, and d is what ``pretrain verify`` measures.
+- ``bce``: the cross-entropy of p = sigmoid(b + sum over j of w_j |z_j - z'_j|). Koch, Zemel & Salakhutdinov
+  2015, "Siamese Neural Networks for One-shot Image Recognition", section 3.1; w and b are learnt.
+
+With labels, the same item is the same label, and each step draws its pairs anew from a large table of
+them. Each side is a random view of its example, so a few hundred examples do. Where there are enough
+classes, those held out are people or items that training never sees: on these ``auc`` and ``eer`` are
+measured (pretrain/verification.py).
+
+Without labels, an example's two views are the same item, and its first view and the second view of the
+example before it in the batch are two different ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pretrain.encoders.base import Option, choice, integer, number
+from pretrain.stage import Batch, Look, Objective, Stage
+from pretrain.strategies.base import Recipe, Setup, Strategy
+from tasks.errors import InputError
+from tasks.pairs import all_pairs, labelled_pairs, pairable
+
+# A table of pairs has so many an example, and at most so many.
+PAIRS_EACH, MOST_PAIRS = 64, 1 << 20
+PAIRS_SEED = 0
+HELD_OUT_PAIRS = 4096
+LOOK_PAIRS = 200_000
+LOOK_EPOCHS = 10
+# Keeps the root's slope finite where two projections are equal.
+EPSILON = 1e-12
+
+
+def contrastive(first: Any, second: Any, same: Any, margin: float) -> Any:
+    """Return each pair's loss, float32 (B,), of projections (B, P) and ``same`` (B,), 1 or 0."""
+    import tensorflow as tf
+
+    squares = tf.reduce_sum(tf.square(first - second), axis=1)
+    gap = tf.nn.relu(margin - tf.sqrt(squares + EPSILON))
+    return (same * squares + (1 - same) * tf.square(gap)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What lies between features and loss, and is thrown away.
+
+    project: features (B, D) -> z (B, P), of length 1.
+    loss: z (B, P), z' (B, P), same (B,) -> each pair's loss (B,).
+    variables: what the gradient may move of it.
+    """
+
+    project: Callable[[Any], Any]
+    loss: Callable[[Any, Any, Any], Any]
+    variables: list[Any]
+
+
+def make_head(features: int, options: Mapping[str, Any]) -> Head:
+    """Build the head that ``options`` ask for, over ``features`` features."""
+    import keras
+    import tensorflow as tf
+
+    size = options["projector"]
+    variables: list[Any] = []
+    dense = keras.layers.Dense(size, use_bias=False, name="project") if size else None
+    if dense is not None:
+        dense.build((None, features))
+        variables += dense.trainable_weights
+
+    def project(x: Any) -> Any:
+        return tf.math.l2_normalize(x if dense is None else dense(x), axis=1)
+
+    if options["loss"] == "contrastive":
+
+        def loss(first: Any, second: Any, same: Any) -> Any:
+            return contrastive(first, second, same, options["margin"])
+
+        return Head(project=project, loss=loss, variables=variables)
+
+    # At the start every dimension counts alike, and at a middling distance the chance is even.
+    sizes = size or features
+    judge = keras.layers.Dense(
+        1,
+        kernel_initializer=keras.initializers.Constant(-1.0),
+        bias_initializer=keras.initializers.Constant(sizes**0.5),
+        name="judge",
+    )
+    judge.build((None, sizes))
+
+    def cross_entropy(first: Any, second: Any, same: Any) -> Any:
+        logits = judge(tf.abs(first - second))[:, 0]
+        return tf.nn.sigmoid_cross_entropy_with_logits(same, logits)
+
+    return Head(
+        project=project, loss=cross_entropy, variables=[*variables, *judge.trainable_weights]
+    )
+
+
+def stages(setup: Setup) -> Iterator[Stage]:
+    """Yield the one stage: the encoder and the head together. Raises InputError without the labels."""
+    wanted, labels = setup.options["pairs"], setup.arrays.get("y")
+    if wanted == "labels" and labels is None:
+        raise InputError(
+            "The option 'pairs' of the strategy 'siamese' is 'labels', and the pool has no labels. "
+            "Give a labelled pool, or --opt pairs=views."
+        )
+    encoder = setup.encoder
+    head = make_head(encoder.feature_size, setup.options)
+
+    def objective(loss: Callable[[Batch], Mapping[str, Any]]) -> Objective:
+        return Objective(
+            name="same",
+            loss=loss,
+            variables=[*encoder.trainable, *head.variables],
+            state=encoder.state,
+            optimizer=setup.recipe.optimizer,
+        )
+
+    if labels is None:
+        yield setup.stage("siamese", objective(_views_loss(setup, head)))
+    else:
+        yield _labelled_stage(setup, labels, objective(_labels_loss(setup, head)))
+
+
+def _views_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
+    """Each example (B, ...) gives one pair of each kind."""
+    import tensorflow as tf
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        both = tf.concat(setup.views(batch), axis=0)
+        first, second = tf.split(head.project(setup.encoder(both, batch.training)), 2)
+        ones = tf.ones(tf.shape(first)[:1])
+        alike = head.loss(first, second, ones)
+        unlike = head.loss(first, tf.roll(second, 1, axis=0), 0 * ones)
+        # In a batch of one there is no other example to differ from.
+        several = tf.cast(tf.shape(first)[0] > 1, tf.float32)
+        return {"loss": (tf.reduce_mean(alike) + several * tf.reduce_mean(unlike)) / (1 + several)}
+
+    return loss
+
+
+def _labels_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
+    """Each row of the batch gives one pair of the table: in training any, in validation its own."""
+    import tensorflow as tf
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        tables, rows = batch.tables, batch.arrays["pair"]
+        if batch.training:
+            size = tf.shape(tables["same"])[0]
+            rows = tf.random.stateless_uniform(
+                tf.shape(rows), batch.draw(0), 0, size, dtype=tf.int32
+            )
+        sides = [tf.gather(tables[side], rows) for side in ("left", "right")]
+        raw = tf.gather(tables["x"], tf.concat(sides, axis=0))
+        # One call for both sides, in which each example has random numbers of its own.
+        x = setup.views(batch, 1, raw)[0] if batch.training else setup.preprocess(raw)
+        first, second = tf.split(head.project(setup.encoder(x, batch.training)), 2)
+        same = tf.gather(tables["same"], rows)
+        return {"loss": tf.reduce_mean(head.loss(first, second, same))}
+
+    return loss
+
+
+def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> Stage:
+    """Return the stage over pairs; an epoch draws as many as there are examples."""
+    held = setup.validation
+    if held is not None and not pairable(held["y"]):
+        held = None
+    count = setup.options["count"] or min(PAIRS_EACH * len(labels), MOST_PAIRS)
+    changes: dict[str, Any] = {
+        "arrays": {"pair": np.arange(len(labels), dtype=np.int32)},
+        "tables": _tables(setup.arrays, count),
+        "validation": None,
+    }
+    if held is not None:
+        held_out = min(PAIRS_EACH * len(held["y"]), HELD_OUT_PAIRS)
+        changes |= {
+            "validation": {"pair": np.arange(held_out, dtype=np.int32)},
+            "validation_tables": _tables(held, held_out),
+            "look": _look(setup, held),
+            "look_epochs": LOOK_EPOCHS,
+        }
+    return setup.stage("siamese", objective, **changes)
+
+
+def _tables(arrays: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """Return x (N, ...) and ``count`` pairs of its rows: left, right (P,) int32, same (P,) float32."""
+    left, right, same = labelled_pairs(arrays["y"], count, PAIRS_SEED)
+    return {"x": arrays["x"], "left": left, "right": right, "same": same}
+
+
+def _look(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Look]:
+    """Measure AUC and EER of the encoder's features on the examples held out."""
+    pairs = all_pairs(held["y"], LOOK_PAIRS)
+
+    def look() -> Look:
+        from pretrain.features import features
+        from pretrain.verification import verify
+
+        found = verify(features(setup.encoder, setup.preprocess, held["x"]), pairs)
+        return Look(metrics={"auc": found.auc, "eer": found.eer})
+
+    return look
+
+
+ROW = Strategy(
+    name="siamese",
+    summary="are two examples the same item? from labels, or from views without them",
+    stages=stages,
+    takes_labels=lambda options: options["pairs"] != "views",
+    augments=True,
+    split="classes",
+    advice="Use a larger margin (--opt margin=1.4), a lower learning rate or larger batches.",
+    recipe=Recipe(
+        epochs=20, least_updates=3000, batch_size=64, learning_rate=1e-3, schedule="cosine"
+    ),
+    options={
+        "pairs": Option(
+            default="auto",
+            help="same item by labels or by views; auto: by labels when the pool has them",
+            parse=choice("auto", "labels", "views"),
+        ),
+        "loss": Option(
+            default="contrastive",
+            help="contrastive (Hadsell et al. 2006) or bce (Koch et al. 2015)",
+            parse=choice("contrastive", "bce"),
+        ),
+        "margin": Option(
+            default=1.0,
+            help="contrastive: distance beyond which different items are left alone, at most 2",
+            parse=number(0.01, 2),
+        ),
+        "count": Option(
+            default=0,
+            help="pairs by labels to draw from; 0: 64 an example, at most a million",
+            parse=integer(0, 1 << 24),
+        ),
+        "projector": Option(
+            default=64,
+            help="size of the linear projection between features and loss; 0 for none",
+            parse=integer(0, 8192),
+        ),
+    },
+)
