@@ -23,9 +23,14 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
 )
 @click.option("--out", "output", required=True, type=Path, help="The folder to write to.")
 @click.option(
-    "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
+    "--recipe",
+    default="default",
+    show_default=True,
+    help="default, linear-probe (the encoder stays frozen) or seed (the notebook's).",
 )
-@click.option("--encoder", help="convnet, mlp or auto (by the data). [default: the recipe's, auto]")
+@click.option(
+    "--encoder", help="convnet, resnet, mlp or auto (by the data). [default: the recipe's]"
+)
 @click.option(
     "--encoder-opt",
     "encoder_options",
@@ -45,6 +50,13 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     multiple=True,
     callback=pairs,
     help="name=value, of the augmentation.",
+)
+@click.option(
+    "--opt",
+    "options",
+    multiple=True,
+    callback=pairs,
+    help="STRATEGY.name=value, of a strategy, as rbm.finetune=10.",
 )
 @click.option(
     "--pretrain-epochs", type=positive, help="Epochs of every strategy. [default: its own]"

@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmark.report import claims, markdown, summarise, table_lines
 from benchmark.run import Benchmark, BenchmarkConfig, Outcome
-from pretrain.recipes import pretrain_recipe
+from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
+from pretrain.strategies import strategy
 from tasks.console import out_json
 from tasks.errors import HeadstartError, InputError
 from tasks.load import load_dataset
@@ -32,6 +33,7 @@ def benchmark_command(
     encoder_options: dict[str, str],
     augment: str,
     augment_options: dict[str, str],
+    options: dict[str, str],
     pretrain_epochs: int | None,
     seed: int,
     threads: int | None,
@@ -42,7 +44,8 @@ def benchmark_command(
     as_json: bool,
 ) -> None:
     """Check everything, run the grid, write results and table, and say what they mean."""
-    base = pretrain_recipe(recipe)
+    recipes = transfer_recipe(recipe)
+    base = pretrain_recipe(recipe if recipe in PRETRAIN_RECIPES else "default")
     fields = dict(base.fields)
     if pretrain_epochs is not None:
         fields["epochs"] = pretrain_epochs
@@ -52,11 +55,12 @@ def benchmark_command(
         strategies=_names(strategies),
         labels=_budgets(labels),
         seeds=[seed + i for i in range(seeds)],
-        recipe=transfer_recipe(recipe),
+        recipe=recipes,
         encoder=encoder or base.encoder,
         encoder_options=encoder_options,
         augment=augment,
         augment_options=augment_options,
+        options=_by_strategy(options),
         pretrain_fields=fields,
     )
 
@@ -149,6 +153,17 @@ def _names(text: str) -> list[str]:
     if not names:
         raise InputError("--strategies must name at least one strategy, or all.")
     return names
+
+
+def _by_strategy(given: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Turn {"rbm.k": "2"} into {"rbm": {"k": "2"}}. Raises InputError for a strategy that is not."""
+    found: dict[str, dict[str, str]] = {}
+    for key, value in given.items():
+        name, dot, option = key.partition(".")
+        if not dot or not option:
+            raise InputError(f"--opt must be spelled STRATEGY.name=value. Got '{key}={value}'.")
+        found.setdefault(strategy(name).name, {})[option] = value
+    return found
 
 
 def _budgets(text: str) -> list[int]:

@@ -44,6 +44,7 @@ class BenchmarkConfig:
     seeds: seeds of subsets, initial weights and order; a seed's subset is the same for every row.
     encoder, encoder_options, augment, augment_options, pretrain_fields: as in PretrainConfig; the same
         for every strategy, the random views for those that learn from them.
+    options: of single strategies, by their names.
     recipe: of every transfer; rows from scratch use its scratch fields.
     """
 
@@ -55,6 +56,7 @@ class BenchmarkConfig:
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     augment: str = "auto"
     augment_options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pretrain_fields: Mapping[str, Any] = field(default_factory=dict)
     validation: float = 0.1
 
@@ -86,6 +88,12 @@ class Benchmark:
         chosen = choose(self.pool, config.strategies, self.fresh.encoder, config)
         self.strategies = chosen.names
         self.notes += chosen.notes
+        for name in config.options:
+            if name not in self.strategies:
+                raise InputError(
+                    f"--opt {name}.{next(iter(config.options[name]))} changes nothing: the strategy "
+                    f"{name!r} is not in this benchmark ({', '.join(self.strategies)})."
+                )
         self.plans = {
             (name, seed): PretrainPlan.make(self.pool, self._pretrain_config(name, seed))
             for name in self.strategies
@@ -201,6 +209,7 @@ class Benchmark:
         augments = all_strategies()[strategy].augments
         return PretrainConfig(
             strategy=strategy,
+            options=self.config.options.get(strategy, {}),
             # What scratch has, to the last option, rather than what suits the strategy best.
             encoder=self.fresh.encoder["architecture"],
             encoder_options=self.fresh.encoder["options"],

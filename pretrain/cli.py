@@ -42,7 +42,9 @@ from tasks.console import (
 @click.option(
     "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
 )
-@click.option("--encoder", help="convnet, mlp or auto (by the data). [default: the recipe's, auto]")
+@click.option(
+    "--encoder", help="convnet, resnet, mlp or auto (by the data). [default: the recipe's]"
+)
 @click.option(
     "--encoder-opt",
     "encoder_options",

@@ -104,7 +104,9 @@ class Limits:
         """
         if not compares:
             examples = np.asarray(examples).reshape(len(examples), -1)
-            return cls(std=DEAD * measure(examples)["feature_std"], rank=0.0)
+            # A deep stack of sigmoids starts lower still, until the stage that trains its upper layers.
+            stack = LEAST_SPREAD * measure(before)["feature_std"]
+            return cls(std=min(DEAD * measure(examples)["feature_std"], stack), rank=0.0)
         first = measure(before)
         # Of features that hardly vary, as those of a stack of sigmoids at first, the rank says little:
         # siamese pairs pulled them from a spread of 0.0003 to 0.04, and the rank fell from 22 to 3.
@@ -148,7 +150,8 @@ class Monitor:
                 f"The features have collapsed: {self._numbers(row)}, after the looks in epochs {epochs} "
                 f"of stage {row['stage']!r} all were below a limit. An encoder that hardly tells examples "
                 f"apart is of no use, so nothing was exported. "
-                f"{self.advice or 'Use a lower learning rate.'} To go on all the same: --collapse warn."
+                f"{self.advice or 'Use a lower learning rate.'} Then start anew with --force, or go on "
+                f"all the same with --resume --collapse warn."
             )
         if not any(map(self.limits.passed, looks)):
             self.say(

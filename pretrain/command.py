@@ -10,11 +10,13 @@ from pretrain.describe import changes, numbers
 from pretrain.recipes import pretrain_recipe
 from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.stage import Optimizer
+from pretrain.strategies import strategy as find_strategy
 from tasks.console import out, out_json
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.load import load_dataset
 from tasks.outputs import check_output
+from tasks.overlap import overlap
 
 
 def pretrain_command(
@@ -53,7 +55,9 @@ def pretrain_command(
     base = pretrain_recipe(recipe)
     fields = dict(base.fields) | {n: value for n, value in changes.items() if value is not None}
     if optimizer is not None:
-        fields["optimizer"] = Optimizer(name=optimizer)
+        # The strategy's own, if it is that one: a GAN's Adam has another beta_1 than Keras' default.
+        own = find_strategy(strategy).recipe.optimizer
+        fields["optimizer"] = own if own.name == optimizer else Optimizer(name=optimizer)
     config = PretrainConfig(
         strategy=strategy,
         options=options,
@@ -89,7 +93,9 @@ def pretrain_command(
     if plan.augmentation is not None:
         reporter.say(_augmentation(plan.augmentation))
     if plan.probe is not None:
-        reporter.say(f"Probe: {plan.probe.name}, {len(plan.probe.x):,} examples")
+        shared = len(overlap(dataset.x, plan.probe.x))
+        also = f"; {shared:,} of them are in the pool too" if shared else ""
+        reporter.say(f"Probe: {plan.probe.name}, {len(plan.probe.x):,} examples{also}")
     try:
         done = pretrain(
             dataset,
@@ -127,7 +133,11 @@ def pretrain_command(
         kept = ", ".join(f"{row['epoch']} of {row['stage']}" for row in done.kept)
         out(f"Kept by {plan.keep_best}: epoch {kept}")
     if done.companions:
-        out(f"Wrote {' and '.join(str(path) for path in done.companions)}")
+        pictures = [path for path in done.companions if path.stem[-3:].isdigit()]
+        files = [str(path) for path in done.companions if path not in pictures]
+        if pictures:
+            files.append(f"{len(pictures)} pictures, the last {pictures[-1]}")
+        out(f"Wrote {' and '.join(files)}")
 
 
 def preview_command(

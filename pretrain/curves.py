@@ -7,6 +7,7 @@ pictures such as ``weights.samples-010.png``.
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import logging
 import math
@@ -48,10 +49,26 @@ class Companions:
         slug = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
         return self._named(f".{slug}-{row['epoch']:03d}.png")
 
+    def pictures(self) -> list[Path]:
+        """Return the pictures that lie beside the weights now, of this run or an earlier one."""
+        return _pictures(self.out.parent, self._named("").name)
+
+    def show(self, name: str, row: Mapping[str, Any], strategy: str, picture: np.ndarray) -> None:
+        """Keep a picture (H, W) or (H, W, 3) among the checkpoints until the weights are written.
+
+        Raises HeadstartError on a full disk.
+        """
+        self._kept.mkdir(parents=True, exist_ok=True)
+        write_picture(self._kept / self.picture(name, row, strategy).name, picture)
+
     def check(self, *, force: bool) -> None:
-        """Check that the table and the curves can be written, as the weights are. Raises InputError."""
-        for path in (self.table, self.curves):
+        """Check that all of them can be written, as the weights are. Raises InputError."""
+        for path in (self.table, self.curves, *self.pictures()):
             check_output(path, force=force)
+
+    @property
+    def _kept(self) -> Path:
+        return self.out.with_name(self.out.name + ".checkpoints")
 
     def _named(self, suffix: str) -> Path:
         # Only an ending that says "weights" is cut off: "run.1" and "data.csv" keep theirs.
@@ -61,7 +78,7 @@ class Companions:
     def write(
         self, history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()
     ) -> tuple[list[Path], list[str]]:
-        """Write table and curves; return what was written, and what is to be said.
+        """Write table and curves, and put the pictures in place; return what was written and is to be said.
 
         Nothing here may cost the weights, which are written already: a full disk is only told.
         """
@@ -79,7 +96,11 @@ class Companions:
             else:
                 atomic_write(self.curves, lambda temporary: _write_bytes(temporary, picture))
                 written.append(self.curves)
-        except HeadstartError as error:
+            for old in self.pictures():  # of the weights that were replaced
+                old.unlink()
+            for new in _pictures(self._kept, self._named("").name):
+                written.append(new.replace(self.out.with_name(new.name)))
+        except (HeadstartError, OSError) as error:
             said.append(f"Warning: {error}")
         return written, said
 
@@ -165,6 +186,10 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
     atomic_write(path, lambda temporary: _write_bytes(temporary, file.getvalue()))
+
+
+def _pictures(folder: Path, stem: str) -> list[Path]:
+    return sorted(folder.glob(f"{glob.escape(stem)}.*-[0-9][0-9][0-9]*.png"))
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

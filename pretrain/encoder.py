@@ -71,6 +71,14 @@ class Encoder:
         }
 
 
+def stream(seed: int, number: int) -> int:
+    """Return the seed of another stream of random numbers than ``seed``'s own, for what is no encoder.
+
+    Drawn from the same place of one stream, a head's first weights would repeat the encoder's.
+    """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Make Keras' initialisers a function of ``seed``; Python's and NumPy's generators are put back."""

@@ -92,7 +92,7 @@ class Plan:
         return cls(
             row=row,
             options=options,
-            labelled=row.labelled(options, dataset.y is not None),
+            labelled=row.labelled(options, dataset.y),
             encoder=encoder,
             preprocessing=Preprocessing.fit(dataset),
             augmentation=_augmentation(row, dataset, config),

@@ -55,6 +55,11 @@ class Probe:
                 f"--probe needs examples like those of the pool {pool.name!r}, {kinds[1]}. "
                 f"Those of {dataset.name!r} are {kinds[0]}. Images can be resized: --image-size."
             )
+        if dataset.value_range != pool.value_range:
+            raise InputError(
+                f"--probe needs values in the range of the pool's, {_range(pool)}. Those of "
+                f"{dataset.name!r} are in {_range(dataset)}."
+            )
         classes, y = np.unique(dataset.y, return_inverse=True)
         if len(classes) < 2 or np.bincount(y).min() < 2:
             raise InputError(
@@ -84,6 +89,10 @@ class Probe:
     def due(self, epoch: int, epochs: int) -> bool:
         """Whether to measure after this epoch (from 1) of a stage of ``epochs``: always at its end."""
         return epoch == epochs or epoch % (self.every or math.ceil(epochs / LOOKS)) == 0
+
+
+def _range(dataset: Dataset) -> str:
+    return f"{dataset.value_range[0]:g} to {dataset.value_range[1]:g}"
 
 
 def _rows(y: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.curves import Companions, write_picture
+from pretrain.curves import Companions
 from pretrain.plan import KEEP_BEST, Plan, PretrainConfig, choose_encoder
 from pretrain.strategies.base import Setup
 from pretrain.weights import WeightsFile
@@ -21,6 +21,10 @@ from tasks.outputs import check_output
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
+
+
+# Of heads, decoders and generators; transfer's heads have 1.
+HEADS_STREAM = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ def pretrain(
         beside.check(force=force or resume)
 
     from pretrain.augment.check import check_views
-    from pretrain.encoder import Encoder, seeded
+    from pretrain.encoder import Encoder, seeded, stream
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
@@ -96,6 +100,8 @@ def pretrain(
     done = checkpoints.start(out, force=force, resume=resume)
     if done:
         return _finished(out, checkpoints.identity)
+    if not checkpoints.files():
+        checkpoints.clear()  # pictures of a run that was cut off before its first checkpoint
     arrays, held_out = plan.split(dataset)
     reporter = reporter or Reporter()
     run = Run(
@@ -108,8 +114,8 @@ def pretrain(
         keep_best=KEEP_BEST[plan.keep_best] if plan.keep_best else None,
         gallery=_gallery(beside, plan.row.name, reporter) if companions else None,
     )
-    with seeded(plan.seed):
-        encoder = Encoder(plan.encoder, plan.seed)
+    encoder = Encoder(plan.encoder, plan.seed)
+    with seeded(stream(plan.seed, HEADS_STREAM)):
         setup = Setup(
             encoder=encoder,
             preprocess=plan.preprocessing,
@@ -197,7 +203,7 @@ def _gallery(beside: Companions, strategy: str, reporter: Reporter) -> Any:
 
     def show(name: str, row: Mapping[str, Any], picture: np.ndarray) -> None:
         try:
-            write_picture(beside.picture(name, row, strategy), picture)
+            beside.show(name, row, strategy, picture)
         except HeadstartError as error:
             reporter.say(f"Warning: {error}")
 

@@ -35,6 +35,8 @@ def start(threads: int | None = None) -> None:
     import keras
     import tensorflow as tf
 
+    # Python's side of TensorFlow warns of functions traced anew, which new layers and stages are.
+    tf.get_logger().setLevel("ERROR")
     if keras.backend.backend() != "tensorflow":
         raise InputError(
             f"Headstart runs on Keras' TensorFlow backend, and Keras' settings name "

@@ -110,6 +110,8 @@ class Stage:
     tables: arrays that every batch is given whole, such as the images that rows of indices mean.
     validation_tables: the same for validation.
     learning_rate: the peak; ``schedule`` is "constant" or "cosine" (to zero at the last step).
+    evaluation_batch: examples at a time when the losses are computed for validation; that of training
+        where a loss compares the examples of a batch, and so depends on how many there are.
     convolutional: True when a step holds convolutions or resamples images (never compiled by XLA on
         CPU).
     look: called when an epoch is over, every ``look_epochs`` epochs and after the last, with the
@@ -126,6 +128,7 @@ class Stage:
     batch_size: int
     learning_rate: float
     schedule: str = "constant"
+    evaluation_batch: int = 512
     convolutional: bool = False
     look: Callable[[], Look] | None = None
     look_epochs: int = 1

@@ -48,7 +48,10 @@ class Reuse(click.ParamType):
     help="The model to write.",
 )
 @click.option(
-    "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
+    "--recipe",
+    default="default",
+    show_default=True,
+    help="default, linear-probe (the encoder stays frozen) or seed (the notebook's).",
 )
 @click.option(
     "--reuse", type=Reuse(), default="all", show_default=True, help="Keep the lowest K blocks."

@@ -26,7 +26,7 @@ def check_views(dataset: Dataset, augmentation: Augmentation, owner: str) -> Non
     part = views_differ(x, augmentation.options)
     if part <= LEAST:
         raise InputError(
-            f"The strategy {owner!r} learns from two random views of an example, and with the "
+            f"The strategy {owner!r} learns from random views of an example, and with the "
             f"augmentation {augmentation.name!r} the views differ for {part:.0%} of the examples only; "
             f"it takes more than {LEAST:.0%}. Choose another --augment (pretrain --list), or set "
             f"stronger changes with --augment-opt."

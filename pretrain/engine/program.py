@@ -18,7 +18,6 @@ from pretrain.stage import Batch, Stage
 
 # Compiling takes 2-3 s and saves about 1 ms a step (scripts/speed), so it pays from here on.
 XLA_STEPS = 2000
-EVALUATION_BATCH = 512
 EVALUATION_SEED = 0
 
 
@@ -193,7 +192,7 @@ class Program:
         self.traces += 1
 
         def body(i: Any, sums: Any) -> Any:
-            stop = tf.minimum(i + EVALUATION_BATCH, size)
+            stop = tf.minimum(i + self.stage.evaluation_batch, size)
             cut = {name: array[i:stop] for name, array in arrays.items()}
             seed = tf.stack([EVALUATION_SEED, i])
             batch = Batch(arrays=cut, seed=seed, training=False, tables=tables)
@@ -227,7 +226,8 @@ class Programs:
         sizes = [stage.size, *(len(table) for _, table in sorted(stage.tables.items()))]
         optimizers = [(o.name, o.optimizer) for o in stage.objectives]
         # XLA compiles for one size of data: another size has its own program, and its own counter.
-        whole = repr((key, stage.name, shapes, optimizers, stage.batch_size, xla and sizes))
+        batches = (stage.batch_size, stage.evaluation_batch)
+        whole = repr((key, stage.name, shapes, optimizers, batches, xla and sizes))
         program = self._kept.pop(whole, None)
         if program is None:
             program = Program(stage, xla)

@@ -60,6 +60,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
             state=[*encoder.state, *head.non_trainable_weights],
             optimizer=setup.recipe.optimizer,
         ),
+        evaluation_batch=setup.recipe.batch_size,
     )
 
 

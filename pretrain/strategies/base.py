@@ -89,7 +89,7 @@ class Setup:
         return self.augmentation.name != "none" and len(self.encoder.config["input_shape"]) == 3
 
 
-def _never(options: Mapping[str, Any]) -> bool:
+def _never(options: Mapping[str, Any], y: np.ndarray) -> bool:
     return False
 
 
@@ -101,7 +101,8 @@ class Strategy:
         computation may depend on the setup's encoder, options, recipe and number of classes, and not
         on the values of the data (else runs on other data would share compiled steps wrongly).
     needs_labels: True when the pool must be labelled.
-    takes_labels: options -> True when it takes labels where there are any, and does without otherwise.
+    takes_labels: (options, labels (N,)) -> True when it takes these labels of a pool; it does without
+        where there are none.
     augments: True when it learns from random views of an example, which must differ.
     square_images: True when examples must be images as high as wide.
     encoders: the architectures that it can train, each with the options that it sets unless the user
@@ -116,7 +117,7 @@ class Strategy:
     summary: str
     stages: Callable[[Setup], Iterable[Stage]]
     needs_labels: bool = False
-    takes_labels: Callable[[Mapping[str, Any]], bool] = _never
+    takes_labels: Callable[[Mapping[str, Any], np.ndarray], bool] = _never
     augments: bool = False
     square_images: bool = False
     encoders: Mapping[str, Mapping[str, Any]] | None = None
@@ -125,9 +126,9 @@ class Strategy:
     recipe: Recipe = field(default_factory=Recipe)
     options: Mapping[str, Option] = field(default_factory=dict)
 
-    def labelled(self, options: Mapping[str, Any], has_labels: bool) -> bool:
-        """Whether a run with these options on a pool with or without labels uses labels."""
-        return self.needs_labels or (has_labels and self.takes_labels(options))
+    def labelled(self, options: Mapping[str, Any], y: np.ndarray | None) -> bool:
+        """Whether a run with these options on a pool with labels ``y`` (N,), or None, uses labels."""
+        return self.needs_labels or (y is not None and self.takes_labels(options, y))
 
     def trains(self, architecture: str) -> bool:
         """Whether it can train encoders of this architecture."""

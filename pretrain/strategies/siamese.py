@@ -214,11 +214,16 @@ def _look(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Look]:
     return look
 
 
+def _takes_labels(options: Mapping[str, Any], y: np.ndarray) -> bool:
+    """Labels of which no pairs can be made are none, unless they were asked for."""
+    return options["pairs"] == "labels" or (options["pairs"] == "auto" and pairable(y))
+
+
 ROW = Strategy(
     name="siamese",
     summary="are two examples the same item? from labels, or from views without them",
     stages=stages,
-    takes_labels=lambda options: options["pairs"] != "views",
+    takes_labels=_takes_labels,
     augments=True,
     split="classes",
     advice="Use a larger margin (--opt margin=1.4), a lower learning rate or larger batches.",
@@ -228,7 +233,7 @@ ROW = Strategy(
     options={
         "pairs": Option(
             default="auto",
-            help="same item by labels or by views; auto: by labels when the pool has them",
+            help="same item by labels or by views; auto: by labels where the pool has some of each kind",
             parse=choice("auto", "labels", "views"),
         ),
         "loss": Option(

@@ -148,7 +148,7 @@ def test_resumed_or_not_everything_beside_the_weights_is_the_same(
     # Its only stage has another name than the strategy, and so is named.
     pictures = {f"w.tone-autoencoder-{epoch:03d}.png" for epoch in (2, 3)}
     assert set(listing(whole)) == FILES | pictures
-    assert {p.name for p in made.companions} == FILES - {"w.h5"}
+    assert {p.name for p in made.companions} == FILES - {"w.h5"} | pictures
     last = values(whole / "w.tone-autoencoder-003.png")
     assert last[0, 0] == made.history[-1]["level"]
 
@@ -166,6 +166,23 @@ def test_what_lies_there_is_replaced_with_the_weights_and_not_before(tmp_path, r
     run(tmp_path, force=True)
     assert set(listing(tmp_path)) == FILES
     assert (tmp_path / "w.csv").read_text().startswith("stage,epoch,loss")
+
+
+def test_pictures_are_replaced_with_the_weights_and_not_before(tmp_path, monkeypatch, showing, run):
+    monkeypatch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
+    (tmp_path / "w.tone-autoencoder-099.png").write_bytes(b"of a longer run")
+    (tmp_path / "w.tone-autoencoder-002.png").write_bytes(b"of an earlier run")
+    (tmp_path / "mine.png").write_bytes(b"somebody's own")
+    before = listing(tmp_path)
+    with pytest.raises(InputError, match=r"w\.tone-autoencoder-002\.png exists already"):
+        run(tmp_path, strategy=showing)
+    with pytest.raises(Interrupted):
+        run(tmp_path, strategy=showing, force=True, reporter=StopAt(12))
+    assert before.items() <= listing(tmp_path).items()
+    run(tmp_path, strategy=showing, resume=True)
+    pictures = {f"w.tone-autoencoder-{epoch:03d}.png" for epoch in (2, 3)}
+    assert set(listing(tmp_path)) == FILES | pictures | {"mine.png"}
+    assert listing(tmp_path)["w.tone-autoencoder-002.png"] != b"of an earlier run"
 
 
 def test_without_matplotlib_there_is_the_table_and_a_line_that_says_so(tmp_path, monkeypatch, run):

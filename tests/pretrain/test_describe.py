@@ -21,7 +21,10 @@ def row(**fields):
     [
         ({}, "examples only, no labels"),
         ({"needs_labels": True}, "a labelled pool"),
-        ({"takes_labels": lambda options: False}, "examples only, and uses labels where there are"),
+        (
+            {"takes_labels": lambda options, y: False},
+            "examples only, and uses labels where there are",
+        ),
         ({"square_images": True}, "examples only, no labels, images as high as wide"),
         ({"augments": True}, "examples only, no labels, random views (--augment)"),
         (

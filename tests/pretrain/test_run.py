@@ -177,7 +177,7 @@ def test_the_file_says_how_it_came_about(tmp_path):
 
 def test_a_run_that_becomes_non_finite_writes_nothing(tmp_path):
     (tmp_path / "weights.h5").write_text("old")
-    recipe = {"epochs": 5, "learning_rate": 1e30, "optimizer": Optimizer(name="sgd")}
+    recipe = {"epochs": 5, "learning_rate": 1e3, "optimizer": Optimizer(name="sgd")}
     with pytest.raises(NonFiniteError):
         run(tmp_path, recipe=recipe, force=True)
     assert listing(tmp_path) == {"weights.h5": b"old"}
@@ -246,7 +246,7 @@ def test_of_a_later_stage_without_a_validation_loss_the_last_epoch_is_kept_and_i
 
 def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
     # One step so large that no unit is ever positive again: the loss is finite, the features are 0.
-    recipe = {"epochs": 9, "learning_rate": 1e30, "optimizer": Optimizer(name="sgd")}
+    recipe = {"epochs": 9, "learning_rate": 1e3, "optimizer": Optimizer(name="sgd")}
     options = {"units": [8, 8], "activation": "relu"}
     with pytest.raises(CollapseError, match=r"spread is 0 of .*Use a lower learning rate"):
         run(tmp_path, recipe=recipe, encoder_options=options)

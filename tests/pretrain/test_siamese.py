@@ -185,9 +185,13 @@ def test_a_batch_of_one_has_no_different_pair():
 
 def test_labels_are_used_when_and_only_when_they_may_be():
     row = strategy("siamese")
-    assert row.labelled(options(), True)
-    assert not row.labelled(options(), False)
-    assert not row.labelled(options(pairs="views"), True)
+    assert row.labelled(options(), np.array([0, 0, 1]))
+    assert not row.labelled(options(), None)
+    assert not row.labelled(options(pairs="views"), np.array([0, 0, 1]))
+    # One class, or one example of each: there is no pair of both kinds, so views take their place.
+    for y in ([0, 0, 0], [0, 1, 2]):
+        assert not row.labelled(options(), np.array(y))
+        assert row.labelled(options(pairs="labels"), np.array(y))
     with pytest.raises(InputError, match=r"'labels', and the pool has no labels.*pairs=views"):
         made(patterns(5, labelled=False), pairs="labels")
     with pytest.raises(InputError, match=r"No pair of the same item.*of its own"):

@@ -27,7 +27,11 @@ def test_fields_can_be_set():
 @pytest.mark.parametrize(
     ("name", "changes", "says"),
     [
-        ("sead", {}, r"no recipe 'sead'. Did you mean 'seed'\? There are: default, seed"),
+        (
+            "sead",
+            {},
+            r"no recipe 'sead'. Did you mean 'seed'\? There are: default, linear-probe, seed",
+        ),
         ("seed", {"epochs": -1}, "epochs must be 0 or more. Got -1"),
         ("seed", {"epochs": 0, "freeze_epochs": 0}, "at least one epoch.*--freeze-epochs"),
     ],
