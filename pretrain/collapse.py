@@ -15,6 +15,9 @@ What is too little was measured (healthy runs and runs made to collapse, of ever
   alike. There the spread may fall to three tenths of what it was before the first step, where healthy
   runs keep seven tenths; and without labels the rank to 0.15 of what it was, where healthy runs keep
   half. (With labels there may well be no more directions left than there are classes.)
+- Behind a projector, what collapses first is its output, and the features keep an initial spread that is
+  worth nothing. A loss that can do this reports ``spread``, of its projections, with 1 for as wide as the
+  loss wants them: healthy runs keep nine tenths, and one tenth is too little.
 - No other strategy gains by collapsing, and the features of, say, sigmoid layers hardly vary about a
   large mean to begin with. There only features that are constant are wrong: units that all died.
 """
@@ -37,6 +40,7 @@ PATIENCE = 3
 LEAST_SPREAD = 0.3
 LEAST_RANK = 0.15
 RANKED_SPREAD = 0.05
+LEAST_PROJECTED = 0.1
 DEAD = 1e-4
 
 
@@ -118,7 +122,11 @@ class Limits:
 
     def passed(self, row: Mapping[str, Any]) -> bool:
         """Whether an epoch's numbers are below a limit. (Constant examples have limits of 0.)"""
-        return row["feature_std"] < self.std or row["feature_rank"] < self.rank
+        return (
+            row["feature_std"] < self.std
+            or row["feature_rank"] < self.rank
+            or row.get("spread", 1.0) < LEAST_PROJECTED
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,4 +171,7 @@ class Monitor:
         text = f"their spread is {row['feature_std']:.2g} of their length (limit {self.limits.std:.2g})"
         rank = f"{row['feature_rank']:.1f}"
         limit = f" (limit {self.limits.rank:.1f})" if self.limits.rank else ""
-        return f"{text}, their effective rank {rank}{limit}"
+        text += f", their effective rank {rank}{limit}"
+        if "spread" in row:
+            text += f", their projections' spread {row['spread']:.2g} (limit {LEAST_PROJECTED:g})"
+        return text

@@ -139,6 +139,9 @@ CASES = [
     ("benchmark", {"pretrain-data": "digts"}, ["Did you mean 'digits'?"]),
     ("benchmark", {"out": "notes.txt"}, ["--out must be a folder", "notes.txt"]),
     ("benchmark", {"out": "notes.txt/report"}, ["cannot be written"]),
+    ("benchmark", {"opt": "finetune=3"}, ["STRATEGY.name=value", "'finetune=3'"]),
+    ("benchmark", {"opt": "rbn.k=3"}, ["Did you mean 'rbm'?"]),
+    ("benchmark", {"opt": "rbm.k=3"}, ["--opt rbm.k changes nothing"]),
     ("benchmark", {"recipe": "sed"}, ["Did you mean 'seed'?"]),
     ("benchmark", {"data": "one.npz"}, ["one class only"]),
 ]

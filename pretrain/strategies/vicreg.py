@@ -59,6 +59,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
             "invariance": invariance,
             "variance": variance,
             "covariance": covariance,
+            # Of the projections, 1 when all dimensions vary as they should: the collapse monitor looks at it.
+            "spread": 1 - variance,
         }
 
     yield setup.stage(
@@ -66,7 +68,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
         Objective(
             name="agree",
             loss=loss,
-            metrics=("invariance", "variance", "covariance"),
+            metrics=("invariance", "variance", "covariance", "spread"),
             variables=[*encoder.trainable, *head.trainable_weights],
             state=[*encoder.state, *head.non_trainable_weights],
             optimizer=setup.recipe.optimizer,

@@ -14,6 +14,7 @@ from benchmark.baselines import BASELINES
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.strategies import strategies
+from pretrain.weights import WeightsFile
 from tasks.errors import InputError
 from tasks.load import load_dataset
 from tasks.target import TargetTask
@@ -151,6 +152,21 @@ def test_the_part_kept_for_the_test_can_be_chosen(tmp_path, capfd):
     done = command(capfd, "benchmark", *arguments, "--test-part", "0.5", "--strategies", "rotation")
     assert done.code == 2
     assert "180 training examples (a stratified 50 %, split with seed 0" in done.err
+
+
+def test_options_of_one_strategy_and_frozen_encoders(tmp_path, capfd):
+    arguments = ["--data", "digits[0,1]", "--labels", "10", "--seeds", "1", "--out", tmp_path]
+    arguments += ["--encoder", "mlp", "--pretrain-epochs", "1", "--recipe", "linear-probe"]
+    arguments += ["--strategies", "autoencoder,rotation", "--opt", "autoencoder.loss=mse"]
+    done = command(capfd, "benchmark", *arguments, "--json", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    found = {p.name.split("-")[0]: WeightsFile.read(p) for p in tmp_path.glob("weights/*.h5")}
+    assert found["autoencoder"].metadata["options"] == {"loss": "mse"}
+    assert found["rotation"].metadata["options"] == {}
+    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    # The head alone, as on the random encoder: as many updates, and none more for the encoder.
+    updates = {r["row"]: r["updates"] for r in records if "updates" in r}
+    assert updates["autoencoder"] == updates[RANDOM] == updates["rotation"]
 
 
 def test_test_examples_are_taken_out_of_the_pool_and_it_is_told(tmp_path):

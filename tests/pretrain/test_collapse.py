@@ -116,6 +116,25 @@ def test_three_collapsed_looks_in_a_row_stop_a_run(low):
     assert "nothing was exported" in text
 
 
+def test_projections_that_collapse_behind_lively_features_are_a_collapse():
+    monitor = Monitor(limits=Limits(std=0.1, rank=1.0), mode="stop", advice="", say=print)
+    rows = [
+        {"stage": "s", "epoch": e, "feature_std": 0.5, "feature_rank": 20.0, "spread": spread}
+        for e, spread in enumerate((0.9, 0.05, 0.09, 0.01), start=1)
+    ]
+    for i, row in enumerate(rows[:3]):
+        monitor.judge(rows[:i], row)
+    with pytest.raises(CollapseError, match=r"projections' spread 0.01 \(limit 0.1\)"):
+        monitor.judge(rows[:3], rows[3])
+
+
+def test_a_stack_that_starts_narrow_is_not_a_collapse():
+    # Eight layers of sigmoids: the first features hardly vary until the upper blocks are trained.
+    before = 1 + 1e-6 * draw(50, 4)
+    limits = Limits.of(draw(50, 6), before, compares=False, labelled=False)
+    assert not limits.passed(measure(before))
+
+
 def test_what_is_not_in_a_row_or_in_one_stage_does_not_stop_it():
     assert judge([FLAT, FLAT, GOOD] * 4)[0] is None
     assert judge([FLAT] * 4, stages=["one", "one", "two", "two"])[0] is None

@@ -129,6 +129,7 @@ def run(programs):
     [
         (patterns(labelled=False), {}, "--probe needs labelled data, and 'patterns' has no labels"),
         (patterns(size=9), {}, r"uint8 of shape \(8, 8, 1\). Those of .*\(9, 9, 1\).*--image-size"),
+        (replace(POOL, value_range=(0, 16)), {}, "range of the pool's, 0 to 255. Those .* 0 to 16"),
         (patterns(channels=3), {}, r"\(8, 8, 3\)"),
         (patterns(20, classes=1), {}, "two classes or more.* has 1 and 20"),
         (patterns(4), {}, "two examples or more of each. 'patterns' has 3 and 1"),

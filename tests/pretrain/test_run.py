@@ -251,3 +251,26 @@ def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
     with pytest.raises(CollapseError, match=r"spread is 0 of .*Use a lower learning rate"):
         run(tmp_path, recipe=recipe, encoder_options=options)
     assert listing(tmp_path) == {}
+
+
+def test_heads_do_not_repeat_the_encoders_first_weights():
+    from pretrain.encoder import Encoder, seeded, stream
+    from pretrain.run import HEADS_STREAM
+    from transfer.run import HEAD_STREAM
+
+    config = {"architecture": "mlp", "input_shape": [20], "options": {"units": [30]}}
+    first = Encoder({**config, "options": {"units": [30], "activation": "selu"}}, 3).tensors()[
+        "block1/dense/kernel"
+    ]
+
+    def head(seed):
+        import keras
+
+        with seeded(seed):
+            layer = keras.layers.Dense(30, kernel_initializer="lecun_normal")
+            layer.build((None, 20))
+        return layer.kernel.numpy()
+
+    assert np.corrcoef(first.ravel(), head(3).ravel())[0, 1] > 0.99  # why there are streams
+    assert HEADS_STREAM != HEAD_STREAM
+    assert abs(np.corrcoef(first.ravel(), head(stream(3, HEADS_STREAM)).ravel())[0, 1]) < 0.2
