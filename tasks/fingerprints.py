@@ -61,7 +61,7 @@ class Fingerprints:
         rows = first[:MOST_EXACT]
         near = None
         if comparable(x.shape[1:]):
-            near = _stored(thumbnails(x[rows[:MOST_NEAR]], x.shape[1:3]), value_range)
+            near = _stored(x, rows[:MOST_NEAR], value_range)
         return cls(
             examples=len(x),
             dtype=str(x.dtype),
@@ -109,7 +109,9 @@ def exact_hashes(x: np.ndarray) -> np.ndarray:
         hasher.update(row)
         return hasher.digest()
 
-    return np.frombuffer(b"".join(map(one, example_bytes(x))), np.uint8).reshape(-1, 8)
+    # Part by part: a large pool is not to be in memory twice.
+    parts = (map(one, example_bytes(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK))
+    return np.frombuffer(b"".join(map(b"".join, parts)), np.uint8).reshape(-1, 8)
 
 
 def thumbnails(x: np.ndarray, size: tuple[int, int], down: int = 0, right: int = 0) -> np.ndarray:
@@ -122,11 +124,8 @@ def thumbnails(x: np.ndarray, size: tuple[int, int], down: int = 0, right: int =
     (height, width), (tall, wide) = x.shape[1:3], size
     rows = _averages(height, (1 + down) * height / tall, (tall - 1 + down) * height / tall)
     columns = _averages(width, (1 + right) * width / wide, (wide - 1 + right) * width / wide)
-    parts = [np.empty((0, WIDTH), np.float32)]
-    for i in range(0, len(x), CHUNK):
-        cells = rows @ _grey(x[i : i + CHUNK].astype(np.float32)) @ columns.T
-        parts.append(cells.reshape(len(cells), WIDTH))
-    return np.concatenate(parts)
+    cells = rows @ _grey(x.astype(np.float32)) @ columns.T
+    return cells.reshape(len(x), WIDTH)
 
 
 def _near(
@@ -137,21 +136,30 @@ def _near(
 
     tree = KDTree(_turned(stored.astype(np.float32) - 128))
     found = np.zeros(len(x), bool)
-    # Unmoved first: what is found there need not be looked up again.
-    for down, right in itertools.product((0, -1, 1), repeat=2):
-        rest = np.flatnonzero(~found)
-        cells, flat = _centred(thumbnails(x[rest], size, down, right), value_range)
-        distance, _ = tree.query(_turned(cells), distance_upper_bound=TOLERANCE)
-        found[rest] = np.isfinite(distance) & ~flat
+    for i in range(0, len(x), CHUNK):
+        rest = np.arange(i, min(i + CHUNK, len(x)))
+        # Unmoved first: what is found there need not be looked up again.
+        for down, right in itertools.product((0, -1, 1), repeat=2):
+            cells, flat = _centred(thumbnails(x[rest], size, down, right), value_range)
+            distance, _ = tree.query(_turned(cells), distance_upper_bound=TOLERANCE)
+            found[rest] = np.isfinite(distance) & ~flat
+            rest = rest[~found[rest]]
     return found
 
 
-def _stored(cells: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Return thumbnails (N, 64) as they are kept; of flat images, which match nothing, all 128."""
-    centred, flat = _centred(cells, value_range)
-    largest = np.abs(centred).max(axis=1, keepdims=True)
-    centred = np.where(flat[:, None], 0, 127 * centred / np.where(largest > 0, largest, 1))
-    return (np.rint(centred) + 128).astype(np.uint8)
+def _stored(x: np.ndarray, rows: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Return the signatures (m, 64) of the images ``rows`` (m,) of ``x`` as they are kept.
+
+    Those of flat images, which match nothing, are all 128.
+    """
+    kept = np.empty((len(rows), WIDTH), np.uint8)
+    for i in range(0, len(rows), CHUNK):
+        cells = thumbnails(x[rows[i : i + CHUNK]], (x.shape[1], x.shape[2]))
+        centred, flat = _centred(cells, value_range)
+        largest = np.abs(centred).max(axis=1, keepdims=True)
+        scaled = 127 * centred / np.where(largest > 0, largest, 1)
+        kept[i : i + CHUNK] = np.rint(np.where(flat[:, None], 0, scaled)) + 128
+    return kept
 
 
 def _centred(cells: np.ndarray, value_range: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:

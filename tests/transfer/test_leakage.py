@@ -87,7 +87,8 @@ def test_planted_images_are_found_in_the_real_set():
     rows, at = rng.choice(60000, 25, replace=False), rng.choice(10000, 25, replace=False)
     clean = leakage(task_of(fashion.x[:10], fashion.x_test), np.arange(10), file)
     assert clean["labelled"] == {"n": 10, "exact": 10, "near": 0}
-    assert clean["test"] == {"n": 10_000, "exact": 0, "near": 19}
+    assert clean["test"]["exact"] == 0
+    assert clean["test"]["near"] < 30
     # What is overwritten may have been near something itself: count those that are left.
     left = np.ones(10_000, bool)
     left[at] = False
