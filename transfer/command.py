@@ -90,6 +90,10 @@ def transfer_command(
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
     reporter.say(tell(found))
+    lacking = sorted(set(range(task.n_classes)) - set(task.y[plan.rows].tolist()))
+    if lacking:
+        names = ", ".join(task.class_names[k] for k in lacking)
+        reporter.say(f"Warning: no label is of class {names}: the model cannot learn it")
     if leaks(found):
         reporter.say("Warning: the pretraining used their labels, so the test measures memory too")
     try:
@@ -100,6 +104,8 @@ def transfer_command(
         reporter.close()
     save_model(done.model, output, plan.inputs, done.result, task.x_test[:64])
     result = {**done.result, "leakage": {**found, "leaks": leaks(found)}}
+    if labels_from is not None:
+        result["labels_from"] = labels_from.name
     result |= {"identity": checkpoints.identity, "history": done.history}
     text = json.dumps(result, indent=1)
     write_text(beside, text + "\n")

@@ -193,6 +193,7 @@ def test_suggested_examples_are_those_trained_on(folder, monkeypatch):
     )
     done = train(folder, "--labels-from", folder / "chosen.csv")
     assert done["labels"] == 12
+    assert done["labels_from"] == "chosen.csv"
     assert seen["rows"].tolist() == result["indices"]
     # Other labels are another run.
     with pytest.raises(InputError, match="is another run's"):
@@ -206,6 +207,20 @@ def test_the_part_put_aside_for_the_test_is_never_suggested(folder):
     assert train(folder, *same, "--seed", 3, data="whole.npz")["labels"] == 40
     with pytest.raises(InputError, match=r"examples of other data.*--test-part and --seed"):
         train(folder, *same, "--seed", 4, "--force", data="whole.npz")
+
+
+def test_a_class_without_a_label_is_told(folder):
+    x = patterns(test=30).x
+    table = to_csv(
+        Suggestion(rows=np.array([0, 1, 3]), sizes=np.ones(3), distances=np.ones(3)), x, None
+    )
+    (folder / "chosen.csv").write_text(table)
+    done = invoke(
+        "--from", folder / "weights.h5", "--data", folder / "data.npz", "--out", folder / "m.keras",
+        "--labels-from", folder / "chosen.csv", "--epochs", 1, "--freeze-epochs", 1,
+    )  # fmt: skip
+    assert "Warning: no label is of class 2: the model cannot learn it" in done.stderr
+    assert "3 labels, 3 of 3 blocks" in done.stdout
 
 
 def test_files_of_a_folder_are_named(folder):
