@@ -100,6 +100,12 @@ from tasks.console import (
     type=click.Choice(["stop", "warn", "off"]),
     help="When all examples get the same features.",
 )
+@click.option(
+    "--fingerprints/--no-fingerprints",
+    default=True,
+    show_default=True,
+    help="Let the file tell which examples were in the pool.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @data_options
 @run_options

@@ -44,6 +44,7 @@ def pretrain_command(
     probe_every: int | None,
     keep_best: str | None,
     collapse: str,
+    fingerprints: bool,
     list_all: bool = False,
     describe: str | None = None,
     preview: Path | None = None,
@@ -105,6 +106,7 @@ def pretrain_command(
             resume=resume,
             reporter=reporter,
             probe=probed,
+            fingerprints=fingerprints,
         )
     finally:
         reporter.close()

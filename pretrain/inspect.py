@@ -10,7 +10,7 @@ from typing import Any
 from pretrain.encoders import expected_shapes
 from pretrain.weights import WeightsFile
 from pretrain.weights_checks import short
-from pretrain.weights_layout import VERSION
+from tasks.fingerprints import Fingerprints
 
 # Shown in a place of their own; everything else in the metadata is listed after them.
 KNOWN = ("strategy", "options", "seed", "data", "metrics", "versions")
@@ -25,9 +25,10 @@ def describe(weights: WeightsFile, path: Path) -> str:
     preprocessing, data = weights.preprocessing, metadata["data"]
     low, high = preprocessing["value_range"]
     rows = [
-        ("file", f"{path}, Headstart weights, version {VERSION}"),
+        ("file", f"{path}, Headstart weights, version {weights.version}"),
         ("strategy", metadata["strategy"] + _in_brackets(metadata.get("options"))),
         ("data", f"{data['name']} (fingerprint {data['fingerprint']})"),
+        ("fingerprints", _fingerprints(weights.fingerprints)),
         ("seed", str(metadata["seed"])),
         ("input", f"{_by(config['input_shape'])} {preprocessing['input_dtype']}, {low} to {high}"),
         ("prepared", f"x * {_few(preprocessing['scale'])} + {_few(preprocessing['offset'])}"),
@@ -47,7 +48,7 @@ def as_json(weights: WeightsFile) -> dict[str, Any]:
     """Return everything but the values themselves, as plain JSON."""
     return {
         "format": "headstart-weights",
-        "version": VERSION,
+        "version": weights.version,
         "digest": weights.digest,
         "encoder": weights.encoder,
         "preprocessing": weights.preprocessing,
@@ -55,7 +56,31 @@ def as_json(weights: WeightsFile) -> dict[str, Any]:
         "tensors": {name: list(tensor.shape) for name, tensor in weights.tensors.items()},
         "parameters": weights.n_parameters,
         "receipt": weights.receipt(),
+        "fingerprints": counts(weights.fingerprints),
     }
+
+
+def counts(fingerprints: Fingerprints | None) -> dict[str, int] | None:
+    """Return how many fingerprints of the pool there are; None when there are none."""
+    if fingerprints is None:
+        return None
+    near = fingerprints.near
+    return {
+        "examples": fingerprints.examples,
+        "exact": len(fingerprints.exact),
+        "near": 0 if near is None else len(near),
+        "bytes": fingerprints.nbytes,
+    }
+
+
+def _fingerprints(fingerprints: Fingerprints | None) -> str:
+    found = counts(fingerprints)
+    if found is None:
+        return "none: the file does not tell what was in the pool"
+    return (
+        f"{found['exact']:,} hashes and {found['near']:,} signatures of {found['examples']:,} "
+        f"examples, {found['bytes']:,} bytes"
+    )
 
 
 def _blocks(config: Mapping[str, Any]) -> list[str]:

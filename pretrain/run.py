@@ -16,6 +16,7 @@ from pretrain.strategies.base import Setup
 from pretrain.weights import WeightsFile
 from tasks.dataset import Dataset
 from tasks.errors import HeadstartError, InputError
+from tasks.fingerprints import Fingerprints
 from tasks.outputs import check_output
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def pretrain(
     programs: Programs | None = None,
     probe: Dataset | None = None,
     companions: bool = True,
+    fingerprints: bool = True,
 ) -> Pretrained:
     """Pretrain an encoder on the training part of ``dataset`` and write it to ``out``.
 
@@ -69,6 +71,7 @@ def pretrain(
         programs: compiled steps to share with other runs.
         probe: a labelled set to measure the features on as the training goes on; its training part only.
         companions: write the epochs as a table and as curves, and pictures, beside the weights.
+        fingerprints: put the pool's into the file, so that a transfer can tell what was in it.
 
     Raises:
         InputError: the configuration, the data or the output cannot be used; nothing was written.
@@ -141,6 +144,7 @@ def pretrain(
             "identity": checkpoints.identity,
             **surroundings,
         },
+        fingerprints=Fingerprints.of(dataset.x, dataset.value_range) if fingerprints else None,
     ).write(out, force=True)
     written: list[Path] = []
     if companions and run.history:

@@ -1,4 +1,4 @@
-"""The weights file, version 1: the only bridge from pretraining to transfer.
+"""The weights file: the only bridge from pretraining to transfer.
 
 docs/weights-file.md describes the format and what reading refuses. Neither writing nor reading
 imports TensorFlow, and a tensor is read only after everything around it has been checked.
@@ -7,7 +7,6 @@ imports TensorFlow, and a tensor is read only after everything around it has bee
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,18 +34,18 @@ from pretrain.weights_checks import (
     sha256,
     short,
 )
+from pretrain.weights_hdf5 import read_bytes, read_tensor
+from pretrain.weights_image import build_image
 from pretrain.weights_layout import (
-    FORMAT,
     MAX_JSON_BYTES,
-    USER_BLOCK,
-    VERSION,
+    POOL_VERSION,
+    VERSIONS,
     Walk,
     check_envelope,
-    read_bytes,
-    read_tensor,
-    user_block,
 )
+from pretrain.weights_pool import check_pool, describe_pool, read_pool
 from tasks.errors import HeadstartError, InputError
+from tasks.fingerprints import Fingerprints
 from tasks.outputs import atomic_write, check_output
 
 # What h5py raises on files that are damaged inside; all mean the same to the reader.
@@ -62,14 +61,21 @@ class WeightsFile:
         ``x * scale + offset``, with scale and offset of length 1 or one a channel.
     tensors: ``"block/layer/variable"`` -> float32 array, in the encoder's order.
     metadata: JSON with at least ``strategy``, ``seed``, ``data`` and ``versions``.
-    digest: sha256 over manifest, encoder, preprocessing and metadata; filled by write and read.
+    fingerprints: of the pool; None when the file does not tell what was in it.
+    digest: sha256 over all of these, filled by write and read.
     """
 
     encoder: dict[str, Any]
     preprocessing: dict[str, Any]
     tensors: dict[str, np.ndarray]
     metadata: dict[str, Any]
+    fingerprints: Fingerprints | None = None
     digest: str = ""
+
+    @property
+    def version(self) -> int:
+        """Of the file format: the oldest that can hold what is here."""
+        return VERSIONS[0] if self.fingerprints is None else POOL_VERSION
 
     @property
     def n_parameters(self) -> int:
@@ -114,11 +120,11 @@ class WeightsFile:
         """
         path = Path(path)
         with _named(path):
-            size, unsealed = check_envelope(path)
+            size, version, unsealed = check_envelope(path)
             try:
                 # Locking would fail in folders that one may only read.
                 with h5py.File(path, "r", locking=False) as file:
-                    weights = cls._read(file, size)
+                    weights = cls._read(file, Walk(size, version))
             except Fault as fault:
                 if unsealed is None:
                     raise
@@ -130,19 +136,19 @@ class WeightsFile:
             return weights
 
     @classmethod
-    def _read(cls, file: h5py.File, size: int) -> WeightsFile:
-        found = Walk(size).layout(file)
+    def _read(cls, file: h5py.File, walk: Walk) -> WeightsFile:
+        found = walk.layout(file)
         content = parse_json(read_bytes(found.metadata), "metadata")
-        if not isinstance(content, dict) or set(content) != {
-            "encoder",
-            "preprocessing",
-            "metadata",
-        }:
-            raise Fault("its metadata must hold exactly encoder, preprocessing and metadata")
+        parts = ["encoder", "preprocessing", "metadata"]
+        parts += ["fingerprints"] if found.fingerprints else []
+        if not isinstance(content, dict) or set(content) != set(parts):
+            raise Fault(f"its metadata must hold exactly {', '.join(parts[:-1])} and {parts[-1]}")
         manifest = parse_json(read_bytes(found.manifest), "manifest")
         encoder, needed = check_encoder(content["encoder"])
         check_preprocessing(content["preprocessing"], encoder["input_shape"])
         check_metadata(content["metadata"])
+        if found.fingerprints:
+            check_pool(content["fingerprints"], encoder, found.fingerprints)
         entries = check_manifest(manifest)
         check_fit(encoder, needed, entries, found.shapes())
         tensors = {name: read_tensor(found.tensors[name]) for name in needed}
@@ -153,6 +159,7 @@ class WeightsFile:
                 "were changed or swapped)",
                 COPY_AGAIN,
             )
+        fingerprints = read_pool(content, found.fingerprints) if found.fingerprints else None
         if digest_of(content, manifest) != found.digest:
             raise Fault(
                 "its digest does not match: its configuration, metadata or manifest was edited",
@@ -164,6 +171,7 @@ class WeightsFile:
             preprocessing=content["preprocessing"],
             tensors=tensors,
             metadata=content["metadata"],
+            fingerprints=fingerprints,
             digest=found.digest,
         )
 
@@ -184,6 +192,9 @@ class WeightsFile:
             "preprocessing": check_preprocessing(self.preprocessing, encoder["input_shape"]),
             "metadata": check_metadata(self.metadata),
         }
+        prints: dict[str, np.ndarray] = {}
+        if self.fingerprints is not None:
+            content["fingerprints"], prints = describe_pool(self.fingerprints, content)
         manifest = [
             {"name": n, "shape": list(tensor.shape), "dtype": "<f4", "sha256": sha256(tensor)}
             for n, tensor in tensors.items()
@@ -197,28 +208,7 @@ class WeightsFile:
                 raise Fault(f"its {name} is larger than {MAX_JSON_BYTES:,} bytes", "shorten it")
             parse_json(part, name)
         digest = digest_of(content, manifest)
-        return build_image(parts, tensors, digest), digest
-
-
-def build_image(
-    parts: Mapping[str, bytes], tensors: Mapping[str, np.ndarray], digest: str
-) -> memoryview:
-    """Return a whole sealed file's bytes; equal content gives equal bytes.
-
-    It is built in memory, because HDF5 keeps a file open, and its space taken, when a disk is full.
-    """
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=USER_BLOCK) as file:
-        file.attrs["format"] = np.bytes_(FORMAT)
-        file.attrs["version"] = np.int64(VERSION)
-        file.attrs["digest"] = np.bytes_(digest)
-        for name, part in parts.items():
-            file.create_dataset(name, data=np.frombuffer(part, np.uint8))
-        for name, tensor in tensors.items():
-            file.create_dataset(f"weights/{name}", data=tensor)
-    image = buffer.getbuffer()
-    image[:USER_BLOCK] = user_block(sha256(image[USER_BLOCK:]))
-    return image
+        return build_image(parts, tensors, prints, digest), digest
 
 
 def assign(tensors: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> None:

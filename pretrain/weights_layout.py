@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
-from pretrain.weights_checks import COPY_AGAIN, DISTRUST, Fault, listing, short
+from pretrain.weights_checks import COPY_AGAIN, Fault, listing, short
 from pretrain.weights_foreign import identify
+from pretrain.weights_hdf5 import attribute, type_name
+from tasks.fingerprints import WIDTH as SIGNATURE_BYTES
 
 FORMAT = b"headstart-weights"
-VERSION = 1
+VERSIONS = (1, 2)
+POOL_VERSION = 2
+"""The first version with fingerprints of the pool."""
 USER_BLOCK = 512
 SMALLEST = USER_BLOCK + 96  # with HDF5's superblock
 MAX_JSON_BYTES = 16 << 20
@@ -35,18 +38,33 @@ NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 UPGRADE = "upgrade headstart to read it"
 
 
-def user_block(seal: str) -> bytes:
+def user_block(seal: str, version: int) -> bytes:
     """Return the file's first 512 bytes: a line for people and the seal of all bytes after it."""
-    lines = b"%s%d\nsha256 of all bytes after this block: %s\n" % (TITLE, VERSION, seal.encode())
+    lines = b"%s%d\nsha256 of all bytes after this block: %s\n" % (TITLE, version, seal.encode())
     return lines.ljust(USER_BLOCK - 1) + b"\n"
 
 
-def check_envelope(path: Path) -> tuple[int, Fault | None]:
+class Envelope(NamedTuple):
+    """A file's size, the version in its first block, and the fault of a seal that does not match."""
+
+    size: int
+    version: int
+    unsealed: Fault | None
+
+
+def check_version(version: int) -> None:
+    """Raises Fault for a version that this Headstart does not know."""
+    if version > VERSIONS[-1]:
+        raise Fault(f"it is of version {version}, newer than {VERSIONS[-1]}", UPGRADE)
+    if version not in VERSIONS:
+        raise Fault(f"there is no version {version} of the weights file")
+
+
+def check_envelope(path: Path) -> Envelope:
     """Check kind, first block and seal without handing a byte to HDF5.
 
-    Returns the file's size, and the fault of a seal that does not match: such a file is refused in any
-    case, but looking inside may name what was changed. Raises Fault for a file of another program, and
-    for one that is not whole.
+    A file with a broken seal is refused in any case, but looking inside may name what was changed.
+    Raises Fault for a file of another program, and for one that is not whole.
     """
     try:
         status = path.stat()
@@ -63,21 +81,21 @@ def check_envelope(path: Path) -> tuple[int, Fault | None]:
         if not head.startswith(TITLE):
             raise Fault(*identify(head))
         version = re.match(rb"(\d{1,9})\n", head[len(TITLE) :])
-        if version and int(version[1]) > VERSION:
-            raise Fault(f"it is of version {int(version[1])}, newer than {VERSION}", UPGRADE)
+        if version:
+            check_version(int(version[1]))
         file.seek(USER_BLOCK)
         seal = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.seek(0, 2)
     if size < SMALLEST:
         raise Fault(f"it is truncated: {size} bytes are less than any weights file has", COPY_AGAIN)
-    if head[:USER_BLOCK] == user_block(seal):
+    if version and head[:USER_BLOCK] == user_block(seal, int(version[1])):
         if head[USER_BLOCK : USER_BLOCK + 8] != SIGNATURE:
             raise Fault("there is no HDF5 file behind its first block", COPY_AGAIN)
-        return size, None
+        return Envelope(size, int(version[1]), None)
     if length := _wrong_length(head, size):
         raise Fault(length, COPY_AGAIN)
     damaged = "it is damaged: its bytes are not those that were sealed when it was written"
-    return size, Fault(damaged, COPY_AGAIN)
+    return Envelope(size, int(version[1]) if version else 0, Fault(damaged, COPY_AGAIN))
 
 
 def _wrong_length(head: bytes, size: int) -> str | None:
@@ -99,6 +117,7 @@ class Layout:
     metadata: Any
     manifest: Any
     tensors: dict[str, Any] = field(default_factory=dict)
+    fingerprints: dict[str, Any] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the stored shape of each tensor."""
@@ -108,8 +127,8 @@ class Layout:
 class Walk:
     """One walk over the tree; remembers each object and each stretch of bytes it has met."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, version: int) -> None:
+        self.size, self.version = size, version
         self.seen: dict[tuple[int, int], str] = {}
         self.stretches: list[tuple[int, int, str]] = []
 
@@ -121,9 +140,11 @@ class Walk:
         digest = self._root_attributes(root)
         self._meet(root, "/", attributes=3)
         members = self._members(root, "/")
-        if set(members) != {"metadata", "manifest", "weights"}:
-            extra = sorted(set(members) - {"metadata", "manifest", "weights"})
-            lacking = sorted({"metadata", "manifest", "weights"} - set(members))
+        needed = {"metadata", "manifest", "weights"}
+        needed |= {"fingerprints"} if self.version >= POOL_VERSION else set()
+        if set(members) != needed:
+            extra = sorted(set(members) - needed)
+            lacking = sorted(needed - set(members))
             faults = [f"has an unexpected {short(repr(n))}" for n in extra]
             raise Fault("its root " + listing(faults + [f"lacks {n!r}" for n in lacking]))
         found = Layout(
@@ -137,6 +158,8 @@ class Walk:
                     f"its JSON must be one row of at most {MAX_JSON_BYTES:,} bytes. "
                     f"Got {part.shape}"
                 )
+        if "fingerprints" in members:
+            self._fingerprints(members["fingerprints"], found)
         self._groups(members["weights"], "weights", 3, found)
         self._overlaps()
         return found
@@ -151,15 +174,16 @@ class Walk:
                 f"its root has {number} attributes where exactly format, version and digest "
                 f"belong: {listing(shown)}"
             )
-        kind = _attribute(root, b"format", np.dtype("S17"))
+        kind = attribute(root, b"format", np.dtype("S17"))
         if kind != FORMAT:
             raise Fault(f"its format is {short(repr(kind))}, not {FORMAT.decode()!r}")
-        version = int(_attribute(root, b"version", np.dtype("<i8")))
-        if version > VERSION:
-            raise Fault(f"it is of version {version}, newer than {VERSION}", UPGRADE)
-        if version != VERSION:
-            raise Fault(f"there is no version {version} of the weights file")
-        digest: bytes = _attribute(root, b"digest", np.dtype("S64"))
+        version = int(attribute(root, b"version", np.dtype("<i8")))
+        check_version(version)
+        if version != self.version:
+            raise Fault(
+                f"its first block says version {self.version}, its attribute version {version}"
+            )
+        digest: bytes = attribute(root, b"digest", np.dtype("S64"))
         return digest.decode("ascii", "replace")
 
     def _meet(self, obj: Any, where: str, attributes: int = 0) -> None:
@@ -184,6 +208,26 @@ class Walk:
             if not NAME.fullmatch(name):
                 raise Fault(f"{where!r} holds the odd name {short(repr(name))}")
         return {name.decode(): h5o.open(group, name) for name in names}
+
+    def _fingerprints(self, group: Any, found: Layout) -> None:
+        if not isinstance(group, h5g.GroupID):
+            raise Fault("'fingerprints' must be a group")
+        self._meet(group, "fingerprints")
+        members = self._members(group, "fingerprints")
+        if not {"exact"} <= set(members) <= {"exact", "near"}:
+            raise Fault(
+                f"'fingerprints' must hold exact, and at most near beside it. "
+                f"Got {listing(short(repr(name)) for name in sorted(members))}"
+            )
+        for name, width in (("exact", 8), ("near", SIGNATURE_BYTES)):
+            if name not in members:
+                continue
+            part = self._dataset(members[name], f"fingerprints/{name}", h5t.STD_U8LE)
+            if len(part.shape) != 2 or part.shape[1] != width:
+                raise Fault(
+                    f"'fingerprints/{name}' must have rows of {width} bytes. Got {part.shape}"
+                )
+            found.fingerprints[name] = part
 
     def _groups(self, group: Any, where: str, depth: int, found: Layout) -> None:
         if not isinstance(group, h5g.GroupID):
@@ -242,54 +286,3 @@ class Walk:
             if start < end:
                 raise Fault(f"{where!r} and {before!r} share the same bytes (overlap)")
             end, before = stop, where
-
-
-def _attribute(root: Any, name: bytes, dtype: np.dtype[Any]) -> Any:
-    """Read one small scalar attribute after looking at its declared type and size."""
-    attribute = h5a.open(root, name)
-    kind, space = attribute.get_type(), attribute.get_space()
-    is_text = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
-    good = kind.equal(h5t.STD_I64LE) if dtype.kind == "i" else is_text
-    if space.get_simple_extent_type() != h5s.SCALAR or not good or kind.get_size() > 64:
-        raise Fault(f"its attribute {name.decode()!r} must be one {_KINDS[dtype.kind]}", DISTRUST)
-    value = np.empty((), dtype if dtype.kind == "i" else f"S{kind.get_size()}")
-    attribute.read(value)
-    return value[()]
-
-
-_KINDS = {"i": "little-endian 64-bit integer", "S": "short text of fixed length"}
-
-
-def type_name(kind: Any) -> str:
-    """Return an HDF5 type in words."""
-    names: dict[int, Callable[[], str]] = {
-        h5t.INTEGER: lambda: f"{_order(kind)}{8 * kind.get_size()}-bit integer",
-        h5t.FLOAT: lambda: f"{_order(kind)}{8 * kind.get_size()}-bit float",
-        h5t.STRING: lambda: "string",
-        h5t.BITFIELD: lambda: "bitfield",
-        h5t.OPAQUE: lambda: "opaque",
-        h5t.COMPOUND: lambda: "compound",
-        h5t.REFERENCE: lambda: "reference",
-        h5t.ENUM: lambda: "enumeration",
-        h5t.VLEN: lambda: "variable length",
-        h5t.ARRAY: lambda: "array",
-    }
-    return names.get(kind.get_class(), lambda: "unknown")()
-
-
-def _order(kind: Any) -> str:
-    return "big-endian " if kind.get_order() == h5t.ORDER_BE else ""
-
-
-def read_bytes(dataset: Any) -> bytes:
-    """Read a JSON dataset whose size has been checked."""
-    data = np.empty(dataset.shape, np.uint8)
-    dataset.read(h5s.ALL, h5s.ALL, data)
-    return data.tobytes()
-
-
-def read_tensor(dataset: Any) -> np.ndarray:
-    """Read a float32 tensor whose storage has been checked. Shape: as stored."""
-    data = np.empty(dataset.shape, "<f4")
-    dataset.read(h5s.ALL, h5s.ALL, data)
-    return data

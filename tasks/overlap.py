@@ -12,7 +12,7 @@ def content_hashes(x: np.ndarray) -> np.ndarray:
 
     Equal examples of one dtype have equal hashes; unequal ones almost surely do not.
     """
-    digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in _rows(x))
+    digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in example_bytes(x))
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
@@ -28,13 +28,13 @@ def overlap(x_a: np.ndarray, x_b: np.ndarray) -> np.ndarray:
         x_a, x_b = x_a.astype(np.float32), x_b.astype(np.float32)
     hashes_a, hashes_b = content_hashes(x_a), content_hashes(x_b)
     candidates = np.flatnonzero(np.isin(hashes_b, hashes_a))
-    known = set(_rows(x_a[np.isin(hashes_a, hashes_b[candidates])]))
-    rows = _rows(x_b[candidates])
+    known = set(example_bytes(x_a[np.isin(hashes_a, hashes_b[candidates])]))
+    rows = example_bytes(x_b[candidates])
     return candidates[np.fromiter((row in known for row in rows), bool, len(candidates))]
 
 
-def _rows(x: np.ndarray) -> list[bytes]:
-    """Return the bytes of each example."""
+def example_bytes(x: np.ndarray) -> list[bytes]:
+    """Return the bytes of each of the N examples of ``x`` (N, ...); -0.0 counts as 0.0."""
     if x.dtype.kind == "f":
         x = x + x.dtype.type(0)  # turns -0.0, whose bytes differ, into 0.0
     data = np.ascontiguousarray(x).tobytes()

@@ -21,6 +21,7 @@ class TargetTask:
     x_test, y_test: the test part, alike; to be touched once, by the final evaluation.
     test_origin: where the test part came from, in words.
     kind: what the examples show, as in Dataset.
+    files: for a folder of images, the path of each example of x in it; else None.
     The rest is as in Dataset, but for class_names, which are always there.
     """
 
@@ -34,6 +35,7 @@ class TargetTask:
     source: str
     test_origin: str
     kind: str | None = None
+    files: tuple[str, ...] | None = None
 
     @classmethod
     def from_dataset(
@@ -63,11 +65,14 @@ class TargetTask:
             raise InputError(
                 f"Data set {dataset.name!r} has no training example of class {', '.join(missing)}."
             )
+        files = dataset.files
         if dataset.x_test is not None and dataset.y_test is not None:
             parts = (dataset.x, y, dataset.x_test, dataset.y_test)
             origin = "the set's own test part"
         else:
-            parts = _split(dataset.name, dataset.x, y, names, test_fraction, seed)
+            kept, held_out = _split(dataset.name, y, names, test_fraction, seed)
+            parts = (dataset.x[kept], y[kept], dataset.x[held_out], y[held_out])
+            files = None if files is None else tuple(files[i] for i in kept)
             part = "fifth" if test_fraction == 0.2 else f"{100 * test_fraction:g} %"
             origin = f"a stratified {part}, split with seed {seed}"
         return cls(
@@ -81,6 +86,7 @@ class TargetTask:
             source=dataset.source,
             test_origin=origin,
             kind=dataset.kind,
+            files=files,
         )
 
     @property
@@ -113,8 +119,8 @@ class TargetTask:
 
 
 def _split(
-    name: str, x: np.ndarray, y: np.ndarray, names: tuple[str, ...], fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    name: str, y: np.ndarray, names: tuple[str, ...], fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     if not 0 < fraction < 1:
         raise InputError(f"The test part must be above 0 and below 1. Got {fraction}.")
     single = np.flatnonzero(np.bincount(y) < 2)
@@ -124,5 +130,4 @@ def _split(
             "example: one cannot be split. Give each class two examples or more, or add a test "
             "part (x_test and y_test in a .npz file, train/ and test/ in a folder)."
         )
-    kept, held_out = stratified_split(y, len(y), fraction, seed, each_class=True)
-    return x[kept], y[kept], x[held_out], y[held_out]
+    return stratified_split(y, len(y), fraction, seed, each_class=True)

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from commands import run
 from PIL import Image
 from toys import listing, patterns
 from transfers import weights
+
+from tasks.fingerprints import Fingerprints
 
 
 def save(path, **changes):
@@ -59,6 +62,11 @@ def fill(tmp_path):
     (tmp_path / "flipped.h5").write_bytes(image)
     (tmp_path / "renamed.h5").write_bytes((tmp_path / "good.npz").read_bytes())
     weights(shape=(5,)).write(tmp_path / "table.h5")
+    leaky = weights()
+    used = {**leaky.metadata, "data": {**leaky.metadata["data"], "labels_used": True}}
+    prints = Fingerprints.of(data.x, data.value_range)
+    replace(leaky, metadata=used, fingerprints=prints).write(tmp_path / "leaky.h5")
+    (tmp_path / "other.csv").write_text("index,data\n3,0123456789abcdef\n")
     (tmp_path / "old.h5").write_text("old")
     (tmp_path / "old.keras").write_text("old")
 
@@ -120,6 +128,11 @@ CASES = [
     ("transfer", {"labels": "2"}, ["A budget of 2 labels is too small", "3 classes"]),
     ("transfer", {"labels": "49"}, ["A budget of 49 labels is more", "48 training"]),
     ("transfer", {"labels": "0"}, ["A budget of 0 labels"]),
+    ("transfer", {"labels-from": "x.csv"}, ["--labels and --labels-from", "leave one out"]),
+    ("transfer", {"labels": None, "labels-from": "x.csv"}, ["x.csv cannot be read"]),
+    ("transfer", {"labels": None, "labels-from": "notes.txt"}, ["notes.txt must have the columns"]),
+    ("transfer", {"labels": None, "labels-from": "other.csv"}, ["other.csv names", "other data"]),
+    ("transfer", {"from": "leaky.h5"}, ["had 12", "12 test examples", "--allow-leakage"]),
     ("transfer", {"test-part": "1"}, ["--test-part", "0<x<1"]),
     ("transfer", {"test-part": "nan"}, ["The test part must be above 0 and below 1"]),
     ("transfer", {"reuse": "4"}, ["--reuse must be 'all' or 0 to 3", "Got 4"]),
@@ -193,6 +206,34 @@ def test_predicting_with_a_bad_model_is_one_paragraph(folder, capfd, changes, sa
     done = run(capfd, "transfer", "predict", *options(base, changes))
     assert (done.code, done.out) == (2, "")
     assert says in done.err
+    assert listing(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"from": None}, "Missing option '--from'"),
+        ({"pool": None}, "Missing option '--data' / '--pool'"),
+        ({"labels": None}, "Missing option '--labels'"),
+        ({"labels": "0"}, "--labels"),
+        ({"labels": "49"}, "--labels must be 1 to 48"),
+        ({"from": "cut.h5"}, "cut.h5 is not usable"),
+        ({"from": "table.h5"}, "expects examples of shape (5,)"),
+        ({"pool": "digts"}, "Did you mean 'digits'?"),
+        ({"out": "chosen.txt"}, "--out must end in .csv"),
+        ({"out": "old.csv"}, "old.csv exists already"),
+        ({"out": "seen.csv"}, "seen.png exists already"),
+    ],
+)
+def test_a_bad_request_for_suggestions_is_one_paragraph(folder, capfd, changes, says):
+    for name in ("old.csv", "seen.png"):
+        (folder / name).write_text("mine")
+    before = listing(folder)
+    base = {"from": "good.h5", "pool": "good.npz", "labels": "5", "out": "new.csv"}
+    done = run(capfd, "transfer", "suggest", *options(base, changes))
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert "Traceback" not in done.err
     assert listing(folder) == before
 
 

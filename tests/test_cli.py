@@ -228,3 +228,40 @@ def test_what_watches_a_run_is_checked_before_it_starts(tmp_path, capfd, given, 
     assert done.code == 2
     assert says in done.err
     assert listing(tmp_path) == {}
+
+
+def test_what_was_in_the_pool_travels_from_command_to_command(tmp_path, capfd):
+    weights, model = tmp_path / "weights.h5", tmp_path / "model.keras"
+    assert run(capfd, "pretrain", *QUICK, "--out", weights, "--quiet").code == 0
+    shown = run(capfd, "pretrain", "inspect", weights)
+    assert re.search(r"^fingerprints +360 hashes and 360 signatures of 360", shown.out, re.M)
+    # The digits have no test part: a fifth of what was pretrained on, with labels, is put aside.
+    transfer = ["transfer", "--from", weights, "--labels", "20", "--out", model, "--epochs", "1"]
+    refused = run(capfd, *transfer, "--data", "digits[0,1]")
+    assert (refused.code, refused.out) == (2, "")
+    assert "had 72 (and 0 near duplicates) of the 72 test examples" in refused.err
+    assert not model.exists()
+    good = run(capfd, *transfer, "--data", "digits[2,3]", "--json")
+    assert good.code == 0
+    assert json.loads(good.out)["leakage"]["test"] == {"n": 72, "exact": 0, "near": 0}
+    assert "Leakage: in the pool digits[0,1] were 0 (and 0 near duplicates) of 72 test" in good.err
+
+    silent = tmp_path / "silent.h5"
+    run(capfd, "pretrain", *QUICK, "--no-fingerprints", "--out", silent, "--quiet")
+    shown = run(capfd, "pretrain", "inspect", silent, "--json")
+    assert json.loads(shown.out)["fingerprints"] is None
+
+
+def test_suggested_labels_are_used_from_the_command_line(tmp_path, capfd):
+    weights, chosen = tmp_path / "weights.h5", tmp_path / "chosen.csv"
+    assert run(capfd, "pretrain", *QUICK, "--out", weights, "--quiet").code == 0
+    suggest = ["transfer", "suggest", "--from", weights, "--pool", "digits[2,3]", "--labels", "12"]
+    done = run(capfd, *suggest, "--out", chosen)
+    assert done.code == 0
+    assert done.out == f"Wrote {chosen} and {tmp_path / 'chosen.png'}: 12 of 288 examples\n"
+    train = ["transfer", "--from", weights, "--labels-from", chosen, "--epochs", "1", "--json"]
+    trained = run(capfd, *train, "--data", "digits[2,3]", "--out", tmp_path / "model.keras")
+    assert json.loads(trained.out)["labels"] == 12
+    other = run(capfd, *train, "--data", "digits[4,5]", "--out", tmp_path / "other.keras")
+    assert other.code == 2
+    assert "names examples of other data" in other.err

@@ -86,9 +86,10 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
     (copy / "docs" / "commands.md").unlink()
     page = dict(docs.generated(copy))[copy / "docs" / "commands.md"]
     assert page == (ROOT / "docs" / "commands.md").read_text()
-    for command in ("pretrain", "pretrain inspect", "transfer", "transfer predict", "benchmark"):
+    subcommands = ("pretrain inspect", "transfer predict", "transfer suggest")
+    for command in ("pretrain", "transfer", "benchmark", *subcommands):
         assert f"\n## {command}\n" in page
-    assert page.count("`--force`") == 4
+    assert page.count("`--force`") == 5
 
 
 def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):

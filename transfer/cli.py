@@ -34,10 +34,21 @@ class Reuse(click.ParamType):
         return self.fail(f"must be 'all' or a number of blocks. Got {value!r}.", parameter, context)
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[predict ...]")
+@click.group(invoke_without_command=True, subcommand_metavar="[predict ... | suggest ...]")
 @click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
+@click.option(
+    "--labels-from",
+    type=Path,
+    metavar="FILE.csv",
+    help="Use the labels of these examples: the file of `transfer suggest`.",
+)
+@click.option(
+    "--allow-leakage",
+    is_flag=True,
+    help="Measure even on test examples whose labels the pretraining used.",
+)
 @test_part
 @click.option(
     "--out",
@@ -71,6 +82,7 @@ def cli(context: click.Context, **given: Any) -> None:
     \b
     transfer --from weights.h5 --data fashion-mnist/B --labels 200 --out model.keras
     transfer predict --model model.keras --data photos/ --out predictions.csv
+    transfer suggest --from weights.h5 --data photos/ --labels 100 --out suggested.csv
 
     Beside the model, a .json file of the same name holds the result.
     """
@@ -111,6 +123,47 @@ def predict(**given: Any) -> None:
     else:
         score = f", accuracy {100 * result['accuracy']:.2f} %" if "accuracy" in result else ""
         out(f"Wrote {result['out']}: {result['examples']:,} predictions{score}")
+
+
+@cli.command()
+@click.option(
+    "--from", "weights", required=True, type=Path, help="The weights file that `pretrain` wrote."
+)
+@click.option(
+    "--data",
+    "--pool",
+    "data",
+    required=True,
+    help="The examples to choose from: a name, a .npz file or a folder of images.",
+)
+@click.option("--labels", required=True, type=positive, help="How many examples to suggest.")
+@click.option(
+    "--out",
+    "output",
+    default="suggested.csv",
+    show_default=True,
+    type=Path,
+    help="The CSV file to write; the picture beside it ends in .png.",
+)
+@test_part
+@data_options
+@run_options
+def suggest(as_json: bool, **given: Any) -> None:
+    """Suggest which examples to label: the most typical ones, by the encoder's features.
+
+    No label is looked at. Of labelled data, examples are chosen from the part that `transfer` trains on,
+    and `transfer --labels-from` uses them: give both the same --data, --test-part and --seed.
+    """
+    from transfer.command import suggest_command
+
+    result = suggest_command(**given)
+    if as_json:
+        out_json(result)
+    else:
+        beside = f" and {result['picture']}" if result["picture"] else ""
+        out(
+            f"Wrote {result['out']}{beside}: {result['labels']:,} of {result['examples']:,} examples"
+        )
 
 
 def main() -> None:

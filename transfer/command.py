@@ -8,10 +8,13 @@ from typing import Any
 
 from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
+from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.load import load_dataset
 from tasks.outputs import check_output, write_text
 from tasks.target import TargetTask
+from transfer.chosen import read_chosen
+from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
 
@@ -21,6 +24,8 @@ def transfer_command(
     weights: Path,
     data: str,
     labels: int | None,
+    labels_from: Path | None,
+    allow_leakage: bool,
     test_part: float,
     output: Path,
     recipe: str,
@@ -43,16 +48,26 @@ def transfer_command(
     beside = output.with_suffix(".json")
     for path in (output, beside):
         check_output(path, force=force or resume)
-    source = Source.from_weights(WeightsFile.read(weights))
+    if labels is not None and labels_from is not None:
+        raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
+    file = WeightsFile.read(weights)
+    source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
-    config = TransferConfig(
-        recipe=named_recipe(recipe, fields), labels=labels, reuse=reuse, seed=seed
-    )
     if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:
         image_size = (source.encoder["input_shape"][0], source.encoder["input_shape"][1])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
     task = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
+    config = TransferConfig(
+        recipe=named_recipe(recipe, fields),
+        labels=labels,
+        reuse=reuse,
+        seed=seed,
+        rows=None if labels_from is None else read_chosen(labels_from, task.x),
+    )
     plan = Plan.make(task, source, config)
+    found = leakage(task, plan.rows, file)
+    if not allow_leakage:
+        refuse(found, task.name, weights.name)
 
     from pretrain.runtime import start
 
@@ -74,6 +89,13 @@ def transfer_command(
     reporter.say(f"Data: {task.name}, {dataset.source}; test part: {task.test_origin}")
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
+    reporter.say(tell(found))
+    lacking = sorted(set(range(task.n_classes)) - set(task.y[plan.rows].tolist()))
+    if lacking:
+        names = ", ".join(task.class_names[k] for k in lacking)
+        reporter.say(f"Warning: no label is of class {names}: the model cannot learn it")
+    if leaks(found):
+        reporter.say("Warning: the pretraining used their labels, so the test measures memory too")
     try:
         done = transfer(
             task, source, config, reporter=reporter, checkpoints=checkpoints, resume=resume
@@ -81,11 +103,87 @@ def transfer_command(
     finally:
         reporter.close()
     save_model(done.model, output, plan.inputs, done.result, task.x_test[:64])
-    result = {**done.result, "identity": checkpoints.identity, "history": done.history}
+    result = {**done.result, "leakage": {**found, "leaks": leaks(found)}}
+    if labels_from is not None:
+        result["labels_from"] = labels_from.name
+    result |= {"identity": checkpoints.identity, "history": done.history}
     text = json.dumps(result, indent=1)
     write_text(beside, text + "\n")
     checkpoints.clear()
     _report(result, output, beside, as_json)
+
+
+def suggest_command(
+    *,
+    weights: Path,
+    data: str,
+    labels: int,
+    test_part: float,
+    output: Path,
+    seed: int,
+    threads: int | None,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    force: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Choose examples to label, and write them as a table and, of images, as a picture.
+
+    Of labelled data only the training part is chosen from, as ``transfer`` splits it.
+    """
+    from transfer.chosen import to_csv
+    from transfer.inputs import Inputs
+
+    if output.suffix.lower() != ".csv":
+        raise InputError(f"--out must end in .csv. Got {output}.")
+    picture = output.with_suffix(".png")
+    for path in (output, picture):
+        check_output(path, force)
+    file = WeightsFile.read(weights)
+    shape = tuple(file.encoder["input_shape"])
+    if image_size is None and Path(data).is_dir() and len(shape) == 3:
+        image_size = (shape[0], shape[1])
+    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
+    pool: Dataset | TargetTask = dataset
+    if dataset.y is not None:
+        pool = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
+    inputs = Inputs.match(
+        pool.input_shape, str(pool.x.dtype), pool.value_range, shape, file.preprocessing
+    )
+    if not 1 <= labels <= len(pool.x):
+        raise InputError(
+            f"--labels must be 1 to {len(pool.x):,}, the examples there are to choose from. "
+            f"Got {labels}."
+        )
+
+    from pretrain.curves import write_picture
+    from pretrain.engine.progress import make_reporter
+    from pretrain.runtime import start
+
+    start(threads)
+    from transfer.suggest import clusters, encoded, pictured
+
+    reporter = make_reporter(quiet)
+    try:
+        reporter.say(f"Data: {pool.name}, {len(pool.x):,} examples to choose from, {pool.source}")
+        for change in inputs.changes:
+            reporter.say(f"Inputs: {change}, to fit the encoder")
+        chosen = clusters(encoded(file, inputs, pool.x), labels, seed)
+    finally:
+        reporter.close()
+    write_text(output, to_csv(chosen, pool.x, pool.files))
+    shown = pictured(pool.x[chosen.rows], pool.value_range)
+    if shown is not None:
+        write_picture(picture, shown)
+    return {
+        "out": str(output),
+        "picture": None if shown is None else str(picture),
+        "data": pool.name,
+        "examples": len(pool.x),
+        "labels": labels,
+        "indices": chosen.rows.tolist(),
+        "source_digest": file.digest,
+    }
 
 
 def predict_command(

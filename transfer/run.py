@@ -63,6 +63,7 @@ class TransferConfig:
     """All that decides a transfer, but for the source and the data.
 
     labels: the label budget; None takes every training example.
+    rows: exactly these rows of the training part, in place of a budget that is drawn.
     reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
     """
 
@@ -70,6 +71,7 @@ class TransferConfig:
     labels: int | None = None
     reuse: int | None = None
     seed: int = 0
+    rows: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ class Plan:
             source.preprocessing,
         )
         labels = len(task.x) if config.labels is None else config.labels
-        rows = task.labels(labels, config.seed)
+        rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
         return cls(
             inputs=inputs, reuse=reuse, rows=rows, recipe=config.recipe.for_budget(len(rows))
         )
@@ -290,7 +292,7 @@ def checkpoints_of(
     identity = {
         "source": source.identity(),
         "recipe": asdict(config.recipe),
-        "labels": config.labels,
+        "labels": config.labels if config.rows is None else list(config.rows),
         "reuse": config.reuse,
         "seed": config.seed,
         "data": fingerprint,

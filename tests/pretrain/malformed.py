@@ -67,6 +67,7 @@ def good_tensors(units: tuple[int, ...] = (5, 5, 5), prefix: str = "block") -> d
 class Draft:
     content: Any = field(default_factory=good_content)
     tensors: dict[str, Any] = field(default_factory=good_tensors)
+    fingerprints: dict[str, Any] = field(default_factory=dict)  # with any, version 2
     manifest: Any = None  # computed from the tensors unless given
     digest: str | None = None  # computed unless given
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class Draft:
                 change(file)
             given = {
                 "format": np.bytes_(b"headstart-weights"),
-                "version": np.int64(1),
+                "version": np.int64(2 if self.fingerprints else 1),
                 "digest": np.bytes_(self.digested()),
             }
             for name, value in {**given, **self.attributes}.items():
@@ -108,12 +109,14 @@ class Draft:
             ):
                 if name not in file:
                     file.create_dataset(name, data=np.frombuffer(data, np.uint8))
+            for name, rows in self.fingerprints.items():
+                file.create_dataset(f"fingerprints/{name}", data=rows)
             for name, tensor in self.tensors.items():
                 if f"weights/{name}" not in file:
                     file.create_dataset(f"weights/{name}", data=tensor)
             for change in self.after:
                 change(file)
-        return seal(buffer.getvalue())
+        return seal(buffer.getvalue(), version=2 if self.fingerprints else 1)
 
 
 def seal(image: bytes, version: int = 1) -> bytes:

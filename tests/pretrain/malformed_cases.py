@@ -8,12 +8,17 @@ from typing import Any
 import h5py
 import malformed_foreign as foreign
 import malformed_json
+import malformed_pool
 import numpy as np
 from h5py import h5d, h5s, h5t
 from malformed import Draft, flip, good_content, good_tensors, seal
 from malformed_table import B1, CASES, K1, K2, case, draft, tree, typed
 
-__all__ = ["CASES", "malformed_json"]  # importing the second part adds it to the table
+__all__ = [
+    "CASES",
+    "malformed_json",
+    "malformed_pool",
+]  # importing the other parts adds them to the table
 
 # What is no weights file at all.
 for _name, (_says, _image) in foreign.FILES.items():
@@ -38,8 +43,14 @@ case("broken_superblock", "damaged or truncated", seal(GOOD[:520] + b"\xff" * 80
 case("two_first_blocks", "no HDF5 file behind", seal(bytes(512) + GOOD))
 
 # Version, format, attributes.
-case("newer_version", "version 2, newer than 1; upgrade", seal(GOOD, version=2))
-draft("newer_attribute", "version 3, newer than 1; upgrade", attributes={"version": np.int64(3)})
+case("newer_version", "version 3, newer than 2; upgrade", seal(GOOD, version=3))
+draft("newer_attribute", "version 3, newer than 2; upgrade", attributes={"version": np.int64(3)})
+case("other_version", "block says version 2, its attribute version 1", seal(GOOD, version=2))
+draft(
+    "other_attribute",
+    "block says version 1, its attribute version 2",
+    attributes={"version": np.int64(2)},
+)
 draft("version_zero", "no version 0", attributes={"version": np.int64(0)})
 draft("version_float", "'version' must be one", attributes={"version": 1.0})
 draft("version_row", "'version' must be one", attributes={"version": np.ones(9, np.int64)})

@@ -175,6 +175,20 @@ def test_the_file_says_how_it_came_about(tmp_path):
     assert "threads" in about
 
 
+def test_the_file_holds_fingerprints_of_the_whole_pool_unless_told_otherwise(tmp_path):
+    pool = patterns(test=5)
+    prints = run(tmp_path, pool).weights.fingerprints
+    assert (prints.examples, len(prints.exact), len(prints.near)) == (80, 80, 80)
+    exact, near = prints.find(pool.x, pool.value_range)  # what was held out to measure on, too
+    assert exact.all()
+    assert near.all()
+    exact, near = prints.find(pool.x_test, pool.value_range)
+    assert not exact.any()
+    assert not near.any()
+    out = tmp_path / "silent.h5"
+    assert pretrain(pool, CONFIG, out, fingerprints=False).weights.fingerprints is None
+
+
 def test_a_run_that_becomes_non_finite_writes_nothing(tmp_path):
     (tmp_path / "weights.h5").write_text("old")
     recipe = {"epochs": 5, "learning_rate": 1e3, "optimizer": Optimizer(name="sgd")}

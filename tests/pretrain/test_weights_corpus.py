@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from malformed import Draft, flip, good_tensors, reference_set
 from malformed_cases import CASES
+from malformed_pool import good_draft
 
 from pretrain.weights import WeightsFile, assign
 from tasks.errors import InputError
@@ -64,8 +65,9 @@ def test_refused(name, tmp_path, variables):
     assert not any(v.assigned for v in variables.values())
 
 
-def test_every_flipped_bit_is_refused(tmp_path):
-    image = Draft().image()
+@pytest.mark.parametrize("made", [Draft, good_draft])
+def test_every_flipped_bit_is_refused(tmp_path, made):
+    image = made().image()
     path = tmp_path / "weights.h5"
     random = np.random.default_rng(0)
     every = {*range(0, 8 * 640, 7), *random.integers(0, 8 * len(image), 1500).tolist()}
@@ -143,30 +145,34 @@ import sys
 from pathlib import Path
 import numpy as np
 from malformed import Draft, flip, good_tensors, seal
+from malformed_pool import EXACT, good_draft
 from pretrain.weights import WeightsFile
 from tasks.errors import InputError
-image, path, random = Draft().image(), Path(sys.argv[1]), np.random.default_rng(int(sys.argv[2]))
+version, path, random = int(sys.argv[4]), Path(sys.argv[1]), np.random.default_rng(int(sys.argv[2]))
+image = (Draft() if version == 1 else good_draft()).image()
 read = 0
 for _ in range(int(sys.argv[3])):
     changed = image
     for bit in random.integers(8 * 512, 8 * len(image), random.integers(1, 5)).tolist():
         changed = flip(changed, bit)
-    path.write_bytes(seal(changed))
+    path.write_bytes(seal(changed, version))
     try:
         found = WeightsFile.read(path)
     except InputError:
         continue
     read += 1
     assert all((found.tensors[n] == t).all() for n, t in good_tensors().items())
+    assert version == 1 or (found.fingerprints.exact == EXACT).all()
 print(read)
 """
 
 
-def test_flips_sealed_again_change_no_tensor_and_crash_nothing(tmp_path):
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_flips_sealed_again_change_no_tensor_and_crash_nothing(tmp_path, version):
     # A flip in bytes that HDF5 does not use, sealed again, is a good file; any other is refused.
     code = f"import sys; sys.path.insert(0, {str(HERE)!r})" + FUZZ
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "weights.h5"), "0", "500"],
+        [sys.executable, "-c", code, str(tmp_path / "weights.h5"), "0", "500", version],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
