@@ -25,7 +25,7 @@ class Encoder:
     def __init__(self, config: Mapping[str, Any], seed: int | None) -> None:
         """Build from a checked configuration, with initial weights that are a function of ``seed``.
 
-        None leaves Keras' generators as they are: for weights that are replaced at once.
+        None seeds no generator: for weights that are replaced at once.
         """
         self.config = dict(config)
         self.row = architecture(config["architecture"])

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from transfers import QUICK, encoder_weights, source, task, weights
 
 from tasks.load import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
+from transfer.heads import TARGETS
 from transfer.recipes import recipe
 from transfer.run import Plan, TransferConfig, transfer
 
@@ -124,7 +126,7 @@ def test_the_seed_decides_and_other_fits_do_not_disturb(files):
     on = task()
     fitted = TransferClassifier(files / "mlp.h5", **QUICKLY).fit(on.x, on.y)
     before = fitted.predict_proba(on.x_test)
-    other = clone(fitted).set_params(random_state=1).fit(on.x[::-1], on.y[::-1])
+    other = clone(fitted).set_params(random_state=1).fit(on.x, on.y)
     assert not np.array_equal(other.predict_proba(on.x_test), before)
     assert np.array_equal(fitted.predict_proba(on.x_test), before)
     again = clone(fitted).fit(on.x, on.y)
@@ -138,9 +140,10 @@ def test_the_seed_decides_and_other_fits_do_not_disturb(files):
 def test_fits_of_one_shape_share_compiled_steps_and_threads_wait_for_one_another(files):
     from transfer.encoding import programs
 
-    on = task()
-    one = TransferClassifier(files / "mlp.h5", **QUICKLY).fit(on.x, on.y)
+    on, before = task(), programs().traces
+    one = TransferClassifier(files / "mlp.h5", **QUICKLY | {"batch_size": 17}).fit(on.x, on.y)
     expected, traces = one.predict_proba(on.x_test), programs().traces
+    assert traces > before
     many = [clone(one) for _ in range(4)]
     threads = [Thread(target=each.fit, args=(on.x, on.y)) for each in many]
     for thread in threads:
@@ -201,6 +204,12 @@ def test_numbers_are_predicted_in_their_own_units(pretrained, digits):
     scaled = clone(fitted).fit(X, 1000 * y - 7)
     assert np.allclose(scaled.predict(X_test), 1000 * fitted.predict(X_test) - 7, rtol=1e-3, atol=9)
     assert set(fitted.history_[0]) == {"stage", "epoch", "loss"}
+
+
+def test_the_loss_of_numbers_is_the_mean_squared_error():
+    batch = SimpleNamespace(x=np.array([[1.0], [2.0], [4.0]]), y=np.array([1.0, 0.0, 1.0]))
+    loss = TARGETS["numbers"].loss([], set(), lambda x: x)(batch)["loss"]
+    assert float(loss) == pytest.approx((0 + 4 + 9) / 3)
 
 
 def test_pickles_hold_plain_arrays_and_work_in_a_fresh_process(pretrained, digits, tmp_path):
