@@ -197,7 +197,8 @@ class TransferClassifier(ClassifierMixin, _Transfer):
     Args:
         weights: the path of a weights file. None trains a small dense net from scratch, on
             standardised X.
-        recipe: "default" or "seed", as of the command ``transfer``. The numbers below change it.
+        recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
+            change it.
         reuse: keep the lowest K blocks and draw the others anew; None or "all" keeps every one. Counts
             with a weights file only.
         epochs, learning_rate: of the fine-tuning; 0 epochs leave the encoder as it is.

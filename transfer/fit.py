@@ -56,7 +56,7 @@ def fit(
     """
     import keras
 
-    from pretrain.encoder import Encoder, seeded
+    from pretrain.encoder import Encoder, seeded, stream
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run, train
@@ -71,7 +71,7 @@ def fit(
     )
     # Not the seed itself: the new head is to be independent of the one that a supervised pretraining
     # with the same seed drew from the same place of the same stream.
-    drawn = int(np.random.SeedSequence([seed, HEAD_STREAM]).generate_state(1)[0])
+    drawn = stream(seed, HEAD_STREAM)
     with seeded(drawn):
         encoder = Encoder(source.encoder, seed)
         if source.tensors is not None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Examples are standardised before the network, so nothing is left to do inside.
 PREPROCESSING = {"input_dtype": "float32", "value_range": [0, 1], "scale": [1], "offset": [0]}
 
+DECODER_STREAM = 1
+
 
 def small_source(features: int) -> Source:
     """Return a fresh ``mlp`` of two layers for examples (features,), to be trained with a head."""
@@ -46,34 +48,34 @@ def reconstruct(x: np.ndarray, source: Source, recipe: TransferRecipe, run: Run)
     """
     import tensorflow as tf
 
-    from pretrain.encoder import Encoder, seeded
+    from pretrain.encoder import Encoder, seeded, stream
     from pretrain.engine.train import train
     from pretrain.stage import Batch, Objective, Stage
 
-    with seeded(run.seed):
-        encoder = Encoder(source.encoder, run.seed)
+    encoder = Encoder(source.encoder, run.seed)
+    with seeded(stream(run.seed, DECODER_STREAM)):
         decoder = encoder.row.decode(x.shape[1:], encoder.config["options"])
 
-        def loss(batch: Batch) -> Mapping[str, Any]:
-            features = encoder(batch.x, batch.training)
-            error = decoder(features, training=batch.training) - batch.x
-            return {"loss": tf.reduce_mean(tf.square(error))}
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        features = encoder(batch.x, batch.training)
+        error = decoder(features, training=batch.training) - batch.x
+        return {"loss": tf.reduce_mean(tf.square(error))}
 
-        objective = Objective(
-            name="reconstruct",
-            loss=loss,
-            variables=[*encoder.trainable, *decoder.trainable_weights],
-            state=[*encoder.state, *decoder.non_trainable_weights],
-            optimizer=recipe.optimizer,
-        )
-        stage = Stage(
-            name="reconstruct",
-            objectives=[objective],
-            arrays={"x": x},
-            epochs=recipe.scratch_epochs,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.scratch_learning_rate,
-            schedule=recipe.schedule,
-        )
-        train([stage], run)
+    objective = Objective(
+        name="reconstruct",
+        loss=loss,
+        variables=[*encoder.trainable, *decoder.trainable_weights],
+        state=[*encoder.state, *decoder.non_trainable_weights],
+        optimizer=recipe.optimizer,
+    )
+    stage = Stage(
+        name="reconstruct",
+        objectives=[objective],
+        arrays={"x": x},
+        epochs=recipe.scratch_epochs,
+        batch_size=recipe.batch_size,
+        learning_rate=recipe.scratch_learning_rate,
+        schedule=recipe.schedule,
+    )
+    train([stage], run)
     return encoder
