@@ -22,12 +22,15 @@ class Encoder:
         model: the blocks in a row, as one stock Keras model without custom objects.
     """
 
-    def __init__(self, config: Mapping[str, Any], seed: int) -> None:
-        """Build from a checked configuration, with initial weights that are a function of ``seed``."""
+    def __init__(self, config: Mapping[str, Any], seed: int | None) -> None:
+        """Build from a checked configuration, with initial weights that are a function of ``seed``.
+
+        None seeds no generator: for weights that are replaced at once.
+        """
         self.config = dict(config)
         self.row = architecture(config["architecture"])
         shape = tuple(config["input_shape"])
-        with seeded(seed):
+        with contextlib.nullcontext() if seed is None else seeded(seed):
             self.blocks = self.row.build(shape, config["options"])
             inputs = hidden = keras.Input(shape, name="examples")
             for _, block in self.blocks:

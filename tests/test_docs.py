@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import runpy
+import shlex
 import shutil
 import sys
 from importlib.machinery import SourceFileLoader
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
 from toys import patterns
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,3 +124,27 @@ def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     assert read.metadata["options"] == {"noise": 0.1}
     before = Encoder(read.encoder, seed=0).tensors()
     assert not any(np.array_equal(tensor, read.tensors[name]) for name, tensor in before.items())
+
+
+def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
+    """Training is cut short; nothing else is changed."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "python.md").read_text()
+    said = []
+    for language, code in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if language == "sh":
+            command, *words = shlex.split(code)
+            done = run(capfd, command, *words, "--epochs", "2", "--quiet")
+            assert done.code == 0, done.err
+        else:
+            (tmp_path / "block.py").write_text(code)
+            capfd.readouterr()
+            runpy.run_path("block.py")
+            said.append(capfd.readouterr().out)
+    classified, searched, compared, keras_shape = said
+    assert float(classified.split()[0]) > 0.5
+    assert "features__reuse" in searched
+    assert float(searched.split()[-1]) > 0.5
+    assert "scratch" in compared
+    assert "pretrained" in compared
+    assert keras_shape.endswith("(2, 10)\n")

@@ -34,7 +34,12 @@ def whole_model(front: Any, encoder: Any, head: Any, n_classes: int) -> Any:
 
 def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndarray:
     """Return class probabilities (N, K) float32 of raw examples ``x`` (N, ...)."""
-    logits = apply(head, apply(encoder.model, apply(front, x))).astype(np.float64)
+    return from_logits(apply(head, apply(encoder.model, apply(front, x))))
+
+
+def from_logits(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities (N, K) float32 of a head's outputs (N, K), or (N, 1) for two classes."""
+    logits = logits.astype(np.float64)
     if logits.shape[1] == 1:
         positive = np.exp(-np.logaddexp(0, -logits))
         return np.concatenate([1 - positive, positive], axis=1).astype(np.float32)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pretrain.stage import Batch
 
+Loss = Callable[[Batch], Mapping[str, Any]]
 
-def classification(
-    blocks: Sequence[Any], fresh: set[int], head: Any
-) -> Callable[[Batch], Mapping[str, Any]]:
+
+def classification(blocks: Sequence[Any], fresh: set[int], head: Any) -> Loss:
     """Return the loss of a linear head on ``blocks`` (Keras models, lowest first).
 
     Batch: x float32 (B, ...), what the lowest of the blocks expects, or features (B, D) when there is
@@ -24,10 +25,7 @@ def classification(
     import tensorflow as tf
 
     def loss(batch: Batch) -> Mapping[str, Any]:
-        hidden = batch.x
-        for block in blocks:
-            hidden = block(hidden, training=batch.training and id(block) in fresh)
-        logits = head(hidden)
+        logits = _outputs(batch, blocks, fresh, head)
         if logits.shape[-1] == 1:
             logits = logits[:, 0]
             targets = tf.cast(batch.y, tf.float32)
@@ -40,3 +38,39 @@ def classification(
         return {"loss": tf.reduce_mean(losses), "accuracy": tf.reduce_mean(right)}
 
     return loss
+
+
+def regression(blocks: Sequence[Any], fresh: set[int], head: Any) -> Loss:
+    """Return the mean squared error of a linear head with one output; y is float32 (B,).
+
+    The rest is as in ``classification``.
+    """
+    import tensorflow as tf
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        error = _outputs(batch, blocks, fresh, head)[:, 0] - batch.y
+        return {"loss": tf.reduce_mean(tf.square(error))}
+
+    return loss
+
+
+def _outputs(batch: Batch, blocks: Sequence[Any], fresh: set[int], head: Any) -> Any:
+    hidden = batch.x
+    for block in blocks:
+        hidden = block(hidden, training=batch.training and id(block) in fresh)
+    return head(hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One row of the table of what a head can learn; the fields are an Objective's."""
+
+    name: str
+    loss: Callable[[Sequence[Any], set[int], Any], Loss]
+    metrics: tuple[str, ...] = ()
+
+
+TARGETS = {
+    "classes": Target(name="classify", loss=classification, metrics=("accuracy",)),
+    "numbers": Target(name="regress", loss=regression),
+}

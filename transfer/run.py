@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pretrain.encoders import block_names
-from pretrain.weights import WeightsFile, assign
+from pretrain.weights import WeightsFile
 from tasks.errors import InputError
 from tasks.target import TargetTask
 from transfer.inputs import Inputs
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from pretrain.stage import Stage
-
-HEAD_STREAM = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +98,7 @@ class Plan:
     @classmethod
     def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
         """Check everything that can be, without TensorFlow. Raises InputError."""
-        blocks = block_names(source.encoder)
-        reuse = len(blocks) if config.reuse is None else config.reuse
-        if source.tensors is None and config.reuse is None:
-            reuse = 0
-        if not 0 <= reuse <= len(blocks):
-            raise InputError(
-                f"--reuse must be 'all' or 0 to {len(blocks)}, the number of the encoder's blocks "
-                f"({', '.join(blocks)}). Got {reuse}."
-            )
+        reuse = reused(source, config.reuse)
         inputs = Inputs.match(
             task.input_shape,
             str(task.x.dtype),
@@ -122,6 +111,19 @@ class Plan:
         return cls(
             inputs=inputs, reuse=reuse, rows=rows, recipe=config.recipe.for_budget(len(rows))
         )
+
+
+def reused(source: Source, reuse: int | None) -> int:
+    """Return how many of the lowest blocks are kept; None keeps all there are. Raises InputError."""
+    blocks = block_names(source.encoder)
+    if reuse is None:
+        return 0 if source.tensors is None else len(blocks)
+    if not 0 <= reuse <= len(blocks):
+        raise InputError(
+            f"--reuse must be 'all' or 0 to {len(blocks)}, the number of the encoder's blocks "
+            f"({', '.join(blocks)}). Got {reuse}."
+        )
+    return reuse
 
 
 def transfer(
@@ -143,36 +145,23 @@ def transfer(
     """
     plan = Plan.make(task, source, config)
 
-    import keras
-
-    from pretrain.encoder import Encoder, seeded
-    from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
-    from pretrain.engine.train import Run, train
     from transfer.export import probabilities, whole_model
+    from transfer.fit import fit
 
     began = time.monotonic()
-    outputs = 1 if task.n_classes == 2 else task.n_classes
-    run = Run(
+    fitted = fit(
+        task.x[plan.rows],
+        task.y[plan.rows].astype(np.int32),
+        source,
+        plan,
+        outputs=1 if task.n_classes == 2 else task.n_classes,
         seed=config.seed,
-        key=json.dumps(["transfer", source.encoder, plan.reuse, outputs], sort_keys=True),
-        programs=programs or Programs(),
-        reporter=reporter or Reporter(),
+        reporter=reporter,
+        programs=programs,
         checkpoints=checkpoints,
         resume=resume,
     )
-    # Not the seed itself: the new head is to be independent of the one that a supervised pretraining
-    # with the same seed drew from the same place of the same stream.
-    drawn = int(np.random.SeedSequence([config.seed, HEAD_STREAM]).generate_state(1)[0])
-    with seeded(drawn):
-        encoder = Encoder(source.encoder, config.seed)
-        if source.tensors is not None:
-            _reuse(encoder, source.tensors, plan.reuse)
-        front = plan.inputs.model()
-        with seeded(drawn):
-            head = keras.layers.Dense(outputs, name="head")
-            head.build((None, encoder.feature_size))
-        train(_stages(task, plan, encoder, front, head), run)
+    front, encoder, head, run = fitted.front, fitted.encoder, fitted.head, fitted.run
     model = whole_model(front, encoder, head, task.n_classes)
     trained = time.monotonic() - began
     measured = measure(probabilities(front, encoder, head, task.x_test), task.y_test)
@@ -195,82 +184,6 @@ def transfer(
         "seconds": round(trained, 3),
     }
     return Transferred(model=model, inputs=plan.inputs, result=result, history=run.history)
-
-
-def _reuse(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
-    """Copy the lowest ``blocks`` blocks' tensors into a fresh encoder; the rest keeps its own."""
-    kept = {name for name, _ in encoder.blocks[:blocks]}
-    chosen = {p: v for p, v in encoder.variables.items() if p.split("/")[0] in kept}
-    assign({p: t for p, t in tensors.items() if p.split("/")[0] in kept}, chosen)
-
-
-def _stages(task: TargetTask, plan: Plan, encoder: Any, front: Any, head: Any) -> Iterator[Stage]:
-    """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
-    from pretrain.stage import Objective, Stage
-    from transfer.heads import classification
-    from transfer.inputs import apply
-
-    recipe = plan.recipe
-    x = apply(front, task.x[plan.rows])
-    y = task.y[plan.rows].astype(np.int32)
-    kept = [block for _, block in encoder.blocks[: plan.reuse]]
-    fresh = [block for _, block in encoder.blocks[plan.reuse :]]
-
-    def stage(name: str, blocks: list[Any], moved: list[Any], x: np.ndarray, **how: Any) -> Stage:
-        return Stage(
-            name=name,
-            objectives=[
-                Objective(
-                    name="classify",
-                    loss=classification(blocks, set(map(id, fresh)), head),
-                    metrics=("accuracy",),
-                    variables=[
-                        *(v for block in moved for v in block.trainable_weights),
-                        *head.trainable_weights,
-                    ],
-                    state=[v for block in blocks for v in block.weights],
-                    optimizer=recipe.optimizer,
-                )
-            ],
-            arrays={"x": x, "y": y},
-            batch_size=recipe.batch_size,
-            schedule=recipe.schedule,
-            convolutional=encoder.row.convolutional,
-            **how,
-        )
-
-    if not kept:
-        yield stage(
-            "from scratch",
-            fresh,
-            fresh,
-            x,
-            epochs=recipe.scratch_epochs,
-            learning_rate=recipe.scratch_learning_rate,
-        )
-        return
-    if recipe.freeze_epochs:
-        # The frozen blocks cannot move: their output is computed once, not once a step.
-        features = x
-        for block in kept:
-            features = apply(block, features)
-        yield stage(
-            "head on frozen encoder",
-            fresh,
-            fresh,
-            features,
-            epochs=recipe.freeze_epochs,
-            learning_rate=recipe.head_learning_rate,
-        )
-    if recipe.epochs:
-        yield stage(
-            "fine-tune",
-            kept + fresh,
-            kept + fresh,
-            x,
-            epochs=recipe.epochs,
-            learning_rate=recipe.learning_rate,
-        )
 
 
 def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:
