@@ -11,9 +11,11 @@ different ones, the loss is the mean over the pairs of
   2015, "Siamese Neural Networks for One-shot Image Recognition", section 3.1; w and b are learnt.
 
 With labels, the same item is the same label, and each step draws its pairs anew from a large table of
-them. Each side is a random view of its example, so a few hundred examples do. Where there are enough
-classes, those held out are people or items that training never sees: on these ``auc`` and ``eer`` are
-measured (pretrain/verification.py).
+them. Each side is a random view of its example, so a few hundred examples do. The loss is over all pairs
+that the drawn examples make (``among`` = batch): half of it the mean over same pairs, half over different
+ones. Of so many different pairs some are hard, at no cost to the encoder. (With "pairs" only those drawn
+count.) Where there are enough classes, those held out are people or items that training never sees: on these
+``auc`` and ``eer`` are measured (pretrain/verification.py).
 
 Without labels, an example's two views are the same item, and its first view and the second view of the
 example before it in the batch are two different ones.
@@ -165,11 +167,35 @@ def _labels_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any
         raw = tf.gather(tables["x"], tf.concat(sides, axis=0))
         # One call for both sides, in which each example has random numbers of its own.
         x = setup.views(batch, 1, raw)[0] if batch.training else setup.preprocess(raw)
-        first, second = tf.split(head.project(setup.encoder(x, batch.training)), 2)
+        z = head.project(setup.encoder(x, batch.training))
+        # Held-out pairs are measured as they were drawn: half of them are same pairs, so losses compare.
+        if batch.training and setup.options["among"] == "batch":
+            return {"loss": among_all(head, z, tf.gather(tables["y"], tf.concat(sides, axis=0)))}
+        first, second = tf.split(z, 2)
         same = tf.gather(tables["same"], rows)
         return {"loss": tf.reduce_mean(head.loss(first, second, same))}
 
     return loss
+
+
+def among_all(head: Head, z: Any, y: Any) -> Any:
+    """Return the scalar loss over all pairs of two rows of ``z`` (M, P): half for same, half for different.
+
+    y: int32 (M,), the rows' labels. A kind of which there is no pair counts nothing.
+    """
+    import tensorflow as tf
+
+    count = tf.shape(z)[0]
+    first, second = tf.repeat(z, count, axis=0), tf.tile(z, [count, 1])
+    same = tf.cast(tf.equal(y[:, None], y[None]), tf.float32)
+    alike = tf.reshape(tf.linalg.set_diag(same, tf.zeros([count])), [-1])  # but no row with itself
+    unlike = 1 - tf.reshape(same, [-1])
+    losses = head.loss(first, second, tf.reshape(same, [-1]))
+    means = [
+        tf.math.divide_no_nan(tf.reduce_sum(kind * losses), tf.reduce_sum(kind))
+        for kind in (alike, unlike)
+    ]
+    return (means[0] + means[1]) / 2
 
 
 def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> Stage:
@@ -197,7 +223,8 @@ def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> S
 def _tables(arrays: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     """Return x (N, ...) and ``count`` pairs of its rows: left, right (P,) int32, same (P,) float32."""
     left, right, same = labelled_pairs(arrays["y"], count, PAIRS_SEED)
-    return {"x": arrays["x"], "left": left, "right": right, "same": same}
+    labels = arrays["y"].astype(np.int32)
+    return {"x": arrays["x"], "y": labels, "left": left, "right": right, "same": same}
 
 
 def _look(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Look]:
@@ -245,6 +272,11 @@ ROW = Strategy(
             default=1.0,
             help="contrastive: distance beyond which different items are left alone, at most 2",
             parse=number(0.01, 2),
+        ),
+        "among": Option(
+            default="batch",
+            help="with labels: which pairs count, all among a batch's examples, or those drawn (pairs)",
+            parse=choice("batch", "pairs"),
         ),
         "count": Option(
             default=0,

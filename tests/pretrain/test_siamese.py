@@ -13,7 +13,7 @@ from pretrain.run import PretrainConfig, pretrain
 from pretrain.stage import Batch
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
-from pretrain.strategies.siamese import contrastive, make_head
+from pretrain.strategies.siamese import among_all, contrastive, make_head
 from pretrain.verify import verify_weights
 from tasks.errors import InputError
 from tasks.splits import class_split
@@ -140,10 +140,13 @@ def test_held_out_pairs_are_measured_clean_and_as_they_are():
 
 def test_a_step_draws_pairs_of_the_table_anew():
     pool = patterns(6, labelled=True)
-    stage, setup = made(pool, count=2)
+    stage, setup = made(pool, count=2, among="pairs")
     tables = stage.tables
     z = projected(setup, stage, pool.x)
-    each = [slow(z, [i], [j], [s], 1.0) for i, j, s in zip(*list(tables.values())[1:], strict=True)]
+    each = [
+        slow(z, [i], [j], [s], 1.0)
+        for i, j, s in zip(*(tables[n] for n in ("left", "right", "same")), strict=True)
+    ]
     assert sorted(tables["same"]) == [0, 1]
     seen = set()
     for k in range(12):
@@ -154,6 +157,32 @@ def test_a_step_draws_pairs_of_the_table_anew():
         assert 0 <= round(part) <= 6
         seen.add(round(part))
     assert len(seen) > 2
+
+
+@pytest.mark.parametrize("loss", ["contrastive", "bce"])
+def test_all_pairs_of_a_batch_half_same_half_different(loss):
+    head = make_head(4, options(loss=loss, projector=0))
+    z = unit(np.random.default_rng(0).normal(size=(7, 4))).astype(np.float32)
+    y = np.array([0, 0, 0, 1, 1, 2, 3], np.int32)
+    each = {0: [], 1: []}
+    for i in range(7):
+        for j in range(7):
+            if i != j:
+                same = np.array([y[i] == y[j]], np.float32)
+                each[int(same[0])].append(float(head.loss(z[i : i + 1], z[j : j + 1], same)[0]))
+    assert [len(each[s]) for s in (1, 0)] == [8, 34]
+    expected = (np.mean(each[0]) + np.mean(each[1])) / 2
+    assert float(among_all(head, z, y)) == pytest.approx(expected, rel=1e-5)
+    # Where all are one item, only same pairs are left.
+    one = [
+        float(head.loss(z[i : i + 1], z[j : j + 1], np.ones(1, np.float32))[0])
+        for i in range(7)
+        for j in range(7)
+        if i != j
+    ]
+    assert float(among_all(head, z, np.zeros(7, np.int32))) == pytest.approx(
+        np.mean(one) / 2, rel=1e-5
+    )
 
 
 def test_both_sides_are_views_of_their_own():
