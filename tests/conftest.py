@@ -16,5 +16,7 @@ def pytest_collection_modifyitems(items):
     """Keep what shares costly fixtures on one worker (pytest-xdist): a file, or a contract's case."""
     for item in items:
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        group = "-".join(case) if isinstance(case, tuple) else item.path.name
+        # The runs that are killed share nothing, and take minutes each.
+        alone = item.name if item.path.name == "test_kill.py" else item.path.name
+        group = "-".join(case) if isinstance(case, tuple) else alone
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{group}"))
