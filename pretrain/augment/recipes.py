@@ -121,12 +121,13 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="faces",
-            summary="faces, upright and centred: near crop, flip, small turn, light",
+            summary="faces, upright and centred: near crop, nearer or further, flip, small turn, light",
             values={
                 "crop": 0.6,
                 "aspect": 1.1,
                 "flip": 0.5,
                 "turn": 10.0,
+                "zoom": 0.2,
                 "brightness": 0.3,
                 "contrast": 0.3,
             },
