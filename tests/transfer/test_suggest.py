@@ -183,13 +183,15 @@ def test_suggested_examples_are_those_trained_on(folder, monkeypatch):
     # Four by three of 8 pixels, with gaps.
     assert np.asarray(Image.open(folder / "chosen.png")).shape == (26, 35)
     seen = {}
-    import transfer.run
+    import transfer.fit
 
-    stages = transfer.run._stages
+    stages = transfer.fit._stages
     monkeypatch.setattr(
-        transfer.run,
+        transfer.fit,
         "_stages",
-        lambda task, plan, *rest: seen.update(rows=plan.rows) or stages(task, plan, *rest),
+        lambda x, y, target, plan, *rest: (
+            seen.update(rows=plan.rows) or stages(x, y, target, plan, *rest)
+        ),
     )
     done = train(folder, "--labels-from", folder / "chosen.csv")
     assert done["labels"] == 12
