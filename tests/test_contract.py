@@ -22,7 +22,7 @@ CASES = [
     for encoder in ARCHITECTURES
     if row.trains(encoder)
 ]
-EPOCHS = 4
+EPOCHS = 6
 
 
 def run(folder, case, *, seed=0, companions=False, **how):
@@ -79,8 +79,8 @@ def test_the_loss_falls(case, made):
         assert all(np.isfinite(v) for row in rows for k, v in row.items() if k != "stage")
         # Objectives that work against each other need not all fall.
         if "loss" in rows[0]:
-            assert rows[-1]["loss"] < 0.99 * rows[0]["loss"]
-            # After 20 steps the moving averages in the projectors of those that compare views, which held-out
+            assert rows[-1]["loss"] < 0.98 * rows[0]["loss"]
+            # After 30 steps the moving averages in the projectors of those that compare views, which held-out
             # losses are computed with, still follow the first steps.
             if not strategies()[case[0]].augments:
                 assert rows[-1]["val_loss"] < rows[0]["val_loss"]
