@@ -77,6 +77,7 @@ class Objective:
     state: every other variable that the computation reads or updates by itself (statistics of
         normalisation layers, a frozen part, a moving-average target). The engine refuses a
         computation that touches a variable which is in neither list.
+    scales: what the stage's learning rate is multiplied by for each of ``variables``; None: by 1 for all.
     after: called with the batch when the variables were moved (moving averages and the like).
     """
 
@@ -86,7 +87,15 @@ class Objective:
     metrics: tuple[str, ...] = ()
     state: Sequence[Any] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
+    scales: Sequence[float] | None = None
     after: Callable[[Batch], None] | None = None
+
+    def groups(self) -> list[tuple[float, list[int]]]:
+        """Return [(scale, the indices into ``variables`` that have it)], in order of appearance."""
+        found: dict[float, list[int]] = {}
+        for i in range(len(self.variables)):
+            found.setdefault(1.0 if self.scales is None else self.scales[i], []).append(i)
+        return list(found.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +119,7 @@ class Stage:
     tables: arrays that every batch is given whole, such as the images that rows of indices mean.
     validation_tables: the same for validation.
     learning_rate: the peak; ``schedule`` is "constant" or "cosine" (to zero at the last step).
+    warmup: the part of all steps, 0 to below 1, in which the rate first rises to its peak.
     evaluation_batch: examples at a time when the losses are computed for validation; that of training
         where a loss compares the examples of a batch, and so depends on how many there are.
     convolutional: True when a step holds convolutions or resamples images (never compiled by XLA on
@@ -128,6 +138,7 @@ class Stage:
     batch_size: int
     learning_rate: float
     schedule: str = "constant"
+    warmup: float = 0.0
     evaluation_batch: int = 512
     convolutional: bool = False
     look: Callable[[], Look] | None = None

@@ -135,7 +135,7 @@ CASES = [
     ("transfer", {"from": "leaky.h5"}, ["had 12", "12 test examples", "--allow-leakage"]),
     ("transfer", {"test-part": "1"}, ["--test-part", "0<x<1"]),
     ("transfer", {"test-part": "nan"}, ["The test part must be above 0 and below 1"]),
-    ("transfer", {"reuse": "4"}, ["--reuse must be 'all' or 0 to 3", "Got 4"]),
+    ("transfer", {"reuse": "4"}, ["--reuse must be 'auto', 'all' or 0 to 3", "Got 4"]),
     ("transfer", {"reuse": "some"}, ["must be 'all' or a number of blocks", "'some'"]),
     ("transfer", {"epochs": "0", "freeze-epochs": "0"}, ["at least one epoch"]),
     ("transfer", {"recipe": "sed"}, ["Did you mean 'seed'?"]),

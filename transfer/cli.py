@@ -20,18 +20,25 @@ from tasks.console import (
 )
 
 
-class Reuse(click.ParamType):
-    """ "all" or a number of blocks."""
+class Blocks(click.ParamType):
+    """ "all" or a number of blocks; of ``words``, others as they are."""
 
-    name = "all|K"
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.name = "|".join([*words, "all", "K"])
 
-    def convert(self, value: Any, parameter: Any, context: Any) -> int | None:
-        """Return None for "all", else the number."""
+    def convert(self, value: Any, parameter: Any, context: Any) -> int | str | None:
+        """Return None for "all", else the number or the word."""
         if value is None or value == "all":
             return None
-        if isinstance(value, int) or value.isdigit():
+        if isinstance(value, int) or value in self.words:
+            return value
+        if value.isdigit():
             return int(value)
-        return self.fail(f"must be 'all' or a number of blocks. Got {value!r}.", parameter, context)
+        words = "".join(f"{word!r}, " for word in self.words)
+        return self.fail(
+            f"must be {words}'all' or a number of blocks. Got {value!r}.", parameter, context
+        )
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[predict ... | suggest ...]")
@@ -65,13 +72,51 @@ class Reuse(click.ParamType):
     help="default, linear-probe (the encoder stays frozen) or seed (the notebook's).",
 )
 @click.option(
-    "--reuse", type=Reuse(), default="all", show_default=True, help="Keep the lowest K blocks."
+    "--reuse",
+    type=Blocks("auto"),
+    default="all",
+    show_default=True,
+    help="Keep the lowest K blocks; auto searches how many, and how to train, on validation.",
 )
+@click.option(
+    "--search-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --reuse auto: begin no training after so long. [default: 120]",
+)
+@click.option(
+    "--above",
+    help="Above the kept blocks: reset (the others, anew), drop (nothing) or add (one new block). "
+    "[default: reset]",
+)
+@click.option("--head", help="linear, or hidden (with one hidden layer). [default: linear]")
 @click.option("--freeze-epochs", type=click.IntRange(min=0), help="Epochs of the head alone.")
 @click.option("--epochs", type=click.IntRange(min=0), help="Epochs of fine-tuning after that.")
 @click.option("--head-learning-rate", type=rate, help="While the reused blocks are frozen.")
 @click.option("--learning-rate", type=rate, help="While fine-tuning.")
 @click.option("--batch-size", type=positive, help="Examples in a step. [default: the recipe's]")
+@click.option(
+    "--unfreeze", type=Blocks(), help="Fine-tune the highest K kept blocks only. [default: all]"
+)
+@click.option(
+    "--gradual", is_flag=True, default=None, help="Unfreeze block by block, from the top."
+)
+@click.option(
+    "--layer-decay", type=rate, help="Multiply the learning rate by this for each block down."
+)
+@click.option("--schedule", help="constant or cosine. [default: the recipe's]")
+@click.option("--warmup", type=float, help="Part of a stage in which the rate rises. [default: 0]")
+@click.option(
+    "--solve",
+    type=float,
+    metavar="C",
+    help="Solve the frozen stage as a logistic regression of this C.",
+)
+@click.option("--balance", is_flag=True, default=None, help="Weigh all classes alike.")
+@click.option(
+    "--validation",
+    type=float,
+    help="Hold out this part of the labels and keep the epoch that was best on them. [default: 0]",
+)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @data_options
 @run_options

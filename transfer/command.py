@@ -17,6 +17,8 @@ from transfer.chosen import read_chosen
 from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
+from transfer.search import SECONDS
+from transfer.tables import show_search
 
 
 def transfer_command(
@@ -29,7 +31,10 @@ def transfer_command(
     test_part: float,
     output: Path,
     recipe: str,
-    reuse: int | None,
+    reuse: int | str | None,
+    search_seconds: float | None,
+    above: str | None,
+    head: str | None,
     seed: int,
     threads: int | None,
     image_size: tuple[int, int] | None,
@@ -60,7 +65,7 @@ def transfer_command(
     config = TransferConfig(
         recipe=named_recipe(recipe, fields),
         labels=labels,
-        reuse=reuse,
+        **_reuse(reuse, search_seconds, above, head),
         seed=seed,
         rows=None if labels_from is None else read_chosen(labels_from, task.x),
     )
@@ -111,6 +116,19 @@ def transfer_command(
     write_text(beside, text + "\n")
     checkpoints.clear()
     _report(result, output, beside, as_json)
+
+
+def _reuse(
+    reuse: int | str | None, seconds: float | None, above: str | None, head: str | None
+) -> dict[str, Any]:
+    """Return the fields of TransferConfig that these options set. Raises InputError."""
+    if reuse != "auto":
+        if seconds is not None:
+            raise InputError("--search-seconds bounds the search of --reuse auto: add that.")
+        return {"reuse": reuse, "above": above or "reset", "head": head or "linear"}
+    if above or head:
+        raise InputError("--reuse auto chooses what --above and --head say: leave them out.")
+    return {"search": SECONDS if seconds is None else seconds}
 
 
 def suggest_command(
@@ -215,6 +233,8 @@ def _report(result: dict[str, Any], output: Path, beside: Path, as_json: bool) -
     if as_json:
         out_json({"out": str(output), **result})
         return
+    if "search" in result:
+        show_search(result["search"])
     low, high = result["accuracy_interval"]
     out(
         f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval {100 * low:.2f} to "

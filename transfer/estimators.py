@@ -23,12 +23,13 @@ from sklearn.utils.validation import validate_data
 from pretrain.encoders import block_names
 from pretrain.runtime import start
 from tasks.errors import InputError
+from transfer.arrangement import Arrangement
 from transfer.encoding import RULES, Encoding, as_python, programs
 from transfer.examples import flat
 from transfer.inputs import Inputs
 from transfer.network import ENGINE, Network
 from transfer.recipes import recipe as named_recipe
-from transfer.run import Plan, Source, reused
+from transfer.run import Plan, Source, arranged
 from transfer.scratch import bottleneck_source, reconstruct, small_source
 
 
@@ -83,7 +84,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
             if source.tensors is None:
                 self.network_ = self._autoencoder(self.examples_(X), source, inputs, settings)
             else:
-                self.network_ = _lowest(source, inputs, reused(source, reuse))
+                self.network_ = _lowest(source, inputs, arranged(source, reuse).reuse)
             self._n_features_out = self.network_(self.examples_(X[:1])).shape[1]
         return self
 
@@ -109,7 +110,13 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
                 programs=programs(),
                 reporter=self._reporter(),
             )
-            return Network.of(inputs, reconstruct(x, source, recipe, run))
+            encoder = reconstruct(x, source, recipe, run)
+            return Network(
+                encoder=encoder.config,
+                inputs=inputs,
+                arrangement=arranged(source, len(encoder.blocks)),
+                tensors=encoder.tensors(),
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -163,7 +170,7 @@ class _Transfer(Encoding):
             source, inputs = self._match(X, given, file, small_source)
             plan = Plan(
                 inputs=inputs,
-                reuse=reused(source, None if file is None else reuse),
+                arrangement=arranged(source, None if file is None else reuse),
                 rows=np.arange(len(X)),
                 recipe=recipe.for_budget(len(X)),
             )
@@ -182,7 +189,7 @@ class _Transfer(Encoding):
                     reporter=self._reporter(),
                     programs=programs(),
                 )
-                self.network_ = Network.of(inputs, fitted.encoder, fitted.head)
+                self.network_ = Network.of(inputs, fitted.encoder)
             self.history_ = fitted.run.history
         return self
 
@@ -287,4 +294,5 @@ def _lowest(source: Source, inputs: Inputs, blocks: int) -> Network:
         )
     kept = names[:blocks]
     tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
-    return Network(encoder=source.encoder, inputs=inputs, blocks=blocks, tensors=tensors)
+    arrangement = Arrangement(reuse=blocks, above="reset" if blocks == len(names) else "drop")
+    return Network(encoder=source.encoder, inputs=inputs, arrangement=arrangement, tensors=tensors)

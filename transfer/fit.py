@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.weights import assign
+from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
     from pretrain.engine.checkpoint import Checkpoints
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run
     from pretrain.stage import Stage
+    from transfer.body import Body
     from transfer.run import Plan, Source
-
-HEAD_STREAM = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Fitted:
     """
 
     front: Any
-    encoder: Any
+    encoder: Body
     head: Any
     run: Run
 
@@ -44,6 +43,9 @@ def fit(
     outputs: int,
     seed: int,
     target: str = "classes",
+    weights: np.ndarray | None = None,
+    prepared: bool = False,
+    body: Body | None = None,
     reporter: Reporter | None = None,
     programs: Programs | None = None,
     checkpoints: Checkpoints | None = None,
@@ -51,111 +53,183 @@ def fit(
 ) -> Fitted:
     """Train ``source``'s encoder and a new head of ``outputs`` values; nothing is measured.
 
-    x: raw examples (N, ...) as ``plan.inputs`` expects them.
-    y, target: int32 (N,) for "classes", float32 (N,) for "numbers" (transfer.heads.TARGETS).
+    x: raw examples (N, ...) as ``plan.inputs`` expects them; with ``prepared``, what its model makes of
+        them.
+    y, target: int32 (N,) or a distribution float32 (N, K) for "classes", float32 (N,) for "numbers"
+        (transfer.heads.TARGETS).
+    weights: float32 (N,), how much each example counts; None: all alike.
+    body: built for this source, arrangement and seed, and to be trained from its first weights again; None
+        builds one.
     """
-    import keras
-
-    from pretrain.encoder import Encoder, seeded, stream
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run, train
+    from transfer.inputs import apply
 
+    recipe = plan.recipe
+    made = [target, source.encoder, asdict(plan.arrangement), outputs, recipe.unfreeze]
     run = Run(
         seed=seed,
-        key=json.dumps(["transfer", target, source.encoder, plan.reuse, outputs], sort_keys=True),
+        key=json.dumps(["transfer", *made], sort_keys=True),
         programs=programs or Programs(),
         reporter=reporter or Reporter(),
         checkpoints=checkpoints,
         resume=resume,
+        keep_best=("val_loss", -1) if recipe.validation else None,
     )
-    # Not the seed itself: the new head is to be independent of the one that a supervised pretraining
-    # with the same seed drew from the same place of the same stream.
-    drawn = stream(seed, HEAD_STREAM)
-    with seeded(drawn):
-        encoder = Encoder(source.encoder, seed)
-        if source.tensors is not None:
-            assign_lowest(encoder, source.tensors, plan.reuse)
-        front = plan.inputs.model()
-        with seeded(drawn):
-            head = keras.layers.Dense(outputs, name="head")
-            head.build((None, encoder.feature_size))
-        train(_stages(x, y, target, plan, encoder, front, head), run)
-    return Fitted(front=front, encoder=encoder, head=head, run=run)
+    if body is None:
+        body = build(source, plan, outputs, seed)
+    else:
+        body.restore()
+    front = plan.inputs.model()
+    x = x if prepared else apply(front, x)
+    if recipe.balance and target == "classes":
+        weights = balanced(y) * (1 if weights is None else weights)
+    if weights is not None:
+        weights = (weights / weights.mean()).astype(np.float32)
+    train(_Stages(x, y, weights, target, recipe, body, seed).all(), run)
+    return Fitted(front=front, encoder=body, head=body.head, run=run)
 
 
-def assign_lowest(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
-    """Copy the lowest ``blocks`` blocks' tensors into a fresh encoder; the rest keeps its own."""
-    kept = {name for name, _ in encoder.blocks[:blocks]}
-    chosen = {p: v for p, v in encoder.variables.items() if p.split("/")[0] in kept}
-    assign({p: t for p, t in tensors.items() if p.split("/")[0] in kept}, chosen)
+def build(source: Source, plan: Plan, outputs: int, seed: int) -> Body:
+    """Return the network that ``fit`` trains, with the weights from which it starts."""
+    from transfer.body import Body
+
+    return Body(
+        source.encoder, plan.arrangement, outputs=outputs, seed=seed, tensors=source.tensors
+    )
 
 
-def _stages(
-    x: np.ndarray, y: np.ndarray, target: str, plan: Plan, encoder: Any, front: Any, head: Any
-) -> Iterator[Stage]:
-    """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
-    from pretrain.stage import Objective, Stage
-    from transfer.heads import TARGETS
-    from transfer.inputs import apply
+def balanced(y: np.ndarray) -> np.ndarray:
+    """Return weights (N,) that give every class of y, int (N,) or distributions (N, K), the same sum."""
+    shares = y if y.ndim == 2 else np.eye(int(y.max()) + 1)[y]
+    counts = shares.sum(axis=0)
+    found: np.ndarray = shares @ (len(y) / np.maximum(counts, 1e-12) / (counts > 0).sum())
+    return found
 
-    recipe, kind = plan.recipe, TARGETS[target]
-    x = apply(front, x)
-    kept = [block for _, block in encoder.blocks[: plan.reuse]]
-    fresh = [block for _, block in encoder.blocks[plan.reuse :]]
 
-    def stage(name: str, blocks: list[Any], moved: list[Any], x: np.ndarray, **how: Any) -> Stage:
+class _Stages:
+    """The stages of one transfer; what is frozen is computed once, not once a step."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        target: str,
+        recipe: TransferRecipe,
+        body: Body,
+        seed: int,
+    ) -> None:
+        from transfer.heads import TARGETS
+
+        arrays = {"x": x, "y": y} | ({} if weights is None else {"w": weights})
+        self.target, self.kind, self.recipe, self.body = target, TARGETS[target], recipe, body
+        self.kept = [block for _, block in body.kept]
+        self.fresh = [block for _, block in body.fresh]
+        self.arrays, self.held = arrays, None
+        if recipe.validation:
+            from tasks.splits import stratified_split
+
+            classes = y if y.dtype.kind == "i" else None
+            rows, held = stratified_split(classes, len(x), recipe.validation, seed)
+            self.arrays = {name: array[rows] for name, array in arrays.items()}
+            self.held = {name: array[held] for name, array in arrays.items()}
+
+    def all(self) -> Iterator[Stage]:
+        """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
+        recipe = self.recipe
+        if not self.kept:
+            yield self._stage(
+                "from scratch", 0, recipe.scratch_epochs, recipe.scratch_learning_rate
+            )
+            return
+        frozen = recipe.freeze_epochs
+        if recipe.solve is not None and not any(block.weights for block in self.fresh):
+            self._solve(recipe.solve)
+            frozen = 0
+        # A stage of no epochs keeps its number, by which candidates of a search share compiled steps.
+        yield self._stage(
+            "head on frozen encoder", len(self.kept), frozen, recipe.head_learning_rate
+        )
+        moving = len(self.kept) if recipe.unfreeze is None else recipe.unfreeze
+        moving = min(moving, len(self.kept))
+        if not recipe.epochs or not moving:
+            return
+        for count, epochs in _parts(moving, recipe.epochs, recipe.gradual):
+            name = "fine-tune"
+            if count < len(self.kept):
+                name += f" the highest {count} of {len(self.kept)} blocks"
+            yield self._stage(name, len(self.kept) - count, epochs, recipe.learning_rate)
+
+    def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:
+        """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""
+        from pretrain.stage import Objective, Stage
+
+        recipe, head = self.recipe, self.body.head
+        blocks = [*self.kept[frozen:], *self.fresh]
+        variables, scales = [], []
+        for i, block in enumerate(blocks):
+            scale = recipe.layer_decay ** max(0, len(self.kept) - frozen - i)
+            variables += block.trainable_weights
+            scales += [scale] * len(block.trainable_weights)
+        variables += head.trainable_weights
+        scales += [1.0] * len(head.trainable_weights)
+        objective = Objective(
+            name=self.kind.name,
+            loss=self.kind.loss(blocks, set(map(id, blocks)), head),
+            metrics=self.kind.metrics,
+            variables=variables,
+            state=[v for block in blocks for v in block.weights],
+            optimizer=recipe.optimizer,
+            scales=scales,
+        )
         return Stage(
             name=name,
-            objectives=[
-                Objective(
-                    name=kind.name,
-                    loss=kind.loss(blocks, set(map(id, fresh)), head),
-                    metrics=kind.metrics,
-                    variables=[
-                        *(v for block in moved for v in block.trainable_weights),
-                        *head.trainable_weights,
-                    ],
-                    state=[v for block in blocks for v in block.weights],
-                    optimizer=recipe.optimizer,
-                )
-            ],
-            arrays={"x": x, "y": y},
+            objectives=[objective],
+            arrays=self._above(frozen, self.arrays, epochs),
+            validation=None if self.held is None else self._above(frozen, self.held, epochs),
+            epochs=epochs,
             batch_size=recipe.batch_size,
+            learning_rate=rate,
             schedule=recipe.schedule,
-            convolutional=encoder.row.convolutional,
-            **how,
+            warmup=recipe.warmup,
+            convolutional=self.body.row.convolutional,
         )
 
-    if not kept:
-        yield stage(
-            "from scratch",
-            fresh,
-            fresh,
-            x,
-            epochs=recipe.scratch_epochs,
-            learning_rate=recipe.scratch_learning_rate,
-        )
-        return
-    if recipe.freeze_epochs:
-        # The frozen blocks cannot move: their output is computed once, not once a step.
-        features = x
-        for block in kept:
-            features = apply(block, features)
-        yield stage(
-            "head on frozen encoder",
-            fresh,
-            fresh,
-            features,
-            epochs=recipe.freeze_epochs,
-            learning_rate=recipe.head_learning_rate,
-        )
-    if recipe.epochs:
-        yield stage(
-            "fine-tune",
-            kept + fresh,
-            kept + fresh,
-            x,
-            epochs=recipe.epochs,
-            learning_rate=recipe.learning_rate,
-        )
+    def _above(
+        self, frozen: int, arrays: Mapping[str, np.ndarray], epochs: int = 1
+    ) -> dict[str, np.ndarray]:
+        """Return ``arrays`` with x as the output of the lowest ``frozen`` blocks, if it is to be used."""
+        from transfer.inputs import apply
+
+        x = arrays["x"]
+        for block in self.kept[:frozen] if epochs else []:
+            x = apply(block, x)
+        return {**arrays, "x": x}
+
+    def _solve(self, c: float) -> None:
+        from transfer.inputs import apply
+        from transfer.solve import solve_classes, solve_numbers
+
+        head = self.body.head
+        arrays = self._above(len(self.kept), self.arrays)
+        x, y, weights = arrays["x"], arrays["y"], arrays.get("w")
+        for block in self.fresh:
+            x = apply(block, x)
+        if self.target == "numbers":
+            kernel, bias = solve_numbers(x, y, c, weights)
+        else:
+            y = y if y.ndim == 1 else y.argmax(axis=1)
+            kernel, bias = solve_classes(x, y, head.units, c, weights)
+        head.kernel.assign(kernel)
+        head.bias.assign(bias)
+
+
+def _parts(moving: int, epochs: int, gradual: bool) -> list[tuple[int, int]]:
+    """Return [(blocks that move, epochs)] of the fine-tuning's stages."""
+    if not gradual:
+        return [(moving, epochs)]
+    counts = list(range(1, moving + 1))[-epochs:]
+    each = epochs // len(counts)
+    return [*((n, each) for n in counts[:-1]), (moving, epochs - each * (len(counts) - 1))]

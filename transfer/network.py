@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from transfer.arrangement import Arrangement
 from transfer.inputs import Inputs
 
 if TYPE_CHECKING:
-    from pretrain.encoder import Encoder
+    from transfer.body import Body
 
 # Held while Keras computes: fits of one shape share compiled steps, and thereby their variables.
 ENGINE = threading.RLock()
@@ -26,28 +27,26 @@ BATCH = 64
 class Network:
     """Raw examples (N, *inputs.shape) to outputs (N, K): configuration and NumPy arrays alone.
 
-    encoder: the configuration; ``blocks`` says how many of its lowest blocks are used.
-    tensors: "block/layer/variable" -> float32 array of these, and those of a linear head, if there
-        is one, as "head/kernel" (D, K) and "head/bias" (K,).
+    encoder: the configuration; arrangement: what is used of it, and what stands above.
+    tensors: "block/layer/variable" -> float32 array of these, and those of the head, if there is one,
+        as "head/kernel" (D, K) and "head/bias" (K,).
     """
 
     encoder: dict[str, Any]
     inputs: Inputs
-    blocks: int
+    arrangement: Arrangement
     tensors: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, inputs: Inputs, encoder: Encoder, head: Any = None) -> Network:
-        """Take a copy of a trained encoder and head (Keras), and keep these for the first use."""
-        tensors = encoder.tensors()
-        if head is not None:
-            tensors |= {
-                f"head/{weight.name}": np.array(weight.numpy(), np.float32)
-                for weight in head.weights
-            }
-        blocks = [block for _, block in encoder.blocks]
-        network = cls(encoder=encoder.config, inputs=inputs, blocks=len(blocks), tensors=tensors)
-        _BUILT[network] = _forward(inputs.model(), blocks, head)
+    def of(cls, inputs: Inputs, body: Body) -> Network:
+        """Take a copy of what was trained (Keras), and keep that for the first use."""
+        network = cls(
+            encoder=body.config,
+            inputs=inputs,
+            arrangement=body.arrangement,
+            tensors=body.tensors(),
+        )
+        _BUILT[network] = _forward(inputs.model(), body)
         return network
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -73,33 +72,24 @@ class Network:
         from pretrain.runtime import start
 
         start()
-        import keras
-
-        from pretrain.encoder import Encoder
         from pretrain.weights import assign
-        from transfer.fit import assign_lowest
+        from transfer.body import Body
 
-        encoder = Encoder(self.encoder, seed=None)
-        assign_lowest(encoder, self.tensors, self.blocks)
-        head = None
-        if "head/kernel" in self.tensors:
-            inner, outputs = self.tensors["head/kernel"].shape
-            head = keras.layers.Dense(outputs, name="head")
-            head.build((None, inner))
-            given = {f"head/{weight.name}": weight for weight in head.weights}
-            assign({name: self.tensors[name] for name in given}, given)
-        blocks = [block for _, block in encoder.blocks[: self.blocks]]
-        return _forward(self.inputs.model(), blocks, head)
+        # All that are in use are assigned: those that were kept, and those that were fresh.
+        outputs = self.tensors["head/bias"].shape[0] if "head/bias" in self.tensors else None
+        body = Body(self.encoder, self.arrangement, outputs=outputs, seed=None)
+        assign(self.tensors, body.variables)
+        return _forward(self.inputs.model(), body)
 
 
 _BUILT: WeakKeyDictionary[Network, Callable[[np.ndarray], Any]] = WeakKeyDictionary()
 
 
-def _forward(front: Any, blocks: list[Any], head: Any) -> Callable[[np.ndarray], Any]:
+def _forward(front: Any, body: Body) -> Callable[[np.ndarray], Any]:
     def forward(batch: np.ndarray) -> Any:
         hidden = front(batch, training=False)
-        for block in blocks:
+        for _, block in body.blocks:
             hidden = block(hidden, training=False)
-        return hidden if head is None else head(hidden)
+        return hidden if body.head is None else body.head(hidden)
 
     return forward

@@ -10,15 +10,29 @@ from typing import Any
 from pretrain.stage import Optimizer
 from tasks.errors import InputError, suggest
 
+SCHEDULES = ("constant", "cosine")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferRecipe:
-    """A schedule in two stages: train what is new on frozen blocks, then fine-tune everything.
+    """A schedule in two stages: train what is new on frozen blocks, then fine-tune.
 
     freeze_epochs, head_learning_rate: of the first stage.
     epochs, learning_rate: of the second; 0 epochs leave the reused blocks as they were.
     scratch_epochs, scratch_learning_rate: when no block is reused, there is one stage, these.
     least_updates: a small budget gets as many epochs in each stage as make this many updates.
+    schedule, warmup: of each stage, as in pretrain.stage.Stage.
+    unfreeze: fine-tuning moves this many of the highest kept blocks; None all, 0 none.
+    gradual: fine-tuning unfreezes block by block from the top, in equal parts of its epochs (Howard &
+        Ruder 2018, "Universal Language Model Fine-tuning", section 3.3).
+    layer_decay: in fine-tuning, the kept blocks' learning rate is multiplied by this once for the highest,
+        twice for the next, and so on (the same paper's discriminative fine-tuning, whose value is 1 / 2.6).
+    solve: the first stage is a logistic regression (of numbers, a ridge regression) solved to its minimum,
+        with this inverse strength C of its L2 penalty, where nothing but the head is new (Kumar et al.
+        2022, "Fine-Tuning can Distort Pretrained Features"); None trains by gradient steps.
+    balance: weigh every class alike, however many labels it has.
+    validation: hold out this part of the labels, and end each stage as it was after the epoch with the
+        lowest loss on them; 0 trains on all labels for all epochs.
     """
 
     freeze_epochs: int
@@ -30,16 +44,45 @@ class TransferRecipe:
     scratch_learning_rate: float
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: str = "constant"
+    warmup: float = 0.0
     least_updates: int = 0
+    unfreeze: int | None = None
+    gradual: bool = False
+    layer_decay: float = 1.0
+    solve: float | None = None
+    balance: bool = False
+    validation: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("freeze_epochs", "epochs", "scratch_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must be 0 or more. Got {getattr(self, name)}.")
-        if self.freeze_epochs + self.epochs == 0:
+        if self.schedule not in SCHEDULES:
+            raise InputError(
+                f"--schedule must be {' or '.join(SCHEDULES)}. "
+                f"Got {self.schedule!r}.{suggest(self.schedule, SCHEDULES)}"
+            )
+        if self.unfreeze is not None and self.unfreeze < 0:
+            raise InputError(f"--unfreeze must be 'all' or 0 or more. Got {self.unfreeze}.")
+        for name, low, high in (
+            ("warmup", 0, 0.99),
+            ("validation", 0, 0.9),
+            ("layer_decay", 1e-6, 1),
+            ("solve", 1e-9, 1e9),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                option = name.replace("_", "-")
+                raise InputError(f"--{option} must be from {low:g} to {high:g}. Got {value:g}.")
+        if self.freeze_epochs + self.epochs == 0 and self.solve is None:
             raise InputError(
                 "A transfer needs at least one epoch: give --epochs or --freeze-epochs."
             )
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> TransferRecipe:
+        """Return the recipe of which ``dataclasses.asdict`` made ``fields``."""
+        return cls(**{**fields, "optimizer": Optimizer(**fields["optimizer"])})
 
     def for_budget(self, labels: int) -> TransferRecipe:
         """Return the recipe with the epochs that ``labels`` examples get."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from pretrain.encoders import block_names
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
 from tasks.target import TargetTask
+from transfer.arrangement import Arrangement
 from transfer.inputs import Inputs
 from transfer.metrics import measure
 from transfer.recipes import TransferRecipe
@@ -62,6 +62,9 @@ class TransferConfig:
     labels: the label budget; None takes every training example.
     rows: exactly these rows of the training part, in place of a budget that is drawn.
     reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
+    above, head: what comes above them (transfer.arrangement).
+    search: choose reuse, above and schedule on validation inside the budget (transfer.search), for at most
+        so many seconds; None takes them as they are given.
     """
 
     recipe: TransferRecipe
@@ -69,6 +72,9 @@ class TransferConfig:
     reuse: int | None = None
     seed: int = 0
     rows: tuple[int, ...] | None = None
+    above: str = "reset"
+    head: str = "linear"
+    search: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +97,14 @@ class Plan:
     """A transfer checked: nothing in it can be refused any more."""
 
     inputs: Inputs
-    reuse: int
+    arrangement: Arrangement
     rows: np.ndarray
     recipe: TransferRecipe
 
     @classmethod
     def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
         """Check everything that can be, without TensorFlow. Raises InputError."""
-        reuse = reused(source, config.reuse)
+        arrangement = arranged(source, config.reuse, config.above, config.head)
         inputs = Inputs.match(
             task.input_shape,
             str(task.x.dtype),
@@ -109,21 +115,30 @@ class Plan:
         labels = len(task.x) if config.labels is None else config.labels
         rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
         return cls(
-            inputs=inputs, reuse=reuse, rows=rows, recipe=config.recipe.for_budget(len(rows))
+            inputs=inputs,
+            arrangement=arrangement,
+            rows=rows,
+            recipe=config.recipe.for_budget(len(rows)),
+        )
+
+    def taking(self, found: Mapping[str, Any]) -> Plan:
+        """Return the plan with what a search chose, as its JSON says."""
+        return replace(
+            self,
+            arrangement=Arrangement(**found["arrangement"]),
+            recipe=TransferRecipe.from_json(found["recipe"]).for_budget(len(self.rows)),
         )
 
 
-def reused(source: Source, reuse: int | None) -> int:
-    """Return how many of the lowest blocks are kept; None keeps all there are. Raises InputError."""
-    blocks = block_names(source.encoder)
+def arranged(
+    source: Source, reuse: int | None, above: str = "reset", head: str = "linear"
+) -> Arrangement:
+    """Return the arrangement; ``reuse`` None keeps all blocks that there are. Raises InputError."""
     if reuse is None:
-        return 0 if source.tensors is None else len(blocks)
-    if not 0 <= reuse <= len(blocks):
-        raise InputError(
-            f"--reuse must be 'all' or 0 to {len(blocks)}, the number of the encoder's blocks "
-            f"({', '.join(blocks)}). Got {reuse}."
-        )
-    return reuse
+        reuse = 0 if source.tensors is None else len(block_names(source.encoder))
+    arrangement = Arrangement(reuse=reuse, above=above, head=head)
+    arrangement.check(source.encoder)
+    return arrangement
 
 
 def transfer(
@@ -149,6 +164,10 @@ def transfer(
     from transfer.fit import fit
 
     began = time.monotonic()
+    found = None
+    if config.search is not None:
+        found = _searched(task, source, config, plan, reporter, programs, checkpoints, resume)
+        plan = plan.taking(found)
     fitted = fit(
         task.x[plan.rows],
         task.y[plan.rows].astype(np.int32),
@@ -165,7 +184,6 @@ def transfer(
     model = whole_model(front, encoder, head, task.n_classes)
     trained = time.monotonic() - began
     measured = measure(probabilities(front, encoder, head, task.x_test), task.y_test)
-    tensors = encoder.tensors() | {f"head/{weight.name}": weight.numpy() for weight in head.weights}
     result = {
         "data": task.name,
         "classes": list(task.class_names),
@@ -174,16 +192,52 @@ def transfer(
         "test": {"n": measured["n"], "origin": task.test_origin},
         **{k: v for k, v in measured.items() if k != "n"},
         "encoder": source.encoder["architecture"],
-        "reuse": plan.reuse,
-        "blocks": len(encoder.blocks),
+        "reuse": plan.arrangement.reuse,
+        "blocks": len(block_names(source.encoder)),
+        "above": plan.arrangement.above,
+        "head": plan.arrangement.head,
         "inputs": list(plan.inputs.changes),
         "recipe": asdict(plan.recipe),
+        **({} if found is None else {"search": found}),
         "updates": run.updates,
         "source_digest": source.digest,
-        "digest": tensors_digest(tensors),
+        "digest": tensors_digest(encoder.tensors()),
         "seconds": round(trained, 3),
     }
     return Transferred(model=model, inputs=plan.inputs, result=result, history=run.history)
+
+
+def _searched(
+    task: TargetTask,
+    source: Source,
+    config: TransferConfig,
+    plan: Plan,
+    reporter: Reporter | None,
+    programs: Programs | None,
+    checkpoints: Checkpoints | None,
+    resume: bool,
+) -> dict[str, Any]:
+    """Return the search's result as JSON: that of the interrupted run, or of a new search."""
+    from transfer.search import search
+
+    kept = checkpoints.read_note("search") if checkpoints and resume else None
+    if kept is not None:
+        return kept
+    assert config.search is not None
+    found = search(
+        task.x[plan.rows],
+        task.y[plan.rows].astype(np.int32),
+        source,
+        replace(plan, recipe=config.recipe),
+        outputs=1 if task.n_classes == 2 else task.n_classes,
+        seed=config.seed,
+        most_seconds=config.search,
+        programs=programs,
+        reporter=reporter,
+    ).to_json()
+    if checkpoints:
+        checkpoints.write_note("search", found)
+    return found
 
 
 def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:
@@ -207,6 +261,9 @@ def checkpoints_of(
         "recipe": asdict(config.recipe),
         "labels": config.labels if config.rows is None else list(config.rows),
         "reuse": config.reuse,
+        "above": config.above,
+        "head": config.head,
+        "search": config.search,
         "seed": config.seed,
         "data": fingerprint,
         "task": task.name,

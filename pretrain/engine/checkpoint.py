@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import InputError
-from tasks.outputs import atomic_write
+from tasks.outputs import atomic_write, write_text
 
 KEPT = 2
 
@@ -153,6 +153,23 @@ class Checkpoints:
                 best=best and Best(**best, variables=values),
             )
         return None
+
+    def write_note(self, name: str, note: Mapping[str, Any]) -> None:
+        """Keep what the run decided before its training, as JSON, beside the checkpoints."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        whole = {"config": self.config, "note": note}
+        write_text(self.folder / f"{name}.json", json.dumps(whole))
+
+    def read_note(self, name: str) -> dict[str, Any] | None:
+        """Return such a note of this very run, or None. Raises InputError when it is another run's."""
+        path = self.folder / f"{name}.json"
+        try:
+            whole = json.loads(path.read_text(encoding="utf-8"))
+            config, note = whole["config"], dict(whole["note"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        self._check(config, path)
+        return note
 
     def clear(self) -> None:
         """Remove the folder: the run is over, or is started anew."""

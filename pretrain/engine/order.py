@@ -10,15 +10,24 @@ def permutation(size: int, seed: int, stage: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, stage, epoch]).permutation(size).astype(np.int32)
 
 
-def learning_rates(peak: float, schedule: str, epoch: int, steps: int, epochs: int) -> np.ndarray:
+def learning_rates(
+    peak: float, schedule: str, epoch: int, steps: int, epochs: int, warmup: float = 0.0
+) -> np.ndarray:
     """Return the learning rate of each step of one epoch, float32 (steps,).
 
-    "cosine" falls from ``peak`` to zero at the end of the last epoch (Loshchilov & Hutter 2017,
+    warmup: the part of all steps in which the rate first rises in equal parts, from one part to ``peak``
+        (Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 2.2).
+    "cosine" then falls from ``peak`` to zero at the end of the last epoch (Loshchilov & Hutter 2017,
     "SGDR", equation 5 without restarts).
     """
-    if schedule == "constant":
-        return np.full(steps, peak, np.float32)
-    if schedule != "cosine":
+    if schedule not in ("constant", "cosine"):
         raise ValueError(f"schedule must be 'constant' or 'cosine'. Got {schedule!r}.")
     step = epoch * steps + np.arange(steps)
-    return (peak * 0.5 * (1 + np.cos(np.pi * step / (epochs * steps)))).astype(np.float32)
+    rising = round(warmup * epochs * steps)
+    rates = np.full(steps, peak, np.float64)
+    if schedule == "cosine":
+        done = np.maximum(0, step - rising) / max(1, epochs * steps - rising)
+        rates = peak * 0.5 * (1 + np.cos(np.pi * done))
+    if rising:
+        rates = np.where(step < rising, peak * (step + 1) / rising, rates)
+    return rates.astype(np.float32)

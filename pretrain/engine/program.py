@@ -29,10 +29,15 @@ class Program:
         self.variables = stage.variables
         self.xla = xla
         self.names = metric_names(stage)
-        self.optimizers = [objective.optimizer.make() for objective in stage.objectives]
-        for optimizer, objective in zip(self.optimizers, stage.objectives, strict=True):
-            optimizer.build(list(objective.variables))
-        self.slots = [v for optimizer in self.optimizers for v in optimizer.variables]
+        # One optimizer for each learning rate that an objective has.
+        self.optimizers = [
+            [(scale, indices, objective.optimizer.make()) for scale, indices in objective.groups()]
+            for objective in stage.objectives
+        ]
+        for groups, objective in zip(self.optimizers, stage.objectives, strict=True):
+            for _, indices, optimizer in groups:
+                optimizer.build([objective.variables[i] for i in indices])
+        self.slots = [v for groups in self.optimizers for *_, o in groups for v in o.variables]
         self._fresh_slots = [v.numpy() for v in self.slots]
         scalar = tf.TensorSpec([], tf.int32)
         rows, tables = (
@@ -168,7 +173,7 @@ class Program:
         cut = {name: tf.gather(array, rows) for name, array in arrays.items()}
         batch = Batch(arrays=cut, seed=tf.stack([seed, step]), training=True, tables=tables)
         values = []
-        for objective, optimizer in zip(self.stage.objectives, self.optimizers, strict=True):
+        for objective, groups in zip(self.stage.objectives, self.optimizers, strict=True):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch([v.value for v in objective.variables])
                 result = objective.loss(batch)
@@ -181,8 +186,11 @@ class Program:
                     f"The loss of objective {objective.name!r} does not depend on {unused}, which it "
                     f"lists in 'variables'. List what it only reads in 'state'."
                 )
-            optimizer.learning_rate.assign(rate)
-            optimizer.apply(gradients, list(objective.variables))
+            for scale, indices, optimizer in groups:
+                optimizer.learning_rate.assign(rate if scale == 1 else scale * rate)
+                optimizer.apply(
+                    [gradients[i] for i in indices], [objective.variables[i] for i in indices]
+                )
             if objective.after is not None:
                 objective.after(batch)
             values += [result["loss"], *(result[name] for name in objective.metrics)]
@@ -224,7 +232,7 @@ class Programs:
             for arrays in (stage.arrays, stage.tables)
         ]
         sizes = [stage.size, *(len(table) for _, table in sorted(stage.tables.items()))]
-        optimizers = [(o.name, o.optimizer) for o in stage.objectives]
+        optimizers = [(o.name, o.optimizer, o.groups()) for o in stage.objectives]
         # XLA compiles for one size of data: another size has its own program, and its own counter.
         batches = (stage.batch_size, stage.evaluation_batch)
         whole = repr((key, stage.name, shapes, optimizers, batches, xla and sizes))

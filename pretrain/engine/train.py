@@ -132,15 +132,15 @@ class _Loop:
         stage, reporter = self.stage, self.run.reporter
         steps = stage.steps_per_epoch
         done = self.epoch * steps + self.step
-        reporter.stage(
-            stage.name,
-            steps=stage.epochs * steps,
-            done=done,
-            epochs=stage.epochs,
-            examples=stage.size,
-        )
         try:
             if stage.epochs:
+                reporter.stage(
+                    stage.name,
+                    steps=stage.epochs * steps,
+                    done=done,
+                    epochs=stage.epochs,
+                    examples=stage.size,
+                )
                 self._train_epochs()
             if self.best is not None:
                 assign(self.program.variables, self.best.variables)
@@ -164,7 +164,9 @@ class _Loop:
         steps = stage.steps_per_epoch
         order = tf.constant(permutation(stage.size, run.seed, self.index, self.epoch))
         rates = tf.constant(
-            learning_rates(stage.learning_rate, stage.schedule, self.epoch, steps, stage.epochs)
+            learning_rates(
+                stage.learning_rate, stage.schedule, self.epoch, steps, stage.epochs, stage.warmup
+            )
         )
         meter, rate = Meter(), 0.0
         while self.step < steps:

@@ -44,7 +44,7 @@ def test_images_of_another_size_and_colour_are_resized_as_the_command_does(files
     [
         ({"weights": "nowhere.h5"}, "nowhere.h5"),
         ({"weights": 3}, "weights must be the path of a weights file"),
-        ({"reuse": 4}, "^reuse must be 'all' or 0 to 3"),
+        ({"reuse": 4}, "^reuse must be 'auto', 'all' or 0 to 3"),
         ({"reuse": "most"}, "reuse must be None, 'all' or a number of blocks. Got 'most'"),
         ({"epochs": -1}, "epochs must be an integer from 0 .* Got -1"),
         ({"epochs": 0, "freeze_epochs": 0}, "at least one epoch: give epochs or freeze_epochs"),

@@ -4,7 +4,6 @@ import pickle
 import subprocess
 import sys
 from threading import Thread
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 from transfers import QUICK, encoder_weights, source, task, weights
 
+from pretrain.stage import Batch
 from tasks.load import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
 from transfer.heads import TARGETS
@@ -208,7 +208,8 @@ def test_numbers_are_predicted_in_their_own_units(pretrained, digits):
 
 
 def test_the_loss_of_numbers_is_the_mean_squared_error():
-    batch = SimpleNamespace(x=np.array([[1.0], [2.0], [4.0]]), y=np.array([1.0, 0.0, 1.0]))
+    arrays = {"x": np.array([[1.0], [2.0], [4.0]]), "y": np.array([1.0, 0.0, 1.0])}
+    batch = Batch(arrays=arrays, seed=None, training=True)
     loss = TARGETS["numbers"].loss([], set(), lambda x: x)(batch)["loss"]
     assert float(loss) == pytest.approx((0 + 4 + 9) / 3)
 

@@ -185,12 +185,12 @@ def test_suggested_examples_are_those_trained_on(folder, monkeypatch):
     seen = {}
     import transfer.fit
 
-    stages = transfer.fit._stages
+    fit = transfer.fit.fit
     monkeypatch.setattr(
         transfer.fit,
-        "_stages",
-        lambda x, y, target, plan, *rest: (
-            seen.update(rows=plan.rows) or stages(x, y, target, plan, *rest)
+        "fit",
+        lambda x, y, source, plan, **how: (
+            seen.update(rows=plan.rows) or fit(x, y, source, plan, **how)
         ),
     )
     done = train(folder, "--labels-from", folder / "chosen.csv")

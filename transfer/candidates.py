@@ -1,0 +1,112 @@
+"""The candidates of a reuse search: depths, what comes above them, what moves, rates and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pretrain.encoders import block_names, expected_shapes
+from transfer.arrangement import Arrangement
+from transfer.recipes import TransferRecipe
+
+# Of the L2 penalty of a solved head: from strong to weak.
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
+RATES = (1 / 3, 1.0, 3.0)
+# Depths that are tried of an encoder with more blocks than this.
+DEPTHS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One way to reuse the encoder.
+
+    moves: how many of the encoder's weights are trained, kept and reset ones together: what "simpler" is
+        decided by.
+    """
+
+    arrangement: Arrangement
+    recipe: TransferRecipe
+    moves: int
+    blocks: int
+
+    @property
+    def solved(self) -> bool:
+        """Say whether nothing is trained by gradient steps."""
+        return self.recipe.solve is not None and self.recipe.epochs == 0
+
+    @property
+    def name(self) -> str:
+        """What it does, in words."""
+        return f"{self.arrangement.told(self.blocks)}; {self.told}"
+
+    @property
+    def told(self) -> str:
+        """How it is trained, in words."""
+        recipe = self.recipe
+        if self.arrangement.reuse == 0:
+            return f"{recipe.scratch_epochs} epochs at {recipe.scratch_learning_rate:.2g}"
+        if self.solved:
+            return f"head only, solved, C {recipe.solve:g}"
+        first = f"{recipe.freeze_epochs} frozen epochs"
+        if recipe.solve is not None:
+            first = f"head solved, C {recipe.solve:g}"
+        elif not recipe.freeze_epochs:
+            first = "never frozen"
+        if not recipe.epochs or recipe.unfreeze == 0:
+            return f"head only, {recipe.freeze_epochs} epochs at {recipe.head_learning_rate:.2g}"
+        moved = recipe.unfreeze
+        what = "all" if moved is None or moved >= self.arrangement.reuse else f"top {moved}"
+        decay = f", layer decay {recipe.layer_decay:g}" if recipe.layer_decay != 1 else ""
+        return f"{first}, then {what} {recipe.epochs} epochs at {recipe.learning_rate:.2g}{decay}"
+
+
+def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe) -> list[Candidate]:
+    """Return the candidates for an encoder's configuration, those that are cheap or plain first.
+
+    recipe: the plain transfer's; it is a candidate itself, and the others change it.
+    """
+    blocks = block_names(encoder)
+    count = len(blocks)
+    depths = range(1, count + 1)
+    if count > DEPTHS:
+        depths = sorted({int(k) for k in np.linspace(1, count, DEPTHS).round()})
+    sizes = _sizes(encoder)
+
+    def made(reuse: int, above: str = "reset", **changes: Any) -> Candidate:
+        own = replace(recipe, validation=0.0, **changes)
+        moving = reuse if own.unfreeze is None else min(own.unfreeze, reuse)
+        moved = sum(sizes[reuse - moving : reuse]) if own.epochs else 0
+        if above == "reset":
+            moved += sum(sizes[reuse:])
+        elif above == "add":
+            moved += sizes[min(reuse, count - 1)]
+        arrangement = Arrangement(reuse=reuse, above=above)
+        return Candidate(arrangement=arrangement, recipe=own, moves=moved, blocks=count)
+
+    frozen = {"epochs": 0, "freeze_epochs": max(1, recipe.freeze_epochs + recipe.epochs)}
+    found = [made(count), made(count, **frozen)]
+    for depth in depths:
+        above = "drop" if depth < count else "reset"
+        found += [made(depth, above, solve=c, **frozen) for c in STRENGTHS]
+    if recipe.epochs:
+        rate = recipe.learning_rate
+        found += [made(count, learning_rate=r * rate) for r in RATES if r != 1]
+        found += [made(count, solve=0.1, learning_rate=r * rate) for r in RATES[:2]]
+        found += [made(count, unfreeze=n) for n in (1, 2) if n < count]
+        found += [made(count, layer_decay=0.5), made(count, freeze_epochs=0)]
+        shallow = [k for k in (count - 1, count - 2) if k > 0]
+        found += [made(k, above) for k in shallow for above in ("drop", "reset", "add")]
+        found += [made(0)]
+    return found
+
+
+def _sizes(encoder: Mapping[str, Any]) -> list[int]:
+    """Return the number of weights of each block, lowest first."""
+    sizes: dict[str, int] = {}
+    for path, shape in expected_shapes(encoder).items():
+        block = path.split("/")[0]
+        sizes[block] = sizes.get(block, 0) + int(np.prod(shape))
+    return list(sizes.values())

@@ -1,0 +1,87 @@
+"""Which candidate of a search is taken, from what each said of every validated example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transfer.candidates import Candidate
+
+
+@dataclass(kw_only=True, eq=False)
+class Tried:
+    """A candidate and its validation.
+
+    right: float64 (N,), 1 where the held-out example was told right, NaN where it was not tried.
+    loss: float64 (N,), -log of the probability given to the true class, likewise.
+    """
+
+    candidate: Candidate
+    right: np.ndarray
+    loss: np.ndarray
+    seconds: float = 0.0
+
+    @classmethod
+    def empty(cls, candidate: Candidate, count: int) -> Tried:
+        """Return a candidate that was not tried yet on ``count`` examples."""
+        return cls(candidate=candidate, right=np.full(count, np.nan), loss=np.full(count, np.nan))
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every example was validated."""
+        return not np.isnan(self.right).any()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its row of the table."""
+        seen = self.right[~np.isnan(self.right)]
+        mean = float(seen.mean()) if len(seen) else None
+        spread = float(seen.std() / max(1, len(seen)) ** 0.5) if len(seen) else None
+        return {
+            "candidate": self.candidate.name,
+            "reuse": self.candidate.arrangement.reuse,
+            "above": self.candidate.arrangement.above,
+            "trained": self.candidate.told,
+            "validated": len(seen),
+            "accuracy": mean,
+            "standard_error": spread,
+            "seconds": round(self.seconds, 3),
+            "complete": self.complete,
+        }
+
+
+def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
+    """Return the numbers of the chosen candidate and of the runner-up, and why.
+
+    The best validates highest (of equals, with the lowest loss). The one-standard-error rule (Breiman et
+    al. 1984, "Classification and Regression Trees", section 3.4.3) then takes the simplest that is not
+    behind it by more than one standard error; here that of the paired difference, example by example,
+    which is smaller than each one's own. Simplest: the fewest weights of the encoder trained.
+    """
+    whole = [i for i, row in enumerate(tried) if row.complete]
+    best = min(whole, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
+    close = [i for i in whole if _lag(tried[best], tried[i]) <= _error(tried[best], tried[i])]
+    chosen = min(close, key=lambda i: (tried[i].candidate.moves, tried[i].loss.mean()))
+    others = [i for i in whole if i != chosen]
+    runner_up = min(
+        others, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()), default=None
+    )
+    if chosen == best:
+        return chosen, runner_up, "it validated highest, and nothing simpler came close"
+    lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
+    return (
+        chosen,
+        runner_up,
+        f"the simplest within one standard error of the best ({100 * lag:.2f} points behind "
+        f"{tried[best].candidate.name}, standard error {100 * error:.2f})",
+    )
+
+
+def _lag(best: Tried, row: Tried) -> float:
+    return float((best.right - row.right).mean())
+
+
+def _error(best: Tried, row: Tried) -> float:
+    return float((best.right - row.right).std() / len(row.right) ** 0.5)

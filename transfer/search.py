@@ -1,0 +1,217 @@
+"""The reuse search: candidates raced on cross-validation inside the label budget, and one chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer.arrangement import Arrangement
+from transfer.candidates import Candidate, candidates
+from transfer.choice import Tried, choose
+
+if TYPE_CHECKING:
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from transfer.body import Body
+    from transfer.run import Plan, Source
+
+SECONDS = 120.0
+# Large budgets need fewer folds for the same precision, and can afford fewer.
+FOLDS, FEW_FOLDS, LARGE = 5, 3, 600
+# After each of the first folds so many of the trained candidates go on, besides the plain one.
+PLACES = (8, 4)
+# ... and none that is behind the leader by more than this many standard errors of their difference.
+HOPELESS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search tried and chose; ``tried`` is in the order of the candidates."""
+
+    tried: list[Tried]
+    chosen: int
+    runner_up: int | None
+    reason: str
+    folds: int
+    seconds: float
+    complete: bool
+
+    @property
+    def candidate(self) -> Candidate:
+        """The chosen one."""
+        return self.tried[self.chosen].candidate
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table and the choice as plain data."""
+        return {
+            "arrangement": asdict(self.candidate.arrangement),
+            "recipe": asdict(self.candidate.recipe),
+            "chosen": self.candidate.name,
+            "runner_up": None
+            if self.runner_up is None
+            else self.tried[self.runner_up].candidate.name,
+            "reason": self.reason,
+            "folds": self.folds,
+            "seconds": round(self.seconds, 3),
+            "complete": self.complete,
+            "tried": [row.to_json() for row in self.tried],
+        }
+
+
+def search(
+    x: np.ndarray,
+    y: np.ndarray,
+    source: Source,
+    plan: Plan,
+    *,
+    outputs: int,
+    seed: int,
+    most_seconds: float = SECONDS,
+    programs: Programs | None = None,
+    reporter: Reporter | None = None,
+    among: Sequence[Candidate] | None = None,
+) -> Found:
+    """Try the candidates on stratified folds of these labels, and choose one.
+
+    x, y: the raw examples (N, ...) and labels int32 (N,) of the budget. Nothing else is looked at.
+    most_seconds: after this, no further training is begun. Only then does the choice depend on the
+        machine's speed, and ``complete`` is False.
+    """
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from transfer.inputs import apply
+
+    began = time.monotonic()
+    race = _Race(
+        x=apply(plan.inputs.model(), x),
+        y=y,
+        source=source,
+        plan=plan,
+        outputs=outputs,
+        seed=seed,
+        programs=programs or Programs(64),
+        folds=folds(y, seed),
+        late=lambda: time.monotonic() - began > most_seconds,
+        reporter=reporter or Reporter(),
+    )
+    tried = race.run(among or candidates(source.encoder, plan.recipe))
+    chosen, runner_up, reason = choose(tried)
+    return Found(
+        tried=tried,
+        chosen=chosen,
+        runner_up=runner_up,
+        reason=reason,
+        folds=len(race.folds),
+        seconds=time.monotonic() - began,
+        complete=not race.was_late,
+    )
+
+
+def folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return [(rows to train on, rows to validate on)]: every row is validated on once.
+
+    Stratified; as many folds as the budget allows, and two where a class has fewer examples than that.
+    """
+    from tasks.splits import generator
+
+    count = FOLDS if len(y) < LARGE else FEW_FOLDS
+    count = max(2, min(count, int(np.bincount(y)[np.bincount(y) > 0].min())))
+    rng = generator(seed)
+    # Dealt out class by class without starting anew, so that the folds are of one size, give or take one.
+    order = np.concatenate([rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)])
+    fold = np.empty(len(y), np.int64)
+    fold[order] = np.arange(len(y)) % count
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)]
+
+
+@dataclass(kw_only=True)
+class _Race:
+    x: np.ndarray
+    y: np.ndarray
+    source: Source
+    plan: Plan
+    outputs: int
+    seed: int
+    programs: Programs
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    late: Callable[[], bool]
+    reporter: Reporter
+    was_late: bool = False
+    bodies: dict[Arrangement, Body] = field(default_factory=dict)
+
+    def run(self, table: Sequence[Candidate]) -> list[Tried]:
+        """Score every candidate, the trained ones in rounds of one fold from which the worst drop out."""
+        tried = [Tried.empty(candidate, len(self.y)) for candidate in table]
+        plain, solved = tried[0], [row for row in tried if row.candidate.solved]
+        going = [row for row in tried if not row.candidate.solved]
+        for row in [plain, *solved]:
+            for fold in range(len(self.folds)):
+                self._score(row, fold)
+        for fold in range(len(self.folds)):
+            for row in going:
+                if row is not plain:
+                    self._score(row, fold)
+            self.reporter.say(
+                f"Search: {len(going)} of {len(tried)} candidates trained on fold {fold + 1}"
+            )
+            going = self._left(going, plain, fold)
+        return tried
+
+    def _left(self, going: list[Tried], plain: Tried, fold: int) -> list[Tried]:
+        """Return those that go on after a fold."""
+        rows = np.concatenate([self.folds[i][1] for i in range(fold + 1)])
+        whole = [row for row in going if not np.isnan(row.right[rows]).any()]
+        ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
+        if not ranked:
+            return going
+        places = PLACES[fold] if fold < len(PLACES) else len(ranked)
+        behind = [ranked[0].right[rows] - row.right[rows] for row in ranked]
+        kept = [
+            row
+            for row, lag in zip(ranked[:places], behind, strict=False)
+            if lag.mean() <= HOPELESS * lag.std() / len(lag) ** 0.5
+        ]
+        return [row for row in going if row is plain or any(row is other for other in kept)]
+
+    def _score(self, row: Tried, fold: int) -> None:
+        """Train a candidate on all folds but one and note what it says of that one."""
+        from transfer.export import from_logits
+        from transfer.fit import build, fit
+        from transfer.inputs import apply
+
+        train, held = self.folds[fold]
+        if not np.isnan(row.right[held]).any():
+            return
+        if self.late():
+            self.was_late = True
+            return
+        began = time.monotonic()
+        candidate = row.candidate
+        plan = replace(
+            self.plan,
+            arrangement=candidate.arrangement,
+            recipe=candidate.recipe.for_budget(len(train)),
+        )
+        if candidate.arrangement not in self.bodies:
+            made = build(self.source, plan, self.outputs, self.seed)
+            self.bodies[candidate.arrangement] = made
+        fitted = fit(
+            self.x[train],
+            self.y[train],
+            self.source,
+            plan,
+            outputs=self.outputs,
+            seed=self.seed,
+            prepared=True,
+            body=self.bodies[candidate.arrangement],
+            programs=self.programs,
+        )
+        chances = from_logits(apply(fitted.head, apply(fitted.encoder.model, self.x[held])))
+        row.right[held] = chances.argmax(axis=1) == self.y[held]
+        true = chances[np.arange(len(held)), self.y[held]].astype(np.float64)
+        row.loss[held] = -np.log(np.clip(true, 1e-7, 1))
+        row.seconds += time.monotonic() - began

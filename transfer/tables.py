@@ -1,0 +1,58 @@
+"""What a search tried, as a table for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS = ("kept", "training", "validated %", "± s.e.", "on", "seconds")
+
+
+def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the table's lines, as COLUMNS say, of a search's JSON: the best first."""
+    tried = sorted(found["tried"], key=lambda row: (not row["complete"], -(row["accuracy"] or 0)))
+    rows = []
+    for row in tried:
+        mark = {found["chosen"]: " (chosen)", found["runner_up"]: " (runner-up)"}
+        kept, trained = row["candidate"].split("; ", 1)
+        accuracy, error = row["accuracy"], row["standard_error"]
+        rows.append(
+            (
+                kept,
+                trained + mark.get(row["candidate"], ""),
+                "–" if accuracy is None else f"{100 * accuracy:.2f}",
+                "–" if error is None else f"{100 * error:.2f}",
+                f"{row['validated']}" if row["complete"] else f"{row['validated']}, stopped",
+                f"{row['seconds']:.1f}",
+            )
+        )
+    return rows
+
+
+def show_search(found: Mapping[str, Any]) -> None:
+    """Print the table of a search's JSON, and its choice with the reason, to stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table(
+        title=f"Reuse search: {len(found['tried'])} candidates, {found['folds']}-fold cross-validation "
+        f"inside the labels, {found['seconds']:.1f} s",
+        title_justify="left",
+    )
+    for i, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i > 1)
+    for cells in search_rows(found):
+        table.add_row(*cells)
+    console.print(table)
+    lines = [f"Chosen: {found['chosen']}: {found['reason']}."]
+    if found["runner_up"]:
+        lines.append(f"Runner-up: {found['runner_up']}.")
+    if not found["complete"]:
+        lines.append(
+            "The time of --search-seconds was up before all was tried, so the choice may be another on "
+            "a machine of another speed."
+        )
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
