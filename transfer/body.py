@@ -59,7 +59,7 @@ class Body:
             for _, block in self.blocks:
                 hidden = block(hidden)
             self.model = keras.Model(inputs, hidden, name="encoder")
-        self.head = None
+        self.head: Any = None
         if outputs is not None:
             with seeded(drawn):
                 self.head = keras.layers.Dense(outputs, name="head")

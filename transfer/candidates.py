@@ -25,12 +25,14 @@ class Candidate:
 
     moves: how many of the encoder's weights are trained, kept and reset ones together: what "simpler" is
         decided by.
+    blocks: how many the encoder has; labels: the budget. Both for the name only.
     """
 
     arrangement: Arrangement
     recipe: TransferRecipe
     moves: int
     blocks: int
+    labels: int
 
     @property
     def solved(self) -> bool:
@@ -45,7 +47,7 @@ class Candidate:
     @property
     def told(self) -> str:
         """How it is trained, in words."""
-        recipe = self.recipe
+        recipe = self.recipe.for_budget(self.labels)
         if self.arrangement.reuse == 0:
             return f"{recipe.scratch_epochs} epochs at {recipe.scratch_learning_rate:.2g}"
         if self.solved:
@@ -63,14 +65,14 @@ class Candidate:
         return f"{first}, then {what} {recipe.epochs} epochs at {recipe.learning_rate:.2g}{decay}"
 
 
-def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe) -> list[Candidate]:
-    """Return the candidates for an encoder's configuration, those that are cheap or plain first.
+def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) -> list[Candidate]:
+    """Return the candidates for an encoder's configuration and a budget, the plain transfer first.
 
     recipe: the plain transfer's; it is a candidate itself, and the others change it.
     """
     blocks = block_names(encoder)
     count = len(blocks)
-    depths = range(1, count + 1)
+    depths = list(range(1, count + 1))
     if count > DEPTHS:
         depths = sorted({int(k) for k in np.linspace(1, count, DEPTHS).round()})
     sizes = _sizes(encoder)
@@ -84,9 +86,14 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe) -> list[Candi
         elif above == "add":
             moved += sizes[min(reuse, count - 1)]
         arrangement = Arrangement(reuse=reuse, above=above)
-        return Candidate(arrangement=arrangement, recipe=own, moves=moved, blocks=count)
+        return Candidate(
+            arrangement=arrangement, recipe=own, moves=moved, blocks=count, labels=labels
+        )
 
-    frozen = {"epochs": 0, "freeze_epochs": max(1, recipe.freeze_epochs + recipe.epochs)}
+    frozen: dict[str, Any] = {
+        "epochs": 0,
+        "freeze_epochs": max(1, recipe.freeze_epochs + recipe.epochs),
+    }
     found = [made(count), made(count, **frozen)]
     for depth in depths:
         above = "drop" if depth < count else "reset"

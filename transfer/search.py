@@ -98,7 +98,7 @@ def search(
         late=lambda: time.monotonic() - began > most_seconds,
         reporter=reporter or Reporter(),
     )
-    tried = race.run(among or candidates(source.encoder, plan.recipe))
+    tried = race.run(among or candidates(source.encoder, plan.recipe, len(y)))
     chosen, runner_up, reason = choose(tried)
     return Found(
         tried=tried,

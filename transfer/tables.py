@@ -12,7 +12,7 @@ COLUMNS = ("kept", "training", "validated %", "± s.e.", "on", "seconds")
 def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the table's lines, as COLUMNS say, of a search's JSON: the best first."""
     tried = sorted(found["tried"], key=lambda row: (not row["complete"], -(row["accuracy"] or 0)))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in tried:
         mark = {found["chosen"]: " (chosen)", found["runner_up"]: " (runner-up)"}
         kept, trained = row["candidate"].split("; ", 1)
