@@ -13,8 +13,8 @@ from transfer.arrangement import Arrangement
 from transfer.recipes import TransferRecipe
 
 # Of the L2 penalty of a solved head: from strong to weak.
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)
-RATES = (1 / 3, 1.0, 3.0)
+STRENGTHS = (1e-2, 1e-1, 1.0)
+RATES = (1 / 3, 3.0)
 # Depths that are tried of an encoder with more blocks than this.
 DEPTHS = 5
 
@@ -23,8 +23,7 @@ DEPTHS = 5
 class Candidate:
     """One way to reuse the encoder.
 
-    moves: how many of the encoder's weights are trained, kept and reset ones together: what "simpler" is
-        decided by.
+    moves: how many weights below the head are trained.
     blocks: how many the encoder has; labels: the budget. Both for the name only.
     """
 
@@ -38,6 +37,19 @@ class Candidate:
     def solved(self) -> bool:
         """Say whether nothing is trained by gradient steps."""
         return self.recipe.solve is not None and self.recipe.epochs == 0
+
+    @property
+    def cheap(self) -> bool:
+        """Say whether the encoder stays as it is, so that its features are computed once."""
+        return self.moves == 0 and self.recipe.epochs == 0
+
+    @property
+    def complexity(self) -> tuple[bool, int]:
+        """What "simpler" is decided by: the pretrained encoder whole comes before one that was cut.
+
+        With few labels the depths' validation differs by chance more than most depths differ.
+        """
+        return self.arrangement.reuse < self.blocks or self.arrangement.above == "add", self.moves
 
     @property
     def name(self) -> str:
@@ -100,12 +112,14 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
         found += [made(depth, above, solve=c, **frozen) for c in STRENGTHS]
     if recipe.epochs:
         rate = recipe.learning_rate
-        found += [made(count, learning_rate=r * rate) for r in RATES if r != 1]
-        found += [made(count, solve=0.1, learning_rate=r * rate) for r in RATES[:2]]
+        found += [made(count, learning_rate=r * rate) for r in RATES]
+        found += [made(count, solve=0.1), made(count, freeze_epochs=0)]
         found += [made(count, unfreeze=n) for n in (1, 2) if n < count]
-        found += [made(count, layer_decay=0.5), made(count, freeze_epochs=0)]
-        shallow = [k for k in (count - 1, count - 2) if k > 0]
-        found += [made(k, above) for k in shallow for above in ("drop", "reset", "add")]
+        found += [made(count, layer_decay=0.5)]
+        if count > 1:
+            found += [made(count - 1, above) for above in ("drop", "reset", "add")]
+        if count > 2:
+            found += [made(count - 2, "drop")]
         found += [made(0)]
     return found
 

@@ -58,25 +58,24 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     The best validates highest (of equals, with the lowest loss). The one-standard-error rule (Breiman et
     al. 1984, "Classification and Regression Trees", section 3.4.3) then takes the simplest that is not
     behind it by more than one standard error; here that of the paired difference, example by example,
-    which is smaller than each one's own. Simplest: the fewest weights of the encoder trained.
+    which is smaller than each one's own. What is simpler: ``Candidate.complexity``.
     """
     whole = [i for i, row in enumerate(tried) if row.complete]
-    best = min(whole, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
+    ranked = sorted(whole, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
+    best = ranked[0]
     close = [i for i in whole if _lag(tried[best], tried[i]) <= _error(tried[best], tried[i])]
-    chosen = min(close, key=lambda i: (tried[i].candidate.moves, tried[i].loss.mean()))
-    others = [i for i in whole if i != chosen]
-    runner_up = min(
-        others, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()), default=None
-    )
+    chosen = min(close, key=lambda i: (tried[i].candidate.complexity, tried[i].loss.mean()))
+    runner_up = next((i for i in ranked if i != chosen), None)
     if chosen == best:
         return chosen, runner_up, "it validated highest, and nothing simpler came close"
     lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
-    return (
-        chosen,
-        runner_up,
+    reason = (
         f"the simplest within one standard error of the best ({100 * lag:.2f} points behind "
-        f"{tried[best].candidate.name}, standard error {100 * error:.2f})",
+        f"{tried[best].candidate.name}, standard error {100 * error:.2f})"
     )
+    if lag == 0:
+        reason = "the simplest of those that validated highest"
+    return chosen, runner_up, reason
 
 
 def _lag(best: Tried, row: Tried) -> float:

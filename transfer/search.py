@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SECONDS = 120.0
 # Large budgets need fewer folds for the same precision, and can afford fewer.
 FOLDS, FEW_FOLDS, LARGE = 5, 3, 600
-# After each of the first folds so many of the trained candidates go on, besides the plain one.
-PLACES = (8, 4)
+# After each of the first folds so many of the trained candidates go on, besides the plain ones.
+PLACES = (3, 2)
 # ... and none that is behind the leader by more than this many standard errors of their difference.
 HOPELESS = 2.0
 
@@ -146,36 +146,41 @@ class _Race:
     def run(self, table: Sequence[Candidate]) -> list[Tried]:
         """Score every candidate, the trained ones in rounds of one fold from which the worst drop out."""
         tried = [Tried.empty(candidate, len(self.y)) for candidate in table]
-        plain, solved = tried[0], [row for row in tried if row.candidate.solved]
-        going = [row for row in tried if not row.candidate.solved]
-        for row in [plain, *solved]:
-            for fold in range(len(self.folds)):
+        going = [row for row in tried if not row.candidate.cheap]
+        for row in tried:
+            for fold in range(len(self.folds)) if row.candidate.cheap else []:
                 self._score(row, fold)
         for fold in range(len(self.folds)):
+            if not going:
+                break
             for row in going:
-                if row is not plain:
-                    self._score(row, fold)
+                self._score(row, fold)
             self.reporter.say(
                 f"Search: {len(going)} of {len(tried)} candidates trained on fold {fold + 1}"
             )
-            going = self._left(going, plain, fold)
+            going = self._left(tried, going, fold)
         return tried
 
-    def _left(self, going: list[Tried], plain: Tried, fold: int) -> list[Tried]:
+    def _left(self, tried: list[Tried], going: list[Tried], fold: int) -> list[Tried]:
         """Return those that go on after a fold."""
         rows = np.concatenate([self.folds[i][1] for i in range(fold + 1)])
+        left = len(self.y) - len(rows)
+        most = max((row.right.sum() for row in tried if row.complete), default=0)
         whole = [row for row in going if not np.isnan(row.right[rows]).any()]
         ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
-        if not ranked:
-            return going
-        places = PLACES[fold] if fold < len(PLACES) else len(ranked)
-        behind = [ranked[0].right[rows] - row.right[rows] for row in ranked]
-        kept = [
-            row
-            for row, lag in zip(ranked[:places], behind, strict=False)
-            if lag.mean() <= HOPELESS * lag.std() / len(lag) ** 0.5
-        ]
-        return [row for row in going if row is plain or any(row is other for other in kept)]
+        kept: list[Tried] = []
+        # The plain transfer has a place of its own: what everyone compares with is to be in the table whole.
+        firsts = [row for row in ranked if row is not tried[0]]
+        firsts = firsts[: PLACES[min(fold, len(PLACES) - 1)]]
+        for row in [*firsts, *(row for row in ranked if row is tried[0])]:
+            behind = ranked[0].right[rows] - row.right[rows]
+            # Nor one that could not get ahead of what is done already, were all the rest right.
+            could = row.right[rows].sum() + left > most
+            if could and (
+                row is tried[0] or behind.mean() <= HOPELESS * behind.std() / len(rows) ** 0.5
+            ):
+                kept.append(row)
+        return [row for row in going if any(row is other for other in kept)]
 
     def _score(self, row: Tried, fold: int) -> None:
         """Train a candidate on all folds but one and note what it says of that one."""
