@@ -38,3 +38,13 @@ def test_a_constant_rate_stays():
 def test_another_schedule_is_refused():
     with pytest.raises(ValueError, match=r"'constant' or 'cosine'. Got 'linear'"):
         learning_rates(0.1, "linear", 0, 1, 1)
+
+
+def test_the_warm_up_rises_in_equal_parts_and_the_cosine_begins_after_it():
+    # 8 steps, a quarter of them rising: 1/2, 1, then 0.5 (1 + cos(pi t / 6)) for t = 0 to 5
+    first = learning_rates(1.0, "cosine", epoch=0, steps=4, epochs=2, warmup=0.25)
+    second = learning_rates(1.0, "cosine", epoch=1, steps=4, epochs=2, warmup=0.25)
+    assert first == pytest.approx([0.5, 1.0, 1.0, 0.9330127], rel=1e-6)
+    assert second == pytest.approx([0.75, 0.5, 0.25, 0.0669873], rel=1e-6)
+    constant = learning_rates(0.6, "constant", epoch=0, steps=4, epochs=1, warmup=0.75)
+    assert constant == pytest.approx([0.2, 0.4, 0.6, 0.6])

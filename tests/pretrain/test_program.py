@@ -204,3 +204,34 @@ def test_compiling_is_chosen_by_the_planned_steps_and_never_for_convolutions(
 ):
     stage = Linear(n=9, epochs=steps, batch_size=8, convolutional=convolutional).stage()
     assert use_xla(stage) is expected  # the ninth example is a partial batch, on the other path
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "momentum", "adam"])
+def test_each_variable_has_its_own_learning_rate(path, optimizer):
+    x = np.ones((4, 1), np.float32)
+    moved = {}
+    for scales in (None, [1.0, 0.5, 0.0]):
+        w = [keras.Variable(1.0) for _ in range(3)]
+        objective = Objective(
+            name="sum",
+            loss=lambda batch, w=w: {
+                "loss": tf.reduce_mean(batch.x) * tf.add_n([v.value for v in w])
+            },
+            variables=w,
+            optimizer=optimizer,
+            scales=scales,
+        )
+        stage = Stage(
+            name="sum",
+            objectives=[objective],
+            arrays={"x": x},
+            epochs=3,
+            batch_size=4,
+            learning_rate=0.01,
+        )
+        train([stage], Run(seed=0, key="scales"))
+        moved[scales is None] = [float(v.numpy()) - 1 for v in w]
+    alike, scaled = moved[True], moved[False]
+    assert alike[0] == alike[1] == alike[2] != 0
+    # The gradient is the same at each step, so a step is as long as its rate.
+    assert scaled == pytest.approx([alike[0], alike[0] / 2, 0.0], rel=1e-3)
