@@ -61,6 +61,8 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     which is smaller than each one's own. What is simpler: ``Candidate.complexity``.
     """
     whole = [i for i, row in enumerate(tried) if row.complete]
+    if not whole:
+        return 0, None, "the plain transfer, for the time was up before any candidate was validated"
     ranked = sorted(whole, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
     best = ranked[0]
     close = [i for i in whole if _lag(tried[best], tried[i]) <= _error(tried[best], tried[i])]

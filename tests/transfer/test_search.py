@@ -1,0 +1,204 @@
+"""The reuse search: folds, the race, the choice, and that it is honest and reproducible."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given as forall
+from hypothesis import strategies as st
+from toys import Lines
+from transfers import QUICK, source, task
+
+from pretrain.engine.program import Programs
+from tasks.errors import Interrupted
+from transfer.arrangement import Arrangement
+from transfer.candidates import Candidate, candidates
+from transfer.choice import Tried, choose
+from transfer.recipes import recipe
+from transfer.run import Plan, TransferConfig, transfer
+from transfer.search import folds, search
+from transfer.tables import search_rows
+
+SHORT = replace(QUICK, freeze_epochs=2, epochs=2, scratch_epochs=2)
+PROGRAMS = Programs(64)
+
+
+def searched(on, given, *, labels=30, recipe=SHORT, **how):
+    config = TransferConfig(recipe=recipe, labels=labels)
+    plan = Plan.make(on, given, config)
+    return search(
+        on.x[plan.rows],
+        on.y[plan.rows].astype(np.int32),
+        given,
+        plan,
+        outputs=3,
+        seed=0,
+        programs=PROGRAMS,
+        **how,
+    )
+
+
+@forall(st.lists(st.integers(2, 60), min_size=2, max_size=6), st.integers(0, 5), st.booleans())
+def test_folds_are_stratified_disjoint_and_complete(counts, seed, shuffled):
+    y = np.repeat(np.arange(len(counts)), counts)
+    if shuffled:
+        y = np.random.default_rng(seed).permutation(y)
+    made = folds(y, seed)
+    assert 2 <= len(made) <= min(5, max(2, min(counts)))
+    assert np.array_equal(np.sort(np.concatenate([held for _, held in made])), np.arange(len(y)))
+    sizes = [len(held) for _, held in made]
+    assert max(sizes) - min(sizes) <= 1
+    for train, held in made:
+        assert np.array_equal(np.sort(np.r_[train, held]), np.arange(len(y)))
+        for k, count in enumerate(counts):
+            assert abs((y[held] == k).sum() - count / len(made)) < 1
+        assert len(np.unique(y[train])) == len(counts)
+
+
+def test_there_are_enough_candidates_and_the_plain_transfer_is_the_first():
+    for name in ("mlp", "convnet"):
+        encoder = source(name).encoder
+        found = candidates(encoder, recipe("default"), 200)
+        assert len({c.name for c in found}) == len(found) >= 19
+        assert found[0].recipe == recipe("default")
+        assert found[0].arrangement == Arrangement(reuse=3)
+        for candidate in found:
+            candidate.arrangement.check(encoder)
+    large = source("convnet").encoder | {
+        "input_shape": [28, 28, 1],
+        "options": {**source("convnet").encoder["options"], "filters": [4, 8, 16]},
+    }
+    assert len(candidates(large, recipe("default"), 200)) >= 24
+
+
+def test_the_choice_trains_to_the_same_bits_as_its_options_given_by_hand():
+    given, on = source("convnet"), task()
+    config = TransferConfig(recipe=SHORT, labels=30, search=1e9)
+    done = transfer(on, given, config, programs=PROGRAMS)
+    again = transfer(on, given, config, programs=Programs(64))
+    assert again.result["digest"] == done.result["digest"]
+    found = done.result["search"]
+    assert json.loads(json.dumps(found)) == found
+    chosen = Arrangement(**found["arrangement"])
+    by_hand = TransferConfig(
+        recipe=replace(SHORT, **{**found["recipe"], "optimizer": SHORT.optimizer}),
+        labels=30,
+        reuse=chosen.reuse,
+        above=chosen.above,
+    )
+    assert transfer(on, given, by_hand).result["digest"] == done.result["digest"]
+    assert found["complete"]
+    seen = [row["validated"] for row in found["tried"]]
+    assert min(seen) >= 6
+    assert max(seen) == 30
+    assert done.result["reuse"] == chosen.reuse
+    rows = search_rows(found)
+    assert len(rows) == len(seen)
+    assert sum("(chosen)" in row[1] for row in rows) == 1
+
+
+def test_the_test_part_and_other_labels_are_never_looked_at():
+    given, on = source(), task()
+    rows = Plan.make(on, given, TransferConfig(recipe=SHORT, labels=30)).rows
+    rest = np.setdiff1d(np.arange(len(on.x)), rows)
+    y = on.y.copy()
+    y[rest] = (y[rest] + 1) % 3
+    other = replace(on, y=y, x_test=255 - on.x_test, y_test=on.y_test[::-1].copy())
+    config = TransferConfig(recipe=SHORT, rows=tuple(rows.tolist()), search=1e9)
+    first, second = (
+        transfer(t, given, config, programs=PROGRAMS).result["search"] for t in (on, other)
+    )
+    for found in (first, second):
+        for row in [found, *found["tried"]]:
+            row.pop("seconds")
+    assert first == second
+
+
+def test_time_that_is_up_is_said_and_the_plain_transfer_remains():
+    found = searched(task(), source(), most_seconds=1e-9)
+    assert not found.complete
+    assert found.candidate.arrangement == Arrangement(reuse=3)
+    assert "time" in found.reason
+    assert found.to_json()["tried"][0]["accuracy"] is None
+
+
+def test_an_interrupted_run_keeps_its_choice(tmp_path, monkeypatch):
+    from toys import StopAt
+
+    import transfer.search as module
+    from transfer.run import checkpoints_of
+
+    given, on = source(), task()
+    config = TransferConfig(recipe=replace(SHORT, epochs=40), labels=30, search=1e9)
+
+    def checkpoints():
+        return checkpoints_of(tmp_path / "model.keras", on, given, config, "data")
+
+    picked = candidates(given.encoder, config.recipe, 30)[0]
+    find = module.search
+    monkeypatch.setattr(module, "search", lambda *a, **how: find(*a, **how, among=[picked]))
+    whole = transfer(on, given, config).result
+    with pytest.raises(Interrupted):
+        transfer(on, given, config, checkpoints=checkpoints(), reporter=StopAt(20, stage=2))
+    monkeypatch.setattr(module, "search", None)
+    resumed = transfer(on, given, config, checkpoints=checkpoints(), resume=True).result
+    assert resumed["digest"] == whole["digest"]
+    assert resumed["search"]["chosen"] == picked.name
+
+
+def made(right, loss=None, *, moves=0, cut=False):
+    candidate = Candidate(
+        arrangement=Arrangement(reuse=2 if cut else 3, above="drop" if cut else "reset"),
+        recipe=QUICK,
+        moves=moves,
+        blocks=3,
+        labels=40,
+    )
+    right = np.array(right, float)
+    loss = np.full(len(right), 0.5) if loss is None else np.full(len(right), loss)
+    return Tried(candidate=candidate, right=right, loss=loss)
+
+
+def test_the_simplest_within_one_standard_error_of_the_paired_difference():
+    base = np.ones(40)
+    base[:4] = 0
+    worse = base.copy()
+    worse[4] = 0  # one example behind: mean 1/40, standard error sqrt(1/40 * 39/40 / 40) = 0.0247
+    much = base.copy()
+    much[4:8] = 0  # four behind: 0.1 against 0.0474
+    rows = [made(base, moves=100), made(worse, moves=10), made(much, moves=0)]
+    chosen, runner_up, reason = choose(rows)
+    assert (chosen, runner_up) == (0, 1)
+    assert "validated highest" in reason
+    worse[5], worse[0] = 0, 1  # two lost and one won: 0.025 against 0.0431
+    rows[1] = made(worse, moves=10)
+    chosen, runner_up, reason = choose(rows)
+    assert (chosen, runner_up) == (1, 0)
+    assert "2.50 points behind" in reason
+    assert "standard error 4.31" in reason
+
+
+def test_the_whole_encoder_is_simpler_than_a_cut_one_and_equals_go_by_loss():
+    base = np.ones(40)
+    assert choose([made(base, moves=5), made(base, 0.1, cut=True)])[0] == 0
+    assert choose([made(base, 0.4), made(base, 0.3), made(base, 0.35)])[:2] == (1, 2)
+    halves = np.r_[np.zeros(20), np.ones(20)]
+    assert choose([made(halves, moves=5), made(base, cut=True)])[0] == 1
+
+
+def test_a_candidate_that_was_stopped_is_not_chosen():
+    part = np.ones(40)
+    part[30:] = np.nan
+    assert choose([made(np.r_[0, np.ones(39)], moves=9), made(part)])[0] == 0
+
+
+def test_a_depth_that_is_plainly_better_is_found():
+    """The upper blocks of this source were spoiled: they make one number of everything."""
+    given, on = source(), task()
+    tensors = {p: t * (0 if p.startswith("block3") else 1) for p, t in given.tensors.items()}
+    heard = Lines()
+    frozen = replace(SHORT, epochs=0, freeze_epochs=60, learning_rate=1e-12)
+    found = searched(on, replace(given, tensors=tensors), recipe=frozen, reporter=heard)
+    assert found.candidate.arrangement.reuse < 3
+    assert found.tried[found.chosen].right.mean() > 0.9
