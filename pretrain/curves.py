@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import HeadstartError
-from tasks.outputs import atomic_write, check_output, write_text
+from tasks.outputs import check_output, write_bytes, write_text
 
 ABOUT = ("stage", "epoch")
 COLUMNS = 3
@@ -94,7 +94,7 @@ class Companions:
                     f"pip install 'headstart[plot]'. The numbers are in {self.table}."
                 )
             else:
-                atomic_write(self.curves, lambda temporary: _write_bytes(temporary, picture))
+                write_bytes(self.curves, picture)
                 written.append(self.curves)
             for old in self.pictures():  # of the weights that were replaced
                 old.unlink()
@@ -185,12 +185,8 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
 
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
-    atomic_write(path, lambda temporary: _write_bytes(temporary, file.getvalue()))
+    write_bytes(path, file.getvalue())
 
 
 def _pictures(folder: Path, stem: str) -> list[Path]:
     return sorted(folder.glob(f"{glob.escape(stem)}.*-[0-9][0-9][0-9]*.png"))
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

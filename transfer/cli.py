@@ -41,6 +41,16 @@ class Blocks(click.ParamType):
         )
 
 
+class RateOrFind(click.ParamType):
+    """A learning rate or "find"."""
+
+    name = "find|RATE"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> float | str:
+        """Return the number or the word."""
+        return "find" if value == "find" else float(rate.convert(value, parameter, context))
+
+
 @click.group(invoke_without_command=True, subcommand_metavar="[predict ... | suggest ...]")
 @click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
@@ -92,7 +102,12 @@ class Blocks(click.ParamType):
 @click.option("--freeze-epochs", type=click.IntRange(min=0), help="Epochs of the head alone.")
 @click.option("--epochs", type=click.IntRange(min=0), help="Epochs of fine-tuning after that.")
 @click.option("--head-learning-rate", type=rate, help="While the reused blocks are frozen.")
-@click.option("--learning-rate", type=rate, help="While fine-tuning.")
+@click.option(
+    "--learning-rate",
+    "--lr",
+    type=RateOrFind(),
+    help="While fine-tuning; find looks for one in a short run, and draws it.",
+)
 @click.option("--batch-size", type=positive, help="Examples in a step. [default: the recipe's]")
 @click.option(
     "--unfreeze", type=Blocks(), help="Fine-tune the highest K kept blocks only. [default: all]"

@@ -11,9 +11,10 @@ from tasks.console import out, out_json
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.load import load_dataset
-from tasks.outputs import check_output, write_text
+from tasks.outputs import check_output, write_bytes, write_text
 from tasks.target import TargetTask
 from transfer.chosen import read_chosen
+from transfer.finder import picture
 from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
@@ -51,7 +52,9 @@ def transfer_command(
     if output.suffix != ".keras":
         raise InputError(f"--out must end in .keras, or Keras will not load it. Got {output}.")
     beside = output.with_suffix(".json")
-    for path in (output, beside):
+    curve = output.with_name(f"{output.stem}-learning-rate.png")
+    finds = changes.get("learning_rate") == "find"
+    for path in (output, beside, *([curve] if finds else [])):
         check_output(path, force=force or resume)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
@@ -112,6 +115,12 @@ def transfer_command(
     if labels_from is not None:
         result["labels_from"] = labels_from.name
     result |= {"identity": checkpoints.identity, "history": done.history}
+    if "learning_rate" in result:
+        drawn = picture(result["learning_rate"])
+        if drawn is None:
+            reporter.say("No curve was drawn: that needs the extra 'plot', headstart[plot].")
+        else:
+            write_bytes(curve, drawn)
     text = json.dumps(result, indent=1)
     write_text(beside, text + "\n")
     checkpoints.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pretrain.engine.train import Run
     from pretrain.stage import Stage
     from transfer.body import Body
+    from transfer.finder import Curve
     from transfer.run import Plan, Source
 
 
@@ -26,12 +27,14 @@ class Fitted:
     """What ``fit`` trained, as Keras models, and how it went.
 
     ``head(encoder.model(front(x)))`` takes raw examples (B, ...) to outputs (B, K) float32.
+    curve: what the search for a learning rate saw, if there was one.
     """
 
     front: Any
     encoder: Body
     head: Any
     run: Run
+    curve: Curve | None = None
 
 
 def fit(
@@ -87,8 +90,9 @@ def fit(
         weights = balanced(y) * (1 if weights is None else weights)
     if weights is not None:
         weights = (weights / weights.mean()).astype(np.float32)
-    train(_Stages(x, y, weights, target, recipe, body, seed).all(), run)
-    return Fitted(front=front, encoder=body, head=body.head, run=run)
+    stages = _Stages(x, y, weights, target, recipe, body, run)
+    train(stages.all(), run)
+    return Fitted(front=front, encoder=body, head=body.head, run=run, curve=stages.curve)
 
 
 def build(source: Source, plan: Plan, outputs: int, seed: int) -> Body:
@@ -119,7 +123,7 @@ class _Stages:
         target: str,
         recipe: TransferRecipe,
         body: Body,
-        seed: int,
+        run: Run,
     ) -> None:
         from transfer.heads import TARGETS
 
@@ -128,11 +132,13 @@ class _Stages:
         self.kept = [block for _, block in body.kept]
         self.fresh = [block for _, block in body.fresh]
         self.arrays, self.held = arrays, None
+        self.run = run
+        self.curve: Curve | None = None
         if recipe.validation:
             from tasks.splits import stratified_split
 
             classes = y if y.dtype.kind == "i" else None
-            rows, held = stratified_split(classes, len(x), recipe.validation, seed)
+            rows, held = stratified_split(classes, len(x), recipe.validation, run.seed)
             self.arrays = {name: array[rows] for name, array in arrays.items()}
             self.held = {name: array[held] for name, array in arrays.items()}
 
@@ -140,9 +146,8 @@ class _Stages:
         """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
         recipe = self.recipe
         if not self.kept:
-            yield self._stage(
-                "from scratch", 0, recipe.scratch_epochs, recipe.scratch_learning_rate
-            )
+            rate = recipe.scratch_learning_rate
+            yield self._found(self._stage("from scratch", 0, recipe.scratch_epochs, rate))
             return
         frozen = recipe.freeze_epochs
         if recipe.solve is not None and not any(block.weights for block in self.fresh):
@@ -160,7 +165,19 @@ class _Stages:
             name = "fine-tune"
             if count < len(self.kept):
                 name += f" the highest {count} of {len(self.kept)} blocks"
-            yield self._stage(name, len(self.kept) - count, epochs, recipe.learning_rate)
+            frozen = len(self.kept) - count
+            yield self._found(self._stage(name, frozen, epochs, recipe.learning_rate))
+
+    def _found(self, stage: Stage) -> Stage:
+        """Return the stage with the learning rate that was searched for, if one is to be."""
+        from transfer.finder import find_rate
+
+        if not self.recipe.find or not stage.epochs:
+            return stage
+        if self.curve is None:
+            self.curve = find_rate(stage, self.run.programs, self.run.key, self.run.seed)
+            self.run.reporter.say(f"Learning rate found: {self.curve.found:g}")
+        return replace(stage, learning_rate=self.curve.found)
 
     def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:
         """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""

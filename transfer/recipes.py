@@ -31,6 +31,7 @@ class TransferRecipe:
         with this inverse strength C of its L2 penalty, where nothing but the head is new (Kumar et al.
         2022, "Fine-Tuning can Distort Pretrained Features"); None trains by gradient steps.
     balance: weigh every class alike, however many labels it has.
+    find: choose the learning rate of the fine-tuning, or from scratch, by a short run (transfer.finder).
     validation: hold out this part of the labels, and end each stage as it was after the epoch with the
         lowest loss on them; 0 trains on all labels for all epochs.
     """
@@ -52,6 +53,7 @@ class TransferRecipe:
     solve: float | None = None
     balance: bool = False
     validation: float = 0.0
+    find: bool = False
 
     def __post_init__(self) -> None:
         for name in ("freeze_epochs", "epochs", "scratch_epochs"):
@@ -152,6 +154,9 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None) -> TransferRecip
     if {"freeze_epochs", "epochs"} & given.keys():
         both = (given.get(n, getattr(base, n)) for n in ("freeze_epochs", "epochs"))
         given = {"scratch_epochs": sum(both), "least_updates": 0} | given
+    if given.get("learning_rate") == "find":
+        del given["learning_rate"]
+        given["find"] = True
     if "learning_rate" in given:
         given = {"scratch_learning_rate": given["learning_rate"]} | given
     return replace(base, **given)

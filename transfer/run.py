@@ -199,6 +199,7 @@ def transfer(
         "inputs": list(plan.inputs.changes),
         "recipe": asdict(plan.recipe),
         **({} if found is None else {"search": found}),
+        **({} if fitted.curve is None else {"learning_rate": fitted.curve.to_json()}),
         "updates": run.updates,
         "source_digest": source.digest,
         "digest": tensors_digest(encoder.tensors()),

@@ -1,0 +1,135 @@
+"""A learning rate found by a short run in which it rises from step to step.
+
+Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pretrain.engine.program import Programs
+    from pretrain.stage import Stage
+
+LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
+# Each loss is averaged with those before it, this much of the average staying (corrected for its start).
+SMOOTH = 0.9
+# The run ends where the smoothed loss is so many times its lowest.
+BLOWN = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """What the run saw.
+
+    rates, losses: float64 (S,), the rate of each step and the smoothed loss before it was made.
+    found: the rate of the steepest fall of ``losses`` over the logarithm of the rate, and at most a tenth of
+        the rate where the loss was lowest.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    found: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "found": self.found,
+            "rates": [float(f"{rate:.4g}") for rate in self.rates],
+            "losses": [float(f"{loss:.5g}") for loss in self.losses],
+        }
+
+
+def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
+    """Run ``stage``'s steps at rising rates, and put its variables back to what they were.
+
+    Raises NonFiniteError when the very first losses are not finite.
+    """
+    import tensorflow as tf
+
+    from pretrain.engine.order import permutation
+    from pretrain.engine.program import assign
+    from pretrain.engine.train import tensors
+    from tasks.errors import NonFiniteError
+
+    program = programs.get(f"{key} finder", stage, xla=False)
+    lent = None if program.stage is stage else [v.numpy() for v in program.variables]
+    program.reset([v.numpy() for v in stage.variables])
+    before = [v.numpy() for v in stage.variables]
+    data = tensors(stage.arrays), tensors(stage.tables)
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    each, losses, average = stage.steps_per_epoch, [], 0.0
+    for step, rate in enumerate(rates):
+        epoch, place = divmod(step, each)
+        order = tf.constant(permutation(stage.size, seed, 0, epoch))
+        count = min(stage.batch_size, stage.size - place * stage.batch_size)
+        sums, finite = program.run(
+            *data,
+            order,
+            tf.fill([each], np.float32(rate)),
+            start=place,
+            count=1,
+            before=epoch * each,
+            seed=seed,
+            sums=np.zeros(len(program.names), np.float32),
+        )
+        loss = float(sums[0]) / count
+        if not finite or not np.isfinite(loss):
+            break
+        average = SMOOTH * average + (1 - SMOOTH) * loss
+        losses.append(average / (1 - SMOOTH ** (step + 1)))
+        if losses[-1] > BLOWN * min(losses):
+            break
+    assign(stage.variables, before)
+    if lent is not None:
+        assign(program.variables, lent)
+    if len(losses) < 10:
+        raise NonFiniteError(
+            f"--lr find saw losses that are not finite from a learning rate of {rates[len(losses)]:.2g} "
+            f"on. Look for extreme values in the data."
+        )
+    return Curve(
+        rates=rates[: len(losses)], losses=np.array(losses), found=_steepest(rates, losses)
+    )
+
+
+def _steepest(rates: np.ndarray, losses: list[float]) -> float:
+    """Return the rate of the steepest fall, at most a tenth of that of the lowest loss."""
+    values = np.array(losses)
+    lowest = int(values.argmin())
+    slopes = np.gradient(values[: max(2, lowest + 1)], np.log(rates[: max(2, lowest + 1)]))
+    found = min(rates[int(slopes.argmin())], rates[lowest] / 10)
+    return float(f"{max(found, LOWEST):.2g}")
+
+
+def picture(curve: Mapping[str, Any]) -> bytes | None:
+    """Return a PNG file of a curve's JSON, or None without matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(curve["rates"], curve["losses"], color="#0072b2")
+    axes.axvline(curve["found"], color="#d55e00", linestyle="--")
+    axes.annotate(
+        f"found {curve['found']:.2g}",
+        (curve["found"], max(curve["losses"])),
+        xytext=(6, -4),
+        textcoords="offset points",
+        color="#a33f00",
+        va="top",
+    )
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate, rising from step to step")
+    axes.set_ylabel("loss on the batch, smoothed")
+    axes.set_title("Learning-rate finder")
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    return file.getvalue()
