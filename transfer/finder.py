@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pretrain.stage import Stage
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
+# Steps on either side over which a slope is taken.
+WINDOW = 8
 # Each loss is averaged with those before it, this much of the average staying (corrected for its start).
 SMOOTH = 0.9
 # The run ends where the smoothed loss is so many times its lowest.
@@ -100,9 +102,14 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
 
 def _steepest(rates: np.ndarray, losses: list[float]) -> float:
     """Return the rate of the steepest fall, at most a tenth of that of the lowest loss."""
-    values = np.array(losses)
+    values, logs = np.array(losses), np.log(rates[: len(losses)])
     lowest = int(values.argmin())
-    slopes = np.gradient(values[: max(2, lowest + 1)], np.log(rates[: max(2, lowest + 1)]))
+    # The slope of a straight line over a decade: from one batch to the next the loss jumps by chance.
+    slopes = np.full(len(values), np.inf)
+    for i in range(len(values)):
+        near = slice(max(0, i - WINDOW), min(i + WINDOW + 1, len(values)))
+        if i <= lowest and near.stop - near.start > 2:
+            slopes[i] = np.polyfit(logs[near], values[near], 1)[0]
     found = min(rates[int(slopes.argmin())], rates[lowest] / 10)
     return float(f"{max(found, LOWEST):.2g}")
 
@@ -120,13 +127,15 @@ def picture(curve: Mapping[str, Any]) -> bytes | None:
     axes.axvline(curve["found"], color="#d55e00", linestyle="--")
     axes.annotate(
         f"found {curve['found']:.2g}",
-        (curve["found"], max(curve["losses"])),
+        (curve["found"], 1.45 * max(curve["losses"][:10])),
         xytext=(6, -4),
         textcoords="offset points",
         color="#a33f00",
         va="top",
     )
     axes.set_xscale("log")
+    # Where it blows up is of no interest but that it does.
+    axes.set_ylim(0, 1.5 * max(curve["losses"][:10]))
     axes.set_xlabel("learning rate, rising from step to step")
     axes.set_ylabel("loss on the batch, smoothed")
     axes.set_title("Learning-rate finder")
