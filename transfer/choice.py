@@ -85,4 +85,9 @@ def _lag(best: Tried, row: Tried) -> float:
 
 
 def _error(best: Tried, row: Tried) -> float:
-    return float((best.right - row.right).std() / len(row.right) ** 0.5)
+    """Return the standard error of the mean difference, as if one more example had been told apart.
+
+    Without that, one example in which two candidates differ would already be more than its own error.
+    """
+    differing = float(np.square(best.right - row.right).sum())
+    return (differing + 1) ** 0.5 / len(row.right)

@@ -164,19 +164,22 @@ def test_the_simplest_within_one_standard_error_of_the_paired_difference():
     base = np.ones(40)
     base[:4] = 0
     worse = base.copy()
-    worse[4] = 0  # one example behind: mean 1/40, standard error sqrt(1/40 * 39/40 / 40) = 0.0247
+    worse[4:6] = 0  # two examples behind: 0.05 against sqrt(2 + 1) / 40 = 0.0433
     much = base.copy()
-    much[4:8] = 0  # four behind: 0.1 against 0.0474
+    much[4:8] = 0  # four behind: 0.1 against 0.0559
     rows = [made(base, moves=100), made(worse, moves=10), made(much, moves=0)]
     chosen, runner_up, reason = choose(rows)
     assert (chosen, runner_up) == (0, 1)
     assert "validated highest" in reason
-    worse[5], worse[0] = 0, 1  # two lost and one won: 0.025 against 0.0431
+    worse[0] = 1  # two lost and one won: 0.025 against sqrt(3 + 1) / 40 = 0.05
     rows[1] = made(worse, moves=10)
     chosen, runner_up, reason = choose(rows)
     assert (chosen, runner_up) == (1, 0)
     assert "2.50 points behind" in reason
-    assert "standard error 4.31" in reason
+    assert "standard error 5.00" in reason
+    one = base.copy()
+    one[4] = 0  # a single example is no evidence
+    assert choose([made(base, moves=100), made(one, moves=10)])[0] == 1
 
 
 def test_the_whole_encoder_is_simpler_than_a_cut_one_and_equals_go_by_loss():
