@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tasks.console import (
+    checkpoint_seconds,
     data_options,
     out,
     out_json,
@@ -107,6 +108,7 @@ from tasks.console import (
     help="Let the file tell which examples were in the pool.",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@checkpoint_seconds
 @data_options
 @run_options
 @click.pass_context

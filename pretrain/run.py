@@ -53,6 +53,7 @@ def pretrain(
     *,
     force: bool = False,
     resume: bool = False,
+    checkpoint_seconds: float = 5.0,
     reporter: Reporter | None = None,
     programs: Programs | None = None,
     probe: Dataset | None = None,
@@ -67,6 +68,7 @@ def pretrain(
         out: the weights file to write; checkpoints lie in ``out`` + ".checkpoints" until the end.
         force: replace ``out`` and drop an interrupted run's checkpoints.
         resume: go on from the newest checkpoint, or start when there is none.
+        checkpoint_seconds: save a checkpoint about so often.
         reporter: what shows the progress; None is silent.
         programs: compiled steps to share with other runs.
         probe: a labelled set to measure the features on as the training goes on; its training part only.
@@ -99,7 +101,7 @@ def pretrain(
         check_views(dataset, plan.augmentation, plan.row.name)
     surroundings = settings()
     identity = {**plan.to_json(), "data": dataset.fingerprint, **surroundings}
-    checkpoints = Checkpoints.beside(out, identity)
+    checkpoints = Checkpoints.beside(out, identity, checkpoint_seconds)
     done = checkpoints.start(out, force=force, resume=resume)
     if done:
         return _finished(out, checkpoints.identity)

@@ -147,6 +147,13 @@ data_options = options(
         help="Leave unreadable files of a folder out; they are counted.",
     ),
 )
+checkpoint_seconds = click.option(
+    "--checkpoint-seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Save a checkpoint about so often.",
+)
 test_part = click.option(
     "--test-part",
     default=0.2,

@@ -16,10 +16,11 @@ from pretrain.weights import WeightsFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 BIN = Path(sys.executable).parent
-# Some 10,000 updates: time to be killed three times after a checkpoint, one every 5 s. Half of them where a
-# step takes much longer.
-LONG = ["--epochs", "200", "--batch-size", "32"]
-LONG_ENOUGH = ["--epochs", "100", "--batch-size", "32"]
+# Some 4,000 updates: time to be killed three times after a checkpoint, one about every half second. Half of
+# them where a step takes much longer.
+OFTEN = ["--checkpoint-seconds", "0.5"]
+LONG = ["--epochs", "80", "--batch-size", "32", *OFTEN]
+LONG_ENOUGH = ["--epochs", "40", "--batch-size", "32", *OFTEN]
 SLOW_STEPS = {"barlow-twins", "gan", "vicreg"}
 DATA = ["--data", "digits"]
 
@@ -68,7 +69,7 @@ def killed_three_times(folder, arguments, output):
     for number in range(3):
         process = start(folder, arguments, *(["--resume"] if number else []))
         code = kill_soon(
-            process, folder, checkpoints, 2 * rng.random(), after_checkpoint=number > 0
+            process, folder, checkpoints, 0.7 * rng.random(), after_checkpoint=number > 0
         )
         assert code == -signal.SIGKILL
         assert not (folder / output).exists()

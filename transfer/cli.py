@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tasks.console import (
+    checkpoint_seconds,
     data_options,
     image_size,
     out,
@@ -133,6 +134,7 @@ class RateOrFind(click.ParamType):
     help="Hold out this part of the labels and keep the epoch that was best on them. [default: 0]",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@checkpoint_seconds
 @data_options
 @run_options
 @click.pass_context

@@ -42,6 +42,7 @@ def transfer_command(
     skip_unreadable: bool,
     force: bool,
     resume: bool,
+    checkpoint_seconds: float,
     quiet: bool,
     as_json: bool,
     **changes: Any,
@@ -84,7 +85,7 @@ def transfer_command(
 
     # The same data with another test part is another run.
     data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
-    checkpoints = checkpoints_of(output, task, source, config, data_identity)
+    checkpoints = checkpoints_of(output, task, source, config, data_identity, checkpoint_seconds)
     if checkpoints.start(output, force=force, resume=resume) and beside.exists():
         finished = json.loads(beside.read_text())
         if finished.get("identity") != checkpoints.identity:

@@ -251,7 +251,12 @@ def tensors_digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def checkpoints_of(
-    out: Path, task: TargetTask, source: Source, config: TransferConfig, fingerprint: str
+    out: Path,
+    task: TargetTask,
+    source: Source,
+    config: TransferConfig,
+    fingerprint: str,
+    seconds: float = 5.0,
 ) -> Checkpoints:
     """Return the checkpoints of the transfer that writes ``out``."""
     from pretrain.engine.checkpoint import Checkpoints
@@ -270,4 +275,4 @@ def checkpoints_of(
         "task": task.name,
         **settings(),
     }
-    return Checkpoints.beside(out, identity)
+    return Checkpoints.beside(out, identity, seconds)

@@ -16,6 +16,7 @@ from tasks.errors import InputError
 from tasks.outputs import atomic_write, write_text
 
 KEPT = 2
+SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,12 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one run, the last two kept, in a folder beside its output."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """``config`` is all that decides the run's bits, as JSON: a checkpoint of another is refused."""
-        self.folder = folder
+    def __init__(self, folder: Path, config: Mapping[str, Any], seconds: float = SECONDS) -> None:
+        """``config`` is all that decides the run's bits, as JSON: a checkpoint of another is refused.
+
+        seconds: a run saves about so often.
+        """
+        self.folder, self.seconds = folder, seconds
         self.config = json.loads(json.dumps(config))
 
     @property
@@ -69,9 +73,11 @@ class Checkpoints:
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
 
     @classmethod
-    def beside(cls, output: Path, config: Mapping[str, Any]) -> Checkpoints:
+    def beside(
+        cls, output: Path, config: Mapping[str, Any], seconds: float = SECONDS
+    ) -> Checkpoints:
         """Return the checkpoints of the run that writes ``output``."""
-        return cls(output.with_name(output.name + ".checkpoints"), config)
+        return cls(output.with_name(output.name + ".checkpoints"), config, seconds)
 
     def start(self, output: Path, *, force: bool, resume: bool) -> bool:
         """Say whether the run is over already: ``output`` is there and no checkpoint is.

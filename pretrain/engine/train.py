@@ -21,7 +21,6 @@ from tasks.errors import HeadstartError, Interrupted, NonFiniteError
 
 # A call into the compiled loop lasts about this long: Ctrl-C and the bar answer within it.
 CALL_SECONDS = 0.3
-CHECKPOINT_SECONDS = 5.0
 
 
 @dataclass(kw_only=True)
@@ -48,7 +47,6 @@ class Run:
     reporter: Reporter = field(default_factory=Reporter)
     checkpoints: Checkpoints | None = None
     resume: bool = False
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
     history: list[dict[str, Any]] = field(default_factory=list)
     watch: Callable[[Stage, Mapping[str, Any]], Mapping[str, float]] | None = None
     gallery: Callable[[str, Mapping[str, Any], np.ndarray], None] | None = None
@@ -236,9 +234,11 @@ class _Loop:
         """Between two calls: save when it is time, stop when asked to."""
         interrupted = self.interrupts.asked
         # Never spend more than a twentieth of the time on saving.
-        due = max(self.run.checkpoint_seconds, 20 * self.save_cost)
-        if self.run.checkpoints and (interrupted or time.monotonic() - self.saved_at > due):
-            self._save()
+        checkpoints = self.run.checkpoints
+        if checkpoints is not None:
+            due = max(checkpoints.seconds, 20 * self.save_cost)
+            if interrupted or time.monotonic() - self.saved_at > due:
+                self._save()
         if interrupted:
             where = f"epoch {self.epoch + 1} of stage {self.stage.name!r}"
             hint = (

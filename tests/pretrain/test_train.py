@@ -53,12 +53,12 @@ class Two:
         return [v.tobytes() for v in (*self.first.values(), *self.second.values())]
 
 
-def run_two(folder=None, *, reporter=None, resume=False, programs=SHARED, **how):
+def run_two(folder=None, *, reporter=None, resume=False, programs=SHARED, seconds=5.0, **how):
     two = Two()
     run = Run(
         seed=4,
         key="two",
-        checkpoints=folder and Checkpoints(folder, {"run": "two"}),
+        checkpoints=folder and Checkpoints(folder, {"run": "two"}, seconds),
         reporter=reporter or Reporter(),
         resume=resume,
         programs=programs,
@@ -122,7 +122,7 @@ def test_checkpoints_are_written_on_the_way_and_serve(tmp_path):
 
     bits, _ = run_two()
     with pytest.raises(PulledError):
-        run_two(tmp_path, reporter=PullThePlug(), checkpoint_seconds=0)
+        run_two(tmp_path, reporter=PullThePlug(), seconds=0)
     resumed, after = run_two(tmp_path, resume=True)
     assert after.resumed_from is not None
     assert resumed == bits
@@ -174,7 +174,7 @@ def test_a_second_ctrl_c_stops_at_once():
 def test_a_checkpoint_that_cannot_be_written_does_not_stop_the_training(tmp_path):
     (tmp_path / "file").write_text("in the way")
     heard = Lines()
-    bits, _ = run_two(tmp_path / "file", reporter=heard, checkpoint_seconds=0)
+    bits, _ = run_two(tmp_path / "file", reporter=heard, seconds=0)
     assert bits == run_two()[0]
     assert any("Warning: no checkpoint could be written" in line for line in heard.said)
 
@@ -199,7 +199,7 @@ def test_a_stage_of_no_epochs_changes_nothing():
 
 
 def stop(stage, folder):
-    run = Run(seed=0, key="bad", checkpoints=Checkpoints(folder, {}), checkpoint_seconds=1e9)
+    run = Run(seed=0, key="bad", checkpoints=Checkpoints(folder, {}, 1e9))
     with pytest.raises(NonFiniteError) as caught:
         train([stage], run)
     assert caught.value.exit_code == 3
