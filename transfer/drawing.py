@@ -121,7 +121,7 @@ def scatter(
         here = (y == k) & ~right
         axes.scatter(
             *points[here].T,
-            s=3 * size,
+            s=2.4 * size,
             color=colours[k],
             marker="X",
             edgecolors="black",
@@ -156,7 +156,8 @@ def grid(
     """
     columns = min(COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)
-    figure = _figure(max(1.75 * columns, 5.2), 2.15 * rows + 0.5)
+    tall = min(max(images.shape[1] / images.shape[2], 0.3), 2.0)
+    figure = _figure(max(1.75 * columns, 5.2), (1.6 * tall + 0.55) * rows + 0.5)
     for i, image in enumerate(images):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1)
@@ -184,20 +185,22 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _png(figure: Any) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     file = io.BytesIO()
     with warnings.catch_warnings():
         # A class name may have letters that the font has not: it is drawn with boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         # Without the program's version, which would make the same run's pictures differ.
-        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+        figure.savefig(
+            file, format="png", bbox_inches="tight", pad_inches=0.1, metadata={"Software": None}
+        )
     return file.getvalue()
 
 
 def _name(name: str, longest: int = LONGEST) -> str:
     """Return a class name that fits, and that matplotlib does not take for a formula."""
-    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    # The end is kept: long names often differ only there.
+    end = longest // 3
+    short = name if len(name) <= longest else f"{name[: longest - end - 1]}…{name[-end:]}"
     return short.replace("$", r"\$")
 
 
@@ -209,11 +212,11 @@ def _percent(chance: float) -> str:
 
 
 def _colours(classes: int) -> list[Any]:
-    import matplotlib
+    from matplotlib import colormaps
 
-    if classes <= COUNTED:
-        return list(matplotlib.colormaps["tab10" if classes <= 10 else "tab20"].colors[:classes])
-    return list(matplotlib.colormaps["turbo"](np.linspace(0, 1, classes)))
+    if classes > COUNTED:
+        return list(colormaps["turbo"](np.linspace(0, 1, classes)))
+    return list(colormaps["tab10" if classes <= 10 else "tab20"](np.arange(classes)))
 
 
 def _legend(axes: Any, colours: Sequence[Any], names: Sequence[str]) -> None:
@@ -230,10 +233,14 @@ def _legend(axes: Any, colours: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def _middles(axes: Any, points: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
-    """Write the names of many classes where each one has its middle, as far as they are few enough."""
-    if len(names) > NAMED:
-        return
+    """Write the names of many classes where each one has its middle, as far as there is room."""
+    size = np.maximum(np.ptp(points, axis=0), 1e-9)
+    placed: list[np.ndarray] = []
     for k in np.unique(y):
-        x, height = np.median(points[y == k], axis=0)
+        middle = np.median(points[y == k], axis=0)
+        # A name is about a tenth of the picture wide.
+        if any(np.all(np.abs(middle - other) / size < (0.12, 0.035)) for other in placed):
+            continue
+        placed.append(middle)
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.6, "linewidth": 0}
-        axes.text(x, height, _name(names[k], 12), fontsize=7, ha="center", va="center", bbox=box)
+        axes.text(*middle, _name(names[k], 12), fontsize=8, ha="center", va="center", bbox=box)

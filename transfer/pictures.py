@@ -153,15 +153,16 @@ def project(features: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, tup
         return _umap(x, seed), ("UMAP 1", "UMAP 2")
     if x.shape[1] == 1:
         x = np.concatenate([x, np.zeros_like(x)], axis=1)
-    pca = PCA(2, svd_solver="full").fit(x)
-    points = pca.transform(x)
-    # The sign of a direction is an accident of the method: its longest part points up.
-    signs = np.sign(pca.components_[np.arange(2), np.abs(pca.components_).argmax(axis=1)])
-    shares = np.nan_to_num(100 * pca.explained_variance_ratio_)
-    labels = tuple(
-        f"component {i + 1} ({share:.0f} % of the variance)" for i, share in enumerate(shares)
+    pca = PCA(2, svd_solver="full")
+    with np.errstate(invalid="ignore"):  # features that are all equal have no variance to share out
+        points = pca.fit_transform(x)
+    first, second = (
+        f"{100 * share:.0f} %" for share in np.nan_to_num(pca.explained_variance_ratio_)
     )
-    return points * np.where(signs == 0, 1, signs), (labels[0], labels[1])
+    return points, (
+        f"component 1 ({first} of the variance)",
+        f"component 2 ({second} of the variance)",
+    )
 
 
 def _umap(x: np.ndarray, seed: int) -> np.ndarray:

@@ -50,7 +50,8 @@ def run_savedmodel(path: Path, x: np.ndarray) -> np.ndarray:
     """
     import tensorflow as tf
 
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    loaded = tf.saved_model.load(str(path))  # held: its variables go when it goes
+    serve = loaded.signatures["serving_default"]
     (name,) = serve.structured_input_signature[1]
     parts = []
     for part in (x[:1], x[1:]):
