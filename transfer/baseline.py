@@ -11,8 +11,9 @@ from tasks.target import TargetTask
 from transfer.metrics import measure
 
 NAME = "raw logistic regression"
-MOST = 10_000_000
-"""Labels x values x classes up to which it is fitted: a second or two, whatever the machine."""
+MOST = 40_000_000
+"""Labels x values x classes up to which it is fitted, at most some seconds: 80 faces of 40 people took
+3.6 s, 1,000 labels of Fashion-MNIST 0.3 s."""
 
 
 def baselines(task: TargetTask, rows: np.ndarray, seed: int = 0) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import HeadstartError
+from tasks.errors import HeadstartError, InputError
 from tasks.outputs import check_output, write_text
 from tasks.target import TargetTask
 from transfer.card import card
@@ -45,6 +45,8 @@ class Beside:
         check_formats(self.model, self.formats, force=force)
         if self.pictures:
             check_pictures(self.model, self.map, force=force)
+        elif self.map != "pca":
+            raise InputError(f"--map {self.map} is about --pictures, which was not given.")
 
     def warn(self, say: Callable[[str], None]) -> None:
         """Say which files of an earlier model will stay, for they are taken for this one's."""
@@ -57,7 +59,9 @@ class Beside:
                 say(f"Warning: {path} lies here already; it is another model's, and stays as it is")
 
     def write(self, result: dict[str, Any], task: TargetTask, seed: int) -> dict[str, Any]:
-        """Write what was asked for and is not there yet; return ``result`` with what there is.
+        """Write what was asked for; return ``result`` with what there is.
+
+        Formats that the result says were written, and that are there, are not written again.
 
         The model is written already. Whatever fails here, it and its result and card are whole.
         Raises HeadstartError when a format or a picture cannot be written.
@@ -86,8 +90,7 @@ class Beside:
             result["exports"] = kept
 
     def _draw(self, result: dict[str, Any], task: TargetTask, seed: int) -> None:
-        there = result.get("pictures", ())
-        if not self.pictures or (there and all(self._named(name).exists() for name in there)):
+        if not self.pictures:
             return
         from transfer.export import load_model
 

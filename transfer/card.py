@@ -191,20 +191,10 @@ def _leakage(result: Mapping[str, Any]) -> Sequence[str]:
     found = result.get("leakage")
     if not found:
         return []
-    lines = []
-    for part, title in (("test", "test"), ("labelled", "labelled")):
-        row = found[part]
-        if row["exact"] is None:
-            lines.append(
-                f"Whether {title} examples were in the pretraining pool cannot be told: the weights "
-                f"file has no fingerprints of it."
-            )
-        else:
-            near = "" if row["near"] is None else f", and {row['near']:,} near duplicates"
-            lines.append(
-                f"Of {row['n']:,} {title} examples {row['exact']:,} were in the pretraining "
-                f"pool{near}."
-            )
+    if found["pool"].get("fingerprints") is None:
+        lines = ["The weights file does not tell what was in the pretraining pool."]
+    else:
+        lines = [_seen(part, found[part]) for part in ("test", "labelled")]
     used = {True: "used labels", False: "used no labels", None: "may have used labels"}
     lines.append(f"The pretraining {used[found['labels_used']]}.")
     if found.get("leaks"):
@@ -212,6 +202,21 @@ def _leakage(result: Mapping[str, Any]) -> Sequence[str]:
             "**The pretraining used the labels of test examples, so what was measured is memory too.**"
         )
     return lines
+
+
+def _seen(part: str, row: Mapping[str, Any]) -> str:
+    """Say how many examples of one part were in the pool; None is what cannot be told."""
+    exact, near = row["exact"], row["near"]
+    of = f"Of {row['n']:,} {part} examples"
+    if exact is not None:
+        more = "" if near is None else f", and {near:,} near duplicates of examples in it"
+        return f"{of} {exact:,} were in the pretraining pool{more}."
+    if near is not None:
+        return f"{of} {near:,} are near duplicates of examples in the pretraining pool."
+    return (
+        f"{of} none could be looked up in the pretraining pool: their shape or type differs from the "
+        f"pool's."
+    )
 
 
 def _limits(result: Mapping[str, Any]) -> Sequence[str]:
@@ -230,7 +235,7 @@ def _limits(result: Mapping[str, Any]) -> Sequence[str]:
         counts = [sum(row) for row in matrix]
         few = [classes[k] for k, count in enumerate(counts) if count < FEW]
         if few:
-            named = ", ".join(map(cell, few[:5])) + (", ..." if len(few) > 5 else "")
+            named = ", ".join(map(cell, few[:5])) + (" and others" if len(few) > 5 else "")
             lines.append(
                 f"{len(few)} of the classes had fewer than {FEW} test examples, so what is said of "
                 f"them is rough: {named}."

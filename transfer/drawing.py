@@ -125,7 +125,7 @@ def scatter(
             color=colours[k],
             marker="X",
             edgecolors="black",
-            linewidths=0.6,
+            linewidths=0.6 if len(points) <= 1000 else 0.4,
         )
     axes.set_xlabel(labels[0], fontsize=10)
     axes.set_ylabel(labels[1], fontsize=10)

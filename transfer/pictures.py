@@ -23,7 +23,7 @@ NAMES = ("curves", "confusion", "features", "unsure", "wrong")
 MAPS = ("pca", "umap")
 SHOWN = 24
 """Examples in a grid."""
-MOST_POINTS = 3000
+MOST_POINTS = 2000
 """Test examples on the map."""
 
 

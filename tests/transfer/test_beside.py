@@ -91,6 +91,11 @@ def test_a_finished_run_gets_what_was_not_asked_for_before(folder):
     assert listing(folder) == before
 
 
+def test_a_map_without_pictures_is_a_mistake(folder):
+    with pytest.raises(InputError, match="--map umap is about --pictures"):
+        run(folder, "--map", "umap")
+
+
 @pytest.mark.parametrize("name", ["model.md", "model.onnx", "model-pictures/wrong.png"])
 def test_a_file_in_the_way_is_found_before_training(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)

@@ -35,7 +35,7 @@ RESULT = {
     "digest": "b" * 64,
     "seconds": 1.25,
     "leakage": {
-        "pool": {"name": "digits"},
+        "pool": {"name": "digits", "fingerprints": {"exact": 900}},
         "labels_used": False,
         "test": {"n": 73, "exact": 5, "near": 2},
         "labelled": {"n": 1200, "exact": None, "near": None},
@@ -96,8 +96,8 @@ def test_everything_that_the_result_holds_is_told():
         "| accuracy | 93.15 % (84.94 to 97.04 %) |",
         "| raw logistic regression | 95.00 % | 90.00 to 98.00 % | +1.85 |",
         "| **8** | 4 | 32 |",
-        "Of 73 test examples 5 were in the pretraining pool, and 2 near duplicates.",
-        "Whether labelled examples were in the pretraining pool cannot be told",
+        "Of 73 test examples 5 were in the pretraining pool, and 2 near duplicates of examples",
+        "Of 1,200 labelled examples none could be looked up in the pretraining pool",
         "The pretraining used no labels.",
         "A simple model did as well or better here: raw logistic regression.",
         "transfer predict --model 'my model.keras'",
@@ -165,12 +165,21 @@ def test_many_classes_show_their_most_frequent_confusions():
     assert "| person 7 | person 2 | 9 |\n| person 3 | person 5 | 2 |\n\n" in text
     assert "**person 3**" not in text
     assert "40 of the classes had fewer than 30 test examples" in text
-    assert "person 4, ..." in text
+    assert "person 4 and others." in text
     # Its only test examples are gone, so nothing is said of class 39.
     assert "Never predicted" not in text
     matrix[39][0] = 1
     text = card({**RESULT, "classes": names, "confusion": matrix}, "model.keras")
     assert "Never predicted for a test example: person 39." in text
+
+
+def test_what_cannot_be_told_of_the_pool():
+    leakage = {**RESULT["leakage"], "pool": {"name": "digits", "fingerprints": None}}
+    text = card({**RESULT, "leakage": leakage}, "model.keras")
+    assert "does not tell what was in the pretraining pool" in text
+    leakage = {**RESULT["leakage"], "test": {"n": 73, "exact": None, "near": 4}}
+    text = card({**RESULT, "leakage": leakage}, "model.keras")
+    assert "Of 73 test examples 4 are near duplicates" in text
 
 
 def test_leaks_are_told_loudly():

@@ -16,7 +16,7 @@ import transfer.formats
 from pretrain.encoder import Encoder
 from pretrain.encoders import encoder_config
 from tasks.errors import HeadstartError, InputError
-from transfer import export_model
+from transfer import cli, export_model
 from transfer.export import read_about, save_model, whole_model
 from transfer.formats import FORMATS, check_formats, difference
 from transfer.inputs import Inputs, apply
@@ -129,6 +129,10 @@ def test_someones_own_folder_is_never_replaced(plain):
     with pytest.raises(InputError, match="holds something else"):
         export_model(plain, ["savedmodel"], force=True)
     assert (folder / "thesis.txt").read_text() == "mine"
+
+
+def test_the_command_offers_every_format():
+    assert cli.FORMATS == tuple(FORMATS)
 
 
 def test_a_missing_package_and_an_unknown_format_are_named(plain, monkeypatch):

@@ -151,3 +151,19 @@ def test_missing_packages_and_existing_files_are_found_before_the_work(tmp_path,
     monkeypatch.setattr(pictures, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"--pictures takes matplotlib.*headstart\[plot\]"):
         check_pictures(model, "pca", force=True)
+    monkeypatch.setattr(pictures, "find_spec", lambda name: None if name == "umap" else name)
+    with pytest.raises(InputError, match=r"umap-learn.*headstart\[umap\].*--map pca"):
+        check_pictures(model, "umap", force=True)
+
+
+@pytest.mark.slow
+def test_a_map_by_umap_keeps_groups_apart_and_is_repeatable():
+    pytest.importorskip("umap")
+    rng = np.random.default_rng(0)
+    groups = np.repeat([0, 1, 2], 30)
+    features = 9 * np.eye(10)[groups] + rng.normal(size=(90, 10))
+    points, labels = project(features, "umap", 0)
+    assert labels == ("UMAP 1", "UMAP 2")
+    assert np.array_equal(points, project(features, "umap", 0)[0])
+    nearest = np.linalg.norm(points[:, None] - points, axis=-1) + 1e9 * np.eye(90)
+    assert (groups[nearest.argmin(axis=1)] == groups).mean() > 0.95
