@@ -15,6 +15,9 @@ from transfer.card import card
 from transfer.formats import FORMATS, check_formats, export_model
 from transfer.pictures import Seen, check_pictures, folder_of, write_pictures
 
+MARK = b"by Headstart's `transfer`"
+"""What every card says: ``--force`` must not cost someone a page of their own, such as README.md."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
@@ -42,6 +45,11 @@ class Beside:
         """Check, before any work, that everything can be made and written. Raises InputError."""
         for path in (self.result, self.card):
             check_output(path, force=force)
+        if force and self.card.is_file() and MARK not in self.card.read_bytes():
+            raise InputError(
+                f"{self.card} is not the card of a model, and is not replaced. Move it away, or give "
+                f"another --out."
+            )
         check_formats(self.model, self.formats, force=force)
         if self.pictures:
             check_pictures(self.model, self.map, force=force)

@@ -106,6 +106,16 @@ def test_a_file_in_the_way_is_found_before_training(folder, name):
     assert (folder / name).read_text() == "mine"
 
 
+def test_a_page_of_someones_own_is_never_replaced(folder):
+    (folder / "model.md").write_text("# My thesis\n")
+    with pytest.raises(InputError, match=r"model\.md is not the card of a model"):
+        run(folder, "--force")
+    assert (folder / "model.md").read_text() == "# My thesis\n"
+    (folder / "model.md").unlink()
+    run(folder)
+    run(folder, "--force")
+
+
 def test_another_models_files_are_pointed_out(folder):
     old = [folder / name for name in ("model.onnx", "model-savedmodel", "model-pictures")]
     old[0].write_bytes(b"old")
