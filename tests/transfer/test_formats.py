@@ -132,7 +132,7 @@ def test_someones_own_folder_is_never_replaced(plain):
 
 
 def test_the_command_offers_every_format():
-    assert cli.FORMATS == tuple(FORMATS)
+    assert tuple(FORMATS) == cli.FORMATS
 
 
 def test_a_missing_package_and_an_unknown_format_are_named(plain, monkeypatch):

@@ -11,7 +11,7 @@ from transfer.onnx_images import IMAGE_LAYERS
 from transfer.onnx_layers import ACTIVATIONS, LAYERS
 
 L = keras.layers
-IMAGES = (9, 7, 4)
+IMAGES = (8, 7, 4)  # an odd and an even side: padding that is not the same at both ends
 
 ON_IMAGES = [
     L.Conv2D(8, 3, strides=2, padding="same", groups=2, activation="relu"),
