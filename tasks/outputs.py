@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,20 +31,102 @@ def check_output(path: Path, force: bool = False) -> None:
                 f"{path} exists already and was left as it is. "
                 "Give another name, or --force to replace it."
             )
-        missing = [folder for folder in final.parents if not folder.exists()]
-        try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            temp = _temporary(final)
-            os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-            temp.unlink()
-        finally:
-            for folder in missing:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+        _try(final)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be written: {_reason(error)}. Choose a folder that you may write to."
-        ) from None
+        raise _refused(path, error) from None
+
+
+def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) -> None:
+    """Check, before the work that leads to it, that ``path`` can be written as a folder of results.
+
+    ours: says whether a folder that is there already is one of this kind. Only such a one, or an
+        empty one, is ever replaced: ``--force`` must not cost someone a folder of their own.
+
+    Raises InputError as ``check_output`` does, and when the folder is not ``ours``.
+    """
+    try:
+        final = _final(path)
+        if final.exists() and not final.is_dir():
+            raise InputError(
+                f"{path} is a file, and a folder is to be written there. Move it away."
+            )
+        if final.is_dir() and any(final.iterdir()):
+            if not ours(final):
+                raise InputError(
+                    f"The folder {path} holds something else, and is not replaced. Move it away."
+                )
+            if not force:
+                raise InputError(
+                    f"{path} exists already and was left as it is. "
+                    "Give another name, or --force to replace it."
+                )
+        _try(final)
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from None
+
+
+def atomic_folder(
+    path: Path,
+    write: Callable[[Path], None],
+    *,
+    verify: Callable[[Path], object],
+) -> None:
+    """Write the folder ``path`` as ``atomic_write`` writes a file, through one beside it.
+
+    ``write`` is given a path that does not exist yet and makes the folder there. What was at ``path``
+    goes when the new folder is verified; ``kill -9`` leaves the old one, the new one, or (between two
+    renamings) the old one as ``.NAME.old-PID``.
+
+    Raises HeadstartError when the disk refuses, and whatever ``write`` and ``verify`` raise.
+    """
+    final = _final(path)
+    temp = _temporary(final)
+    old = final.with_name(f".{final.name}.old-{os.getpid()}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temp, ignore_errors=True)
+        write(temp)
+        for part in [*sorted(temp.rglob("*")), temp]:
+            _flush(part)
+        verify(temp)
+        if final.exists():
+            final.rename(old)
+        try:
+            temp.rename(final)
+        except OSError:
+            if old.exists():
+                old.rename(final)
+            raise
+    except OSError as error:
+        raise HeadstartError(
+            f"{path} could not be written: {_reason(error)}. What was there before is unchanged."
+        ) from error
+    finally:
+        # After success there is no temporary folder any more.
+        shutil.rmtree(temp, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        _flush(final.parent)
+
+
+def _try(final: Path) -> None:
+    """Write and remove a file where ``final`` is to be; take away the parents that it took."""
+    missing = [folder for folder in final.parents if not folder.exists()]
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temp = _temporary(final)
+        os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        temp.unlink()
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _refused(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} cannot be written: {_reason(error)}. Choose a folder that you may write to."
+    )
 
 
 def atomic_write(

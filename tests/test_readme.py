@@ -62,7 +62,7 @@ def commands(section):
 
 
 def shortened(words):
-    trains = words[1:2] not in (["inspect"], ["predict"]) and words[0] in SHORTER
+    trains = words[1:2] not in (["inspect"], ["predict"], ["export"]) and words[0] in SHORTER
     return [*words, *SHORTER[words[0]]] if trains else words
 
 

@@ -72,7 +72,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     modules = {
         str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")
     }
-    assert names == modules | {f"{name}/py.typed" for name in PACKAGES}
+    others = {f"{name}/py.typed" for name in PACKAGES} | {"transfer/templates/model.md.j2"}
+    assert names == modules | others
     assert "Name: headstart" in metadata
     assert "License-Expression: Apache-2.0" in metadata
 
@@ -99,4 +100,4 @@ def test_it_works_from_an_empty_folder(installed, tmp_path):
     names = {path.name for path in tmp_path.iterdir()}
     # The curves are there when matplotlib is.
     found = names - {"weights.curves.png"}
-    assert found == {"weights.h5", "weights.csv", "model.keras", "model.json"}
+    assert found == {"weights.h5", "weights.csv", "model.keras", "model.json", "model.md"}

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transfer.estimators import EncoderTransformer, TransferClassifier, TransferRegressor
+    from transfer.formats import export_model
 
-__all__ = ["EncoderTransformer", "TransferClassifier", "TransferRegressor"]
+__all__ = ["EncoderTransformer", "TransferClassifier", "TransferRegressor", "export_model"]
 
 
 def __getattr__(name: str) -> Any:
@@ -13,5 +14,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        return getattr(import_module("transfer.estimators"), name)
+        module = "transfer.formats" if name == "export_model" else "transfer.estimators"
+        return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

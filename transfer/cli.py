@@ -20,6 +20,8 @@ from tasks.console import (
     test_part,
 )
 
+FORMATS = ("onnx", "savedmodel")
+
 
 class Blocks(click.ParamType):
     """ "all" or a number of blocks; of ``words``, others as they are."""
@@ -52,7 +54,9 @@ class RateOrFind(click.ParamType):
         return "find" if value == "find" else float(rate.convert(value, parameter, context))
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[predict ... | suggest ...]")
+@click.group(
+    invoke_without_command=True, subcommand_metavar="[predict ... | suggest ... | export ...]"
+)
 @click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
@@ -75,6 +79,25 @@ class RateOrFind(click.ParamType):
     show_default=True,
     type=Path,
     help="The model to write.",
+)
+@click.option(
+    "--export",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="Write the model in this format too, beside it; can be given several times.",
+)
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Draw curves, confusion, a map of features and doubtful examples into a folder beside it.",
+)
+@click.option(
+    "--map",
+    "kind",
+    type=click.Choice(("pca", "umap")),
+    default="pca",
+    show_default=True,
+    help="How --pictures puts the features on a map.",
 )
 @click.option(
     "--recipe",
@@ -145,8 +168,9 @@ def cli(context: click.Context, **given: Any) -> None:
     transfer --from weights.h5 --data fashion-mnist/B --labels 200 --out model.keras
     transfer predict --model model.keras --data photos/ --out predictions.csv
     transfer suggest --from weights.h5 --data photos/ --labels 100 --out suggested.csv
+    transfer export --model model.keras --to onnx --to savedmodel
 
-    Beside the model, a .json file of the same name holds the result.
+    Beside the model, a .json file of the same name holds the result, and a .md file tells it.
     """
     if context.invoked_subcommand is not None:
         return
@@ -185,6 +209,37 @@ def predict(**given: Any) -> None:
     else:
         score = f", accuracy {100 * result['accuracy']:.2f} %" if "accuracy" in result else ""
         out(f"Wrote {result['out']}: {result['examples']:,} predictions{score}")
+
+
+@cli.command()
+@click.option("--model", required=True, type=Path, help="The .keras file that `transfer` wrote.")
+@click.option(
+    "--to",
+    required=True,
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="The format; can be given several times.",
+)
+@click.option("--data", help="Examples to compare the outputs on. [default: random ones]")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def export(as_json: bool, **given: Any) -> None:
+    """Write a model in another format: model.onnx, or the folder model-savedmodel, beside it.
+
+    Its outputs are compared with the model's before it is kept.
+    """
+    from transfer.command import export_command
+
+    made = export_command(**given)
+    if as_json:
+        out_json({"exports": made})
+        return
+    for row in made:
+        kind = "examples" if row["examples"]["kind"] == "given" else "random examples"
+        out(
+            f"Wrote {row['path']}: its outputs differ from the model's by at most "
+            f"{row['difference']:.1e}, on {row['examples']['n']} {kind}"
+        )
 
 
 @cli.command()

@@ -13,9 +13,13 @@ from tasks.errors import InputError
 from tasks.load import load_dataset
 from tasks.outputs import check_output, write_bytes, write_text
 from tasks.target import TargetTask
+from transfer.baseline import baselines
+from transfer.beside import Beside
 from transfer.chosen import read_chosen
 from transfer.finder import picture
+from transfer.inputs import Inputs
 from transfer.leakage import leakage, leaks, refuse, tell
+from transfer.pictures import folder_of
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
 from transfer.search import SECONDS
@@ -31,6 +35,9 @@ def transfer_command(
     allow_leakage: bool,
     test_part: float,
     output: Path,
+    export: tuple[str, ...],
+    pictures: bool,
+    kind: str,
     recipe: str,
     reuse: int | str | None,
     search_seconds: float | None,
@@ -52,11 +59,12 @@ def transfer_command(
 
     if output.suffix != ".keras":
         raise InputError(f"--out must end in .keras, or Keras will not load it. Got {output}.")
-    beside = output.with_suffix(".json")
+    beside = Beside(model=output, formats=export, pictures=pictures, map=kind)
     curve = output.with_name(f"{output.stem}-learning-rate.png")
     finds = changes.get("learning_rate") == "find"
-    for path in (output, beside, *([curve] if finds else [])):
+    for path in (output, *([curve] if finds else [])):
         check_output(path, force=force or resume)
+    beside.check(force=force or resume)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
     file = WeightsFile.read(weights)
@@ -86,15 +94,16 @@ def transfer_command(
     # The same data with another test part is another run.
     data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
     checkpoints = checkpoints_of(output, task, source, config, data_identity, checkpoint_seconds)
-    if checkpoints.start(output, force=force, resume=resume) and beside.exists():
-        finished = json.loads(beside.read_text())
+    if checkpoints.start(output, force=force, resume=resume) and beside.result.exists():
+        finished = json.loads(beside.result.read_text())
         if finished.get("identity") != checkpoints.identity:
             raise InputError(
                 f"{output} exists and is another run's. Give another --out, or --force."
             )
-        _report(finished, output, beside, as_json)
+        _report(beside.write(finished, task, seed), beside, as_json)
         return
     reporter = make_reporter(quiet)
+    beside.warn(reporter.say)
     reporter.say(f"Data: {task.name}, {dataset.source}; test part: {task.test_origin}")
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
@@ -115,6 +124,8 @@ def transfer_command(
     result = {**done.result, "leakage": {**found, "leaks": leaks(found)}}
     if labels_from is not None:
         result["labels_from"] = labels_from.name
+    result |= _told(file, weights, done.inputs)
+    result.setdefault("baselines", baselines(task, plan.rows, seed))
     result |= {"identity": checkpoints.identity, "history": done.history}
     if "learning_rate" in result:
         drawn = picture(result["learning_rate"])
@@ -122,10 +133,31 @@ def transfer_command(
             reporter.say("No curve was drawn: that needs the extra 'plot', headstart[plot].")
         else:
             write_bytes(curve, drawn)
-    text = json.dumps(result, indent=1)
-    write_text(beside, text + "\n")
+    write_text(beside.result, json.dumps(result, indent=1) + "\n")
     checkpoints.clear()
-    _report(result, output, beside, as_json)
+    _report(beside.write(result, task, seed), beside, as_json)
+
+
+def export_command(
+    *, model: Path, to: tuple[str, ...], data: str | None, force: bool
+) -> list[dict[str, Any]]:
+    """Write a model in other formats, compared on the examples of ``data`` or on random ones."""
+    from transfer.export import read_about
+    from transfer.formats import check_formats, export_model
+    from transfer.predict import values_for
+
+    about = read_about(model)
+    check_formats(model, to, force=force)
+    examples = None
+    if data is not None:
+        shape = about["input"]["shape"]
+        image_size = (shape[0], shape[1]) if Path(data).is_dir() and len(shape) == 3 else None
+        examples = values_for(model, load_dataset(data, image_size=image_size), about)
+
+    from pretrain.runtime import start
+
+    start()
+    return export_model(model, to, examples=examples, force=force)
 
 
 def _reuse(
@@ -160,7 +192,6 @@ def suggest_command(
     Of labelled data only the training part is chosen from, as ``transfer`` splits it.
     """
     from transfer.chosen import to_csv
-    from transfer.inputs import Inputs
 
     if output.suffix.lower() != ".csv":
         raise InputError(f"--out must end in .csv. Got {output}.")
@@ -239,7 +270,26 @@ def predict_command(
     return predict(model, dataset, output, force=force)
 
 
-def _report(result: dict[str, Any], output: Path, beside: Path, as_json: bool) -> None:
+def _told(file: WeightsFile, weights: Path, inputs: Inputs) -> dict[str, Any]:
+    """Return what a reader of the result wants to know of the weights file and of the inputs."""
+    metadata = file.metadata
+    return {
+        "source": {
+            "file": weights.name,
+            "strategy": metadata.get("strategy"),
+            "data": metadata.get("data", {}).get("name"),
+            "seed": metadata.get("seed"),
+        },
+        "input": {
+            "shape": list(inputs.shape),
+            "dtype": inputs.dtype,
+            "value_range": list(inputs.value_range),
+        },
+    }
+
+
+def _report(result: dict[str, Any], beside: Beside, as_json: bool) -> None:
+    output = beside.model
     if as_json:
         out_json({"out": str(output), **result})
         return
@@ -254,5 +304,13 @@ def _report(result: dict[str, Any], output: Path, beside: Path, as_json: bool) -
     )
     out(
         f"{result['labels']} labels, {result['reuse']} of {result['blocks']} blocks reused, "
-        f"{result['seconds']:.1f} s. Wrote {output} and {beside}, digest {result['digest'][:16]}"
+        f"{result['seconds']:.1f} s. Wrote {output}, {beside.result} and {beside.card}, digest "
+        f"{result['digest'][:16]}"
     )
+    for row in result.get("exports", ()):
+        out(
+            f"Wrote {output.with_name(row['file'])}: its outputs differ from the model's by at most "
+            f"{row['difference']:.1e}, on {row['examples']['n']} test examples"
+        )
+    if result.get("pictures"):
+        out(f"Wrote {len(result['pictures'])} pictures into {folder_of(output)}")

@@ -110,5 +110,15 @@ def read_about(path: Path) -> dict[str, Any]:
         ) from None
 
 
+def load_model(path: Path) -> Any:
+    """Return the Keras model of a ``.keras`` file. Raises InputError when Keras refuses it."""
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise InputError(f"{path} cannot be loaded by Keras: {error}") from None
+
+
 def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)

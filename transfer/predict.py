@@ -11,7 +11,7 @@ import numpy as np
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.outputs import atomic_write, check_output
-from transfer.export import read_about
+from transfer.export import load_model, read_about
 
 
 def predict(
@@ -25,22 +25,10 @@ def predict(
     """
     about = read_about(model_path)
     check_output(out, force)
-    shape = tuple(about["input"]["shape"])
-    if not _fits(dataset.input_shape, shape):
-        raise InputError(
-            f"{model_path} predicts examples of shape {shape}, and {dataset.name!r} has "
-            f"{dataset.input_shape}. Give --image-size {'x'.join(map(str, shape[:2]))} for a folder "
-            f"of images."
-        )
-    import keras
-
-    try:
-        model = keras.models.load_model(model_path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise InputError(f"{model_path} cannot be loaded by Keras: {error}") from None
+    examples = values_for(model_path, dataset, about)
     from transfer.inputs import apply
 
-    chances = apply(model, _values(dataset, about))
+    chances = apply(load_model(model_path), examples)
     if chances.shape[1] == 1:
         chances = np.concatenate([1 - chances, chances], axis=1)
     names = about["classes"]
@@ -64,6 +52,21 @@ def predict(
         if set(dataset.class_names) <= set(names):
             result["accuracy"] = float((np.array(names, dtype=object)[best] == told).mean())
     return result
+
+
+def values_for(model_path: Path, dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
+    """Return the raw examples of ``dataset`` (N, ...) as the model takes them.
+
+    about: what ``read_about`` says of the model. Raises InputError when they do not fit it.
+    """
+    shape = tuple(about["input"]["shape"])
+    if not _fits(dataset.input_shape, shape):
+        raise InputError(
+            f"{model_path} predicts examples of shape {shape}, and {dataset.name!r} has "
+            f"{dataset.input_shape}. Give --image-size {'x'.join(map(str, shape[:2]))} for a folder "
+            f"of images."
+        )
+    return _values(dataset, about)
 
 
 def _fits(shape: tuple[int, ...], model: tuple[int, ...]) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 import tasks.outputs
 from tasks.errors import HeadstartError, InputError
-from tasks.outputs import atomic_write, check_output
+from tasks.outputs import atomic_folder, atomic_write, check_folder, check_output
 
 
 def names(folder):
@@ -97,3 +97,65 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path):
     atomic_write(tmp_path / "link", lambda temp: temp.write_text("new"))
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "new"
+
+
+def ours(folder):
+    return (folder / "mark").exists()
+
+
+def make(text):
+    def write(folder):
+        (folder / "inner").mkdir(parents=True)
+        (folder / "mark").write_text(text)
+        (folder / "inner" / "file").write_text(text)
+
+    return write
+
+
+def test_a_folder_is_written_whole_and_replaced_whole(tmp_path):
+    path, seen = tmp_path / "new" / "made", []
+    check_folder(path, ours)
+    assert names(tmp_path) == []
+    atomic_folder(path, make("first"), verify=lambda temp: seen.append((temp / "mark").read_text()))
+    assert seen == ["first"]
+    with pytest.raises(InputError, match=r"made exists already.*--force"):
+        check_folder(path, ours)
+    check_folder(path, ours, force=True)
+    (path / "stale").write_text("old")
+    atomic_folder(path, make("second"), verify=lambda _: None)
+    assert sorted(names(path)) == ["inner", "mark"]
+    assert (path / "inner" / "file").read_text() == "second"
+    assert names(path.parent) == ["made"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+    path = tmp_path / "made"
+    path.mkdir()
+    check_folder(path, ours)  # an empty one may be
+    (path / "thesis").write_text("mine")
+    with pytest.raises(InputError, match="holds something else"):
+        check_folder(path, ours, force=True)
+    with pytest.raises(InputError, match="is a file, and a folder"):
+        check_folder(path / "thesis", ours, force=True)
+    with pytest.raises(InputError, match="cannot be written: "):
+        check_folder(path / "thesis" / "below", ours)
+
+
+@pytest.mark.parametrize("when", ["write", "verify", "rename"])
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path, when, monkeypatch):
+    path = tmp_path / "made"
+    atomic_folder(path, make("old"), verify=lambda _: None)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if when == "rename":
+        # Away with the old folder, but not in with the new one.
+        real = type(path).rename
+        refuse = lambda self, to: full() if ".tmp-" in self.name else real(self, to)  # noqa: E731
+        monkeypatch.setattr(type(path), "rename", refuse)
+    write = full if when == "write" else make("new")
+    with pytest.raises(HeadstartError, match=r"no space left.*unchanged"):
+        atomic_folder(path, write, verify=full if when == "verify" else lambda _: None)
+    assert names(tmp_path) == ["made"]
+    assert (path / "inner" / "file").read_text() == "old"

@@ -55,7 +55,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(folder, monkeypatch):
     # Nothing is left behind but what was asked for, each with its result.
     names = {path.name for path in folder.iterdir()}
     stems = {"model1", "model2", "whole"}
-    assert names == {"weights.h5", "data.npz"} | {s + e for s in stems for e in (".keras", ".json")}
+    assert names == {"weights.h5", "data.npz"} | {
+        s + e for s in stems for e in (".keras", ".json", ".md")
+    }
 
 
 def test_the_files_hold_what_was_printed(folder):
