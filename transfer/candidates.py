@@ -44,12 +44,9 @@ class Candidate:
         return self.moves == 0 and self.recipe.epochs == 0
 
     @property
-    def complexity(self) -> tuple[bool, int]:
-        """What "simpler" is decided by: the pretrained encoder whole comes before one that was cut.
-
-        With few labels the depths' validation differs by chance more than most depths differ.
-        """
-        return self.arrangement.reuse < self.blocks or self.arrangement.above == "add", self.moves
+    def whole(self) -> bool:
+        """Say whether it is the pretrained encoder as it is, with a head."""
+        return self.arrangement.reuse == self.blocks and self.arrangement.above != "add"
 
     @property
     def name(self) -> str:

@@ -10,6 +10,9 @@ import numpy as np
 
 from transfer.candidates import Candidate
 
+# Standard errors by which a cut network must be ahead.
+AHEAD = 2.0
+
 
 @dataclass(kw_only=True, eq=False)
 class Tried:
@@ -58,26 +61,45 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     The best validates highest (of equals, with the lowest loss). The one-standard-error rule (Breiman et
     al. 1984, "Classification and Regression Trees", section 3.4.3) then takes the simplest that is not
     behind it by more than one standard error; here that of the paired difference, example by example,
-    which is smaller than each one's own. What is simpler: ``Candidate.complexity``.
+    which is smaller than each one's own. Simpler is what moves fewer weights.
+
+    A network that is not the whole encoder is looked at only when it is ahead of the best whole one by more
+    than two standard errors: among so many, some are ahead by one by chance.
     """
-    whole = [i for i, row in enumerate(tried) if row.complete]
-    if not whole:
+    done = [i for i, row in enumerate(tried) if row.complete]
+    if not done:
         return 0, None, "the plain transfer, for the time was up before any candidate was validated"
-    ranked = sorted(whole, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
-    best = ranked[0]
-    close = [i for i in whole if _lag(tried[best], tried[i]) <= _error(tried[best], tried[i])]
-    chosen = min(close, key=lambda i: (tried[i].candidate.complexity, tried[i].loss.mean()))
+    ranked = sorted(done, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
+    among = [i for i in ranked if tried[i].candidate.whole]
+    why = "it validated highest"
+    if among and among[0] != ranked[0]:
+        first = tried[among[0]]
+        ahead = [
+            i
+            for i in ranked
+            if not tried[i].candidate.whole
+            and -_lag(first, tried[i]) > AHEAD * _error(first, tried[i])
+        ]
+        why += (
+            " of those that keep the whole encoder, and none of the others is ahead by two errors"
+        )
+        if ahead:
+            why = "it is ahead of the whole encoder by more than two standard errors"
+            among = ahead
+    among = among or ranked
+    best = among[0]
+    close = [i for i in among if _lag(tried[best], tried[i]) <= _error(tried[best], tried[i])]
+    chosen = min(close, key=lambda i: (tried[i].candidate.moves, tried[i].loss.mean()))
     runner_up = next((i for i in ranked if i != chosen), None)
     if chosen == best:
-        return chosen, runner_up, "it validated highest, and nothing simpler came close"
+        return chosen, runner_up, why
     lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
-    reason = (
-        f"the simplest within one standard error of the best ({100 * lag:.2f} points behind "
-        f"{tried[best].candidate.name}, standard error {100 * error:.2f})"
+    return (
+        chosen,
+        runner_up,
+        f"the simplest within one standard error ({100 * error:.2f} points, behind by "
+        f"{100 * lag:.2f}) of {tried[best].candidate.name}: {why}",
     )
-    if lag == 0:
-        reason = "the simplest of those that validated highest"
-    return chosen, runner_up, reason
 
 
 def _lag(best: Tried, row: Tried) -> float:

@@ -175,19 +175,25 @@ def test_the_simplest_within_one_standard_error_of_the_paired_difference():
     rows[1] = made(worse, moves=10)
     chosen, runner_up, reason = choose(rows)
     assert (chosen, runner_up) == (1, 0)
-    assert "2.50 points behind" in reason
-    assert "standard error 5.00" in reason
+    assert "behind by 2.50" in reason
+    assert "one standard error (5.00 points" in reason
     one = base.copy()
     one[4] = 0  # a single example is no evidence
     assert choose([made(base, moves=100), made(one, moves=10)])[0] == 1
 
 
-def test_the_whole_encoder_is_simpler_than_a_cut_one_and_equals_go_by_loss():
+def test_a_cut_network_must_be_ahead_by_two_errors_and_equals_go_by_loss():
     base = np.ones(40)
     assert choose([made(base, moves=5), made(base, 0.1, cut=True)])[0] == 0
     assert choose([made(base, 0.4), made(base, 0.3), made(base, 0.35)])[:2] == (1, 2)
-    halves = np.r_[np.zeros(20), np.ones(20)]
-    assert choose([made(halves, moves=5), made(base, cut=True)])[0] == 1
+    five = base.copy()
+    five[:5] = 0  # 0.125 against 2 sqrt(6) / 40 = 0.1225, 0.1 against 2 sqrt(5) / 40
+    assert choose([made(five, moves=5), made(base, cut=True)])[0] == 1
+    chosen, runner_up, reason = choose(
+        [made(five[::-1]), made(np.r_[0, five[1:4], base[4:]], cut=True)]
+    )
+    assert (chosen, runner_up) == (0, 1)
+    assert "none of the others is ahead by two errors" in reason
 
 
 def test_a_candidate_that_was_stopped_is_not_chosen():
