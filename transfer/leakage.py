@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pretrain.imports import STRATEGY as IMPORTED
 from pretrain.inspect import counts
 from pretrain.weights import WeightsFile
 from tasks.errors import InputError
@@ -28,7 +29,8 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
         weights: the file; without fingerprints it does not tell.
 
     Returns:
-        JSON: ``pool`` (name, examples, and how many hashes and signatures the file has),
+        JSON: ``pool`` (name, how many examples, hashes and signatures the file has, and whether the model
+        was imported, so that its pool is unknown),
         ``labels_used`` by the pretraining (None: the file does not say), and ``labelled`` and
         ``test``, each with ``n``, ``exact`` and ``near``: near duplicates that are not equal. A number
         is None when it cannot be told.
@@ -36,7 +38,11 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
     data, fingerprints = weights.metadata["data"], weights.fingerprints
     used = data.get("labels_used")
     found: dict[str, Any] = {
-        "pool": {"name": data["name"], "fingerprints": counts(fingerprints)},
+        "pool": {
+            "name": data["name"],
+            "fingerprints": counts(fingerprints),
+            "imported": weights.metadata["strategy"] == IMPORTED,
+        },
         "labels_used": used if isinstance(used, bool) else None,
     }
     for part, x in (("labelled", task.x[rows]), ("test", task.x_test)):
@@ -76,7 +82,8 @@ def tell(found: dict[str, Any]) -> str:
     pool = found["pool"]
     kept = pool["fingerprints"]
     if kept is None:
-        return "Leakage: the weights file does not tell what was in the pool"
+        unknown = "the model was imported" if pool.get("imported") else "the weights file does not tell"
+        return f"Leakage: unknown; {unknown}, so nobody can say which examples it was trained on"
     line = f"Leakage: in the pool {pool['name']} were "
     line += " and ".join(
         f"{_numbers(found[part])} of {found[part]['n']:,} {part}" for part in ("test", "labelled")
