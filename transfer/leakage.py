@@ -29,8 +29,8 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
         weights: the file; without fingerprints it does not tell.
 
     Returns:
-        JSON: ``pool`` (name, how many examples, hashes and signatures the file has, and whether the model
-        was imported, so that its pool is unknown),
+        JSON: ``pool`` (name, examples, how many hashes and signatures the file has, and ``imported`` when
+        the model came from elsewhere, so that its pool is unknown),
         ``labels_used`` by the pretraining (None: the file does not say), and ``labelled`` and
         ``test``, each with ``n``, ``exact`` and ``near``: near duplicates that are not equal. A number
         is None when it cannot be told.
@@ -38,13 +38,11 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
     data, fingerprints = weights.metadata["data"], weights.fingerprints
     used = data.get("labels_used")
     found: dict[str, Any] = {
-        "pool": {
-            "name": data["name"],
-            "fingerprints": counts(fingerprints),
-            "imported": weights.metadata["strategy"] == IMPORTED,
-        },
+        "pool": {"name": data["name"], "fingerprints": counts(fingerprints)},
         "labels_used": used if isinstance(used, bool) else None,
     }
+    if weights.metadata["strategy"] == IMPORTED:
+        found["pool"]["imported"] = True
     for part, x in (("labelled", task.x[rows]), ("test", task.x_test)):
         exact, near = (
             (None, None) if fingerprints is None else fingerprints.find(x, task.value_range)
@@ -81,9 +79,13 @@ def tell(found: dict[str, Any]) -> str:
     """Return one line for people."""
     pool = found["pool"]
     kept = pool["fingerprints"]
+    if pool.get("imported"):
+        return (
+            "Leakage: unknown. The model was imported, so nobody can tell whether it was trained on the "
+            "test examples"
+        )
     if kept is None:
-        unknown = "the model was imported" if pool.get("imported") else "the weights file does not tell"
-        return f"Leakage: unknown; {unknown}, so nobody can say which examples it was trained on"
+        return "Leakage: the weights file does not tell what was in the pool"
     line = f"Leakage: in the pool {pool['name']} were "
     line += " and ".join(
         f"{_numbers(found[part])} of {found[part]['n']:,} {part}" for part in ("test", "labelled")

@@ -112,8 +112,12 @@ def _tell(file: WeightsFile, scaling: Scaling, say: Say) -> None:
         say(f"Left out, for they do nothing outside training: {_few(source['left_out'])}")
     low, high = scaling.expected
     say(f"Values: the model is taken to expect {low:.4g} to {high:.4g} ({scaling.why})")
-    say(f"Blocks: {len(source['blocks'])}, lowest first: {'; '.join(source['blocks'])}")
+    say(f"Blocks, for --reuse: {len(source['blocks'])}, lowest first: {_ends(source['blocks'])}")
 
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _ends(names: list[str]) -> str:
+    return "; ".join(names if len(names) <= 6 else [*names[:3], "...", *names[-2:]])
