@@ -66,8 +66,8 @@ def _parse_block(block: list[Any], names: set[str]) -> list[dict[str, Any]]:
                 "inputs": list(inputs),
             }
         )
-    if unused != {layers[-1]["name"]}:
-        raise ValueError(f"has layers that lead nowhere, such as {min(unused)!r}")
+    if astray := unused - {layers[-1]["name"]}:
+        raise ValueError(f"has layers that lead nowhere, such as {min(astray)!r}")
     return layers
 
 

@@ -56,7 +56,7 @@ def parse(spec: str) -> Application:
     name, *given = spec.removeprefix(PREFIX).split(":")
     if name not in MODES:
         raise InputError(
-            f"keras.applications has no model {name!r}.{suggest(name, {n.lower(): n for n in MODES})} "
+            f"keras.applications has no model {name!r}.{suggest(name, MODES)} "
             f"There are: {', '.join(sorted(MODES))}."
         )
     options = {}

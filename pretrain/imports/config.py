@@ -14,6 +14,7 @@ from pretrain.encoders.keras_layers import LAYERS, Shape, output_shape
 from pretrain.encoders.keras_names import INPUT, free_name
 from pretrain.imports.config_values import IDENTITIES, clean_identity, layer_config
 from pretrain.imports.graph import Graph, Node
+from pretrain.imports.operations import LAYER_INSTEAD, read_operation
 from pretrain.imports.refusal import Refusal
 from pretrain.weights_checks import short
 
@@ -23,6 +24,7 @@ CLEAN_MODULES = {
     "Functional": "keras.src.models.functional",
     "Sequential": "keras.src.models.sequential",
 }
+PREPARING = ("Resizing", "Rescaling", "Normalization")
 MAX_DEPTH = 8
 Clean = dict[str, Any]
 
@@ -140,7 +142,15 @@ class _Walk:
                 sources = _sources(raw, name)
                 if not sources:
                     raise Refusal(f"the layer {short(repr(name))} has no input")
-                outputs, clean = self._layer(raw, [made[one] for one in sources], depth, path)
+                given_here = [made[one] for one in sources]
+                operation = read_operation(raw, name, _history)
+                if operation is not None:
+                    made[name] = self._add(
+                        name, operation.kind, operation.config, given_here, path
+                    )
+                    cleaned[name] = operation.clean()
+                    continue
+                outputs, clean = self._layer(raw, given_here, depth, path)
                 made[name] = outputs[0] if len(outputs) == 1 else _several(name)
                 merges = clean["class_name"] in LAYERS and LAYERS[clean["class_name"]].merges
                 clean["inbound_nodes"] = _clean_nodes(sources, merges)
@@ -263,7 +273,7 @@ def _trusted(raw: dict[str, Any], name: str, kind: str) -> None:
     if isinstance(module, str) and module.startswith(("keras.src.ops", "keras.ops")):
         raise Refusal(
             f"{layer} is the operation {short(kind)} on tensors, which is not a layer",
-            "use a layer in its place (Rescaling, Add, Multiply), or cut the model in Keras",
+            LAYER_INSTEAD,
         )
     if module != "keras.layers" or registered not in (None, kind):
         where = registered if registered not in (None, kind) else module
@@ -282,6 +292,8 @@ def _trusted(raw: dict[str, Any], name: str, kind: str) -> None:
 
 def _sources(raw: dict[str, Any], name: str) -> list[str]:
     """Return the names of the layers that a layer of a functional model is called on."""
+    if (operation := read_operation(raw, name, _history)) is not None:
+        return operation.sources
     nodes = raw.get("inbound_nodes", [])
     layer = f"its layer {short(repr(name))}"
     if not isinstance(nodes, list):
@@ -294,8 +306,12 @@ def _sources(raw: dict[str, Any], name: str) -> list[str]:
     if not isinstance(node, dict) or not isinstance(node.get("args"), list):
         raise Refusal(f"{layer} has inputs in the form of an older Keras", SAVE_AGAIN)
     extra = dict(node.get("kwargs") or {})
-    if extra.pop("training", None) or any(value is not None for value in extra.values()):
-        raise Refusal(f"{layer} is called with special arguments ({', '.join(map(short, extra))})")
+    # Keras notes training=True of every layer that prepares data, and sets it by the call all the same.
+    prepares = str(raw["class_name"]).startswith("Random") or raw["class_name"] in PREPARING
+    training = extra.pop("training", None) and not prepares
+    if training or any(value is not None for value in extra.values()):
+        names = ", ".join(map(short, ["training"] * bool(training) + list(extra)))
+        raise Refusal(f"{layer} is called with special arguments ({names})")
     flat = [one for arg in node["args"] for one in (arg if isinstance(arg, list) else [arg])]
     return [_history(one, layer) for one in flat]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pretrain.encoders import encoder_config
 from pretrain.encoders.keras_graph import build_model
+from pretrain.encoders.keras_layers import LAYERS
 from pretrain.encoders.keras_names import INPUT, free_name
 from pretrain.imports import STRATEGY
 from pretrain.imports.blocks import blocks, stored
@@ -86,34 +87,30 @@ def _filled(graph: Graph, model: Any) -> tuple[Graph, dict[str, Tensors]]:
     """Return the graph with the statistics of Normalization layers, and each layer's weights."""
     nodes, tensors = [], {}
     for node in graph.nodes:
-        layer = _found(model, node)
+        below = _below(graph, node)
         if node.kind == "Normalization":
-            channels = _below(graph, node)[-1]
+            layer = _found(model, node)
             statistics = {
-                key: [float(x) for x in np.broadcast_to(np.ravel(value), channels)]
+                key: [float(x) for x in np.broadcast_to(np.ravel(value), below[-1])]
                 for key, value in (
                     ("mean", np.array(layer.mean)),
                     ("variance", np.array(layer.variance)),
                 )
             }
             node = replace(node, config=statistics)
-        elif layer is not None and layer.weights:
+        elif LAYERS[node.kind].weights(node.config, below):
             tensors[node.name] = {
-                weight.name: np.array(weight.numpy(), np.float32) for weight in layer.weights
+                weight.name: np.array(weight.numpy(), np.float32)
+                for weight in _found(model, node).weights
             }
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes)), tensors
 
 
 def _found(model: Any, node: Node) -> Any:
-    if not node.path or (len(node.path) == 1 and node.path[0] == GREY):
-        return None
     for name in node.path:
         model = model.get_layer(name)
     return model
-
-
-GREY = "grey"
 
 
 def _below(graph: Graph, node: Node) -> tuple[int, ...]:
@@ -128,12 +125,13 @@ def _featured(graph: Graph) -> Graph:
     kinds = {3: "GlobalAveragePooling2D", 2: "GlobalAveragePooling1D"}
     if len(last.shape) not in kinds:
         raise Refusal(f"the layer {last.name!r} makes {last.shape}", "cut at another layer")
+    name = free_name("features", {node.name for node in graph.nodes})
     pool = Node(
-        name=free_name("features", {node.name for node in graph.nodes}),
+        name=name,
         kind=kinds[len(last.shape)],
         config={"keepdims": False},
         inputs=(last.name,),
-        path=(),
+        path=(name,),
         shape=(last.shape[-1],),
     )
     return replace(graph, nodes=(*graph.nodes, pool), outputs=(pool.name,))

@@ -34,15 +34,15 @@ class Scaling:
             low, high = self.expected
             return {
                 "input_dtype": "float32",
-                "value_range": [low, high],
+                "value_range": [float(low), float(high)],
                 "scale": [1.0],
                 "offset": [0.0],
             }
         return {
             "input_dtype": "uint8",
             "value_range": [0.0, 255.0],
-            "scale": list(self.scale),
-            "offset": list(self.offset),
+            "scale": [float(one) for one in self.scale],
+            "offset": [float(one) for one in self.offset],
         }
 
 

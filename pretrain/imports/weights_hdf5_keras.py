@@ -18,6 +18,7 @@ from pretrain.weights_checks import listing, short
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 32
+MOST_LISTED = 8
 DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)
 COPY_AGAIN = "copy or download it again"
 Tensors = dict[str, list[np.ndarray]]
@@ -143,6 +144,8 @@ def fit_by_name(found: Tensors, layers: list[Any], where: str) -> list[str]:
             problems.append(f"{layer.name} has {here}, the model needs {needed}")
         elif not all(np.isfinite(tensor).all() for tensor in found[layer.name]):
             problems.append(f"{layer.name} has values that are not finite")
+    if more := len(problems) - MOST_LISTED:
+        problems = problems[:MOST_LISTED] + [f"and {more} more"] * (more > 0)
     if problems:
         raise Refusal(f"its weights are not those of {where}: {listing(problems)}")
     names = {layer.name for layer in layers}

@@ -44,7 +44,7 @@ def save(model, path):
 
 def below(model, name):
     """The Keras model up to a layer, as Keras cuts it."""
-    return keras.Model(model.inputs, model.get_layer(name).output)
+    return keras.Model(model.input, model.get_layer(name).output)
 
 
 def respelt(path, to, change=None, members=None, left_out=(), more=()):
