@@ -20,7 +20,9 @@ from tasks.console import (
 )
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[inspect FILE | verify FILE ... | import ...]")
+@click.group(
+    invoke_without_command=True, subcommand_metavar="[inspect FILE | verify FILE ... | import ...]"
+)
 @click.option(
     "--list", "list_all", is_flag=True, help="List whatever there is to choose from; then stop."
 )

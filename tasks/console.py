@@ -141,7 +141,9 @@ class Sizes(click.ParamType):
         if isinstance(value, tuple):
             return value
         parts = value.lower().split("x")
-        if len(parts) not in (1, 3) or not all(p.isdigit() and 1 <= int(p) <= 1 << 24 for p in parts):
+        if len(parts) not in (1, 3) or not all(
+            p.isdigit() and 1 <= int(p) <= 1 << 24 for p in parts
+        ):
             self.fail(
                 f"must be HEIGHTxWIDTHxCHANNELS, or the number of columns. Got {value!r}.",
                 parameter,
@@ -165,7 +167,9 @@ class Span(click.ParamType):
         except ValueError:
             good = False
         if not good:
-            self.fail(f"must be two rising numbers, such as -1,1. Got {value!r}.", parameter, context)
+            self.fail(
+                f"must be two rising numbers, such as -1,1. Got {value!r}.", parameter, context
+            )
         return low, high
 
 

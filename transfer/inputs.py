@@ -115,7 +115,9 @@ def _unlike(given: int, expected: int) -> str:
     if given == 1:
         return "a table cannot be given to an encoder of images. Give images, or a table's encoder."
     if expected == 1:
-        return "images cannot be given to an encoder of tables. Give a table, or an encoder of images."
+        return (
+            "images cannot be given to an encoder of tables. Give a table, or an encoder of images."
+        )
     return "they are of different kinds."
 
 

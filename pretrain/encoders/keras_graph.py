@@ -54,7 +54,9 @@ def _parse_block(block: list[Any], names: set[str]) -> list[dict[str, Any]]:
         if not isinstance(inputs, list) or not 1 <= len(inputs) <= MAX_LAYERS:
             raise ValueError(f"has a layer {name!r} without inputs")
         if not all(isinstance(one, str) and one in here for one in inputs):
-            raise ValueError(f"has a layer {name!r} whose inputs are no earlier layers of its block")
+            raise ValueError(
+                f"has a layer {name!r} whose inputs are no earlier layers of its block"
+            )
         names.add(name)
         here.add(name)
         unused = (unused - set(inputs)) | {name}

@@ -17,9 +17,9 @@ from typing import Any
 from pretrain.encoders.base import MAX_PARAMETERS
 from pretrain.encoders.keras_layers import Shape
 from pretrain.imports.blocks import parameters
-from pretrain.imports.config import SAVE_AGAIN, read_config
+from pretrain.imports.config import read_config
 from pretrain.imports.graph import Graph
-from pretrain.imports.refusal import Refusal
+from pretrain.imports.refusal import SAVE_AGAIN, Refusal
 from pretrain.imports.weights_hdf5_keras import COPY_AGAIN, check_hdf5
 from pretrain.weights_checks import short
 from pretrain.weights_foreign import identify
@@ -121,7 +121,9 @@ def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: s
 def _check_version(metadata: Any) -> None:
     version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     if not isinstance(version, str) or not version.startswith("3."):
-        raise Refusal(f"it was saved by Keras {short(repr(version))}, and Keras 3 is read", SAVE_AGAIN)
+        raise Refusal(
+            f"it was saved by Keras {short(repr(version))}, and Keras 3 is read", SAVE_AGAIN
+        )
 
 
 def _check_size(graph: Graph, stored: int) -> None:

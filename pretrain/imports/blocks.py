@@ -2,9 +2,10 @@
 
 A cut goes through a tensor that everything passes through (an articulation point), never through the arms
 of a residual or dense connection. Each block begins with a layer that learns, a convolution or dense layer;
-what follows it (normalisation, activation, pooling) belongs to it. Where that makes more than ``MOST`` blocks,
-neighbours whose names begin alike up to a number, such as "block_3" or "conv2_block1", become one, then those
-that begin alike up to an earlier number; then the two smallest neighbours, until there are few enough.
+what follows it (normalisation, activation, pooling) belongs to it. Where that makes more than ``MOST``
+blocks, neighbours whose names begin alike up to a number, such as "block_3" or "conv2_block1", become one,
+then those that begin alike up to an earlier number; then the two smallest neighbours, until there are few
+enough.
 """
 
 from __future__ import annotations
@@ -58,9 +59,7 @@ def parameters(graph: Graph) -> dict[str, int]:
     """Return how many values the weights of each node hold."""
     shapes: dict[str, Shape] = {INPUT: graph.input_shape}
     shapes |= {node.name: node.shape for node in graph.nodes}
-    return {
-        node.name: sum(map(math.prod, weights(node, shapes).values())) for node in graph.nodes
-    }
+    return {node.name: sum(map(math.prod, weights(node, shapes).values())) for node in graph.nodes}
 
 
 def weights(node: Node, shapes: Mapping[str, Shape]) -> dict[str, Shape]:

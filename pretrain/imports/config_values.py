@@ -141,7 +141,9 @@ def _nothing_else(rest: dict[str, Any], layer: str) -> None:
             continue
         if key == "dilation_rate" and value in (1, [1, 1]):
             continue
-        raise Refusal(f"{layer} has the option {short(key)}={short(repr(value))}, which is not known")
+        raise Refusal(
+            f"{layer} has the option {short(key)}={short(repr(value))}, which is not known"
+        )
 
 
 def _primitive(value: Any) -> bool:

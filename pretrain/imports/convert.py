@@ -181,11 +181,14 @@ def _closed(model: Any) -> bool:
 
 
 def _listed(outputs: Any) -> list[np.ndarray]:
-    return [np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+    return [
+        np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])
+    ]
 
 
 def _fill(flat: Any, tensors: Mapping[str, Tensors]) -> None:
-    variables, values = {}, {}
+    variables: dict[str, Any] = {}
+    values: Tensors = {}
     for layer in flat.layers:
         for weight in layer.weights:
             variables[f"{layer.name}/{weight.name}"] = weight

@@ -93,8 +93,8 @@ class Graph:
         for node in self.nodes:
             names.setdefault("/".join(node.path), node.name)
             names.setdefault(node.path[-1], node.name)
-        for name, node in self.aliases.items():
-            names.setdefault(name, node)
+        for name, alias in self.aliases.items():
+            names.setdefault(name, alias)
         found = names.get(cut)
         if found is None:
             raise InputError(

@@ -71,9 +71,7 @@ def read_operation(raw: dict[str, Any], name: str, history: Any) -> Operation | 
         layer = "Rescaling"
     else:
         raise Refusal(f"{about} has no tensor", LAYER_INSTEAD)
-    return Operation(
-        name=name, kind=layer, config=config, original=kind, arguments=(left, right)
-    )
+    return Operation(name=name, kind=layer, config=config, original=kind, arguments=(left, right))
 
 
 LAYER_INSTEAD = "use a layer in its place (Rescaling, Add, Multiply) and save the model again"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SAVE_AGAIN = "load the model in Keras 3 and save it again as .keras"
+
 
 class Refusal(Exception):
     """What is wrong with a model, and the way out; becomes an InputError that names the model."""

@@ -25,13 +25,7 @@ OPTIONS = {
 
 def is_foreign(spec: str) -> bool:
     """Say whether ``spec`` names a model that must be imported, rather than a weights file."""
-    if spec.startswith(PREFIX) or Path(spec).suffix == ".keras":
-        return True
-    try:
-        with Path(spec).open("rb") as file:
-            return file.read(4) == b"PK\x03\x04"
-    except (OSError, ValueError):
-        return False
+    return spec.startswith(PREFIX) or Path(spec).suffix.lower() == ".keras"
 
 
 def read_source(
@@ -90,9 +84,7 @@ def import_model(
                 source = Source(name=name, about={"sha256": digest})
                 file = convert(graph, model, source, cut=cut, scaling=scaling)
     except Refusal as refusal:
-        raise InputError(
-            f"{name} cannot be imported: {refusal.what}; {refusal.way_out}."
-        ) from None
+        raise InputError(f"{name} cannot be imported: {refusal.what}; {refusal.way_out}.") from None
     _tell(file, scaling, say)
     return file.sealed()
 

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
 import pytest
 from foreign import layer_of, respelt, save, small
@@ -28,9 +27,10 @@ def good(tmp_path_factory):
 
 def refused(path, says):
     """The file is refused before Keras has seen anything of it."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match=says) as caught:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive, "_load", lambda path: pytest.fail("Keras was given the file"))
-        import_model(str(path))
+        with pytest.raises(InputError, match=says) as caught:
+            import_model(str(path))
     assert str(caught.value).startswith(f"{path.name} cannot be imported: ")
 
 
@@ -44,7 +44,10 @@ def change(name, **fields):
 
 
 LAYERS = {
-    "lambda": (change("stem_relu", class_name="Lambda"), "'stem_relu' is a Lambda, which holds Python"),
+    "lambda": (
+        change("stem_relu", class_name="Lambda"),
+        "'stem_relu' is a Lambda, which holds Python",
+    ),
     "custom": (
         change("stem_relu", class_name="Mine", module=None, registered_name="acme>Mine"),
         "'stem_relu' is of a custom class .Mine from 'acme>Mine'",
@@ -61,13 +64,18 @@ LAYERS = {
         change("stem_relu", module="keras.src.utils", class_name="get_file"),
         "custom class .get_file",
     ),
-    "torch": (change("stem_relu", class_name="TorchModuleWrapper"), "which an imported encoder cannot"),
+    "torch": (
+        change("stem_relu", class_name="TorchModuleWrapper"),
+        "which an imported encoder cannot",
+    ),
     "operation": (
         change("stem_relu", module="keras.src.ops.numpy", class_name="Exp"),
         "is the operation Exp on tensors",
     ),
     "activation_object": (
-        change("hidden", config={"activation": {"module": "os", "class_name": "system", "config": {}}}),
+        change(
+            "hidden", config={"activation": {"module": "os", "class_name": "system", "config": {}}}
+        ),
         "'hidden' .Dense. holds a 'system' where a plain value belongs",
     ),
     "activation_name": (
@@ -82,7 +90,10 @@ LAYERS = {
         change("drop", config={"seed": {"module": "os", "class_name": "system"}}),
         "'drop' .Dropout. has options that are not plain",
     ),
-    "units": (change("hidden", config={"units": 10**9}), "'units' that must be an integer from 1 to"),
+    "units": (
+        change("hidden", config={"units": 10**9}),
+        "'units' that must be an integer from 1 to",
+    ),
     "many_units": (
         change("hidden", config={"units": 1 << 20}),
         "need [0-9,]+ bytes of weights, and its model.weights.h5 has",
@@ -136,7 +147,10 @@ LAYERS = {
         change("stem", config={"kernel_size": [3, -1]}),
         "'kernel_size' that must be an integer from 1",
     ),
-    "too_small": (change("stem", config={"padding": "valid", "kernel_size": 13}), "makes nothing of"),
+    "too_small": (
+        change("stem", config={"padding": "valid", "kernel_size": 13}),
+        "makes nothing of",
+    ),
     "many": (
         lambda config: config["config"].update(
             layers=[layer_of(config, "stem") for _ in range(2001)]
@@ -171,7 +185,9 @@ def test_nested_too_deep(good, tmp_path):
             inner = json.loads(json.dumps(config))
             config["config"]["layers"] = [config["config"]["layers"][0], inner]
 
-    refused(respelt(good, tmp_path / "bad.keras", nest), "nested deeper than 8|nested deeper than 200")
+    refused(
+        respelt(good, tmp_path / "bad.keras", nest), "nested deeper than 8|nested deeper than 200"
+    )
 
 
 def test_what_does_not_change_the_outputs_is_never_shown_to_keras(good, tmp_path, monkeypatch):
@@ -287,9 +303,7 @@ def test_a_member_that_is_there_twice(good, tmp_path):
 
 def test_a_huge_declared_size_costs_no_memory(good, tmp_path):
     """In a process of its own, whose memory is limited: TensorFlow is not even imported."""
-    path = respelt(
-        good, tmp_path / "bad.keras", members={"model.weights.h5": bytes(300 << 20)}
-    )
+    path = respelt(good, tmp_path / "bad.keras", members={"model.weights.h5": bytes(300 << 20)})
     assert path.stat().st_size < 1 << 20
     code = (
         "import resource, sys\n"
