@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,16 +113,27 @@ def _unlike(given: int, expected: int) -> str:
     """Say why examples with ``given`` axes cannot be given to an encoder of ``expected`` ones."""
     if given == expected == 1:
         return "give a table of the same columns, or an encoder of this width."
-    if given == 1:
-        return "a table cannot be given to an encoder of images. Give images, or a table's encoder."
     if expected == 1:
-        return (
-            "images cannot be given to an encoder of tables. Give a table, or an encoder of images."
-        )
-    return "they are of different kinds."
+        return "images cannot be given to an encoder of tables: give a table, or another encoder."
+    what = "a table" if given == 1 else "anything but images"
+    return f"{what} cannot be given to an encoder of images: give images, or another encoder."
 
 
 def apply(model: Any, x: np.ndarray, batch: int = 1024) -> np.ndarray:
-    """Return ``model`` of ``x`` (N, ...), computed batch by batch and without a gradient."""
+    """Return ``model`` of ``x`` (N, ...), computed batch by batch and without a gradient.
+
+    batch: at most so many at once; fewer where a layer makes more than a quarter of a gigabyte of them.
+    """
+    batch = max(1, min(batch, MOST_VALUES // max(1, _widest(model))))
     parts = [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
     return np.concatenate(parts)
+
+
+MOST_VALUES = 1 << 26
+
+
+def _widest(model: Any) -> int:
+    """Return how many values the widest layer inside a model makes of one example."""
+    inner = getattr(model, "layers", ())
+    sizes = [math.prod(n or 1 for n in layer.output.shape[1:]) for layer in inner]
+    return max([*sizes, *map(_widest, inner)], default=0)

@@ -124,3 +124,23 @@ def test_apply_works_through_the_last_partial_batch():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Rescaling(2.0)])
     x = np.arange(14, dtype=np.float32).reshape(7, 2)
     assert np.array_equal(apply(model, x, batch=3), 2 * x)
+
+
+def test_wide_layers_get_smaller_batches(monkeypatch):
+    """A photo net's maps of 1024 examples would take gigabytes; batches are cut, and nothing else changes."""
+    from transfer import inputs
+
+    inside = keras.Sequential([keras.Input((2,)), keras.layers.Dense(50), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((2,)), inside])
+    x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
+    expected = apply(model, x)
+    monkeypatch.setattr(inputs, "MOST_VALUES", 500)
+    seen = []
+
+    def counted(part, training):
+        seen.append(len(part))
+        return model(part, training=training)
+
+    counted.layers = model.layers
+    assert np.allclose(apply(counted, x), expected, atol=1e-6)
+    assert seen == [10] * 4
