@@ -31,6 +31,8 @@ MAX_JSON = 64 << 20
 MAX_WEIGHTS = 4 * MAX_PARAMETERS * 4
 SLACK = 64 << 20
 TIMES = 8
+# What plain values of the wrong kind raise where they are used.
+ODD = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
 DEPTH = 200
 
 
@@ -45,7 +47,7 @@ def opened(
     with tempfile.TemporaryDirectory() as folder, _archive(path) as archive:
         members = _members(archive)
         _check_version(_json(archive, members, METADATA))
-        graph, clean = read_config(_json(archive, members, CONFIG), input_shape)
+        graph, clean = _read(_json(archive, members, CONFIG), input_shape)
         _check_size(graph, members[WEIGHTS].file_size)
         weights = Path(folder) / WEIGHTS
         with archive.open(members[WEIGHTS]) as source, weights.open("wb") as target:
@@ -124,6 +126,14 @@ def _check_version(metadata: Any) -> None:
         raise Refusal(
             f"it was saved by Keras {short(repr(version))}, and Keras 3 is read", SAVE_AGAIN
         )
+
+
+def _read(raw: Any, input_shape: Shape | None) -> tuple[Graph, Any]:
+    try:
+        return read_config(raw, input_shape)
+    except ODD as error:
+        what = short(f"{type(error).__name__}: {error}")
+        raise Refusal(f"its {CONFIG} is not what Keras 3 writes ({what})", SAVE_AGAIN) from None
 
 
 def _check_size(graph: Graph, stored: int) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from foreign import layer_of, respelt, save, small
 
+from pretrain.encoders.keras_layers import LAYERS as KERAS_LAYERS
 from pretrain.imports import archive
+from pretrain.imports.refusal import Refusal
 from pretrain.imports.source import import_model
 from tasks.errors import InputError
 
@@ -250,6 +252,54 @@ WEIGHTS = {
         "other things than numbers",
     ),
 }
+
+
+ODD = (
+    None,
+    True,
+    -1,
+    0,
+    10**9,
+    1e308,
+    "",
+    "Lambda",
+    [],
+    [[]],
+    {},
+    {"class_name": "Lambda"},
+    [0, 0, 0],
+)
+
+
+def places(value, path=()):
+    """Every place in a configuration, as a path of keys."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else ()
+    for key, one in enumerate(value) if isinstance(value, list) else inner:
+        yield from places(one, (*path, key))
+
+
+def test_any_value_may_be_odd(good):
+    """Whatever is put anywhere, the answer is a refusal or a graph of the table's layers."""
+    with zipfile.ZipFile(good) as file:
+        config = json.loads(file.read("config.json"))
+    random = np.random.default_rng(0)
+    paths = [path for path in places(config) if path]
+    refusals = 0
+    for i in random.choice(len(paths), 400):
+        spoilt = json.loads(json.dumps(config))
+        *above, last = paths[i]
+        holder = spoilt
+        for key in above:
+            holder = holder[key]
+        holder[last] = ODD[random.integers(len(ODD))]
+        try:
+            graph, _ = archive._read(spoilt, None)
+        except Refusal:
+            refusals += 1
+        else:
+            assert {node.kind for node in graph.nodes} <= set(KERAS_LAYERS)
+    assert refusals > 100
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
