@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +104,14 @@ def made(
         found = read_legacy(path)
         about = {"weights": path.name, "sha256": _sha256(path)}
     try:
-        model = constructor(
-            include_top=False,
-            weights="imagenet" if weights == "imagenet" else None,
-            input_shape=shape,
-            **application.options,
-        )
+        # Keras tells of a download on stdout, which belongs to the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            model = constructor(
+                include_top=False,
+                weights="imagenet" if weights == "imagenet" else None,
+                input_shape=shape,
+                **application.options,
+            )
     except Exception as error:
         text = short(" ".join(str(error).split()), 300)
         if weights == "imagenet" and not isinstance(error, ValueError | TypeError):
@@ -123,8 +129,6 @@ def made(
 
 def _plain_json(config: Any) -> Any:
     """Return what would stand in a file: tuples as lists."""
-    import json
-
     return json.loads(json.dumps(config))
 
 
@@ -133,7 +137,5 @@ def _flat_layers(model: Any) -> list[Any]:
 
 
 def _sha256(path: Path) -> str:
-    import hashlib
-
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -315,10 +315,11 @@ def test_weights_of_a_file_are_matched_by_name(tmp_path, monkeypatch):
         import_model(SPEC, weights=str(tmp_path / "other.weights.h5"), input_shape=(32, 32, 3))
 
 
-def test_a_download_that_fails_says_what_to_do(monkeypatch):
+def test_a_download_that_fails_says_what_to_do(monkeypatch, capfd):
     from keras.src.applications import vgg16
 
     def fail(*_, **__):
+        print("Downloading data")
         raise Exception("URL fetch failure: Name or service not known")
 
     monkeypatch.setattr(vgg16.file_utils, "get_file", fail)
@@ -327,6 +328,7 @@ def test_a_download_that_fails_says_what_to_do(monkeypatch):
     ) as caught:
         import_model("keras.applications:VGG16", input_shape=(32, 32, 3))
     assert caught.value.exit_code == 1
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
