@@ -10,6 +10,7 @@ import click
 from tasks.console import (
     checkpoint_seconds,
     data_options,
+    import_options,
     out,
     out_json,
     pairs,
@@ -20,7 +21,9 @@ from tasks.console import (
 )
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[inspect FILE | verify FILE ...]")
+@click.group(
+    invoke_without_command=True, subcommand_metavar="[inspect FILE | verify FILE ... | import ...]"
+)
 @click.option(
     "--list", "list_all", is_flag=True, help="List whatever there is to choose from; then stop."
 )
@@ -120,6 +123,7 @@ def cli(context: click.Context, **given: Any) -> None:
     pretrain --data fashion-mnist/A --preview-augment views.png
     pretrain inspect weights.h5
     pretrain verify weights.h5 --data orl-faces/B
+    pretrain import --from model.keras --out weights.h5
     """
     if context.invoked_subcommand is not None:
         return
@@ -190,6 +194,50 @@ def verify(as_json: bool, **given: Any) -> None:
         out_json(result)
     else:
         out(describe(result))
+
+
+@cli.command("import")
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    help="A .keras file, or keras.applications:NAME, such as keras.applications:MobileNetV2.",
+)
+@click.option(
+    "--weights",
+    help="Of keras.applications: imagenet (downloaded), none (random) or a .h5 file. "
+    "[default: imagenet]",
+)
+@import_options
+@click.option(
+    "--out",
+    "output",
+    default="weights.h5",
+    show_default=True,
+    type=Path,
+    help="The weights file to write.",
+)
+@click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option("--quiet", is_flag=True, help="Do not say what was assumed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+def import_(as_json: bool, **given: Any) -> None:
+    """Turn a Keras model that was trained elsewhere into a weights file.
+
+    Only layers of Keras itself are read, as data; a model with a Lambda or a custom class is refused.
+
+    \b
+    pretrain import --from model.keras --cut flatten --out weights.h5
+    pretrain import --from keras.applications:MobileNetV2 --input-shape 96x96x3
+    pretrain import --from keras.applications:MobileNetV2:alpha=0.35 --weights none
+    """
+    from pretrain.imports.command import import_command
+
+    result = import_command(**given)
+    if as_json:
+        out_json(result)
+    else:
+        out(f"Wrote {result['out']}: {result['receipt']}, digest {result['digest'][:16]}")
 
 
 def main() -> None:

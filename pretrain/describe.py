@@ -174,4 +174,4 @@ def with_options(name: str, options: Mapping[str, object]) -> str:
 
 def shown(value: object) -> str:
     """Return an option's value as it is spelled in a command."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pretrain.encoders import expected_shapes
+from pretrain.encoders import architecture, expected_shapes
 from pretrain.weights import WeightsFile
 from pretrain.weights_checks import short
 from tasks.fingerprints import Fingerprints
@@ -32,7 +32,7 @@ def describe(weights: WeightsFile, path: Path) -> str:
         ("seed", str(metadata["seed"])),
         ("input", f"{_by(config['input_shape'])} {preprocessing['input_dtype']}, {low} to {high}"),
         ("prepared", f"x * {_few(preprocessing['scale'])} + {_few(preprocessing['offset'])}"),
-        ("encoder", config["architecture"] + _in_brackets(config["options"])),
+        ("encoder", config["architecture"] + _options(config)),
     ]
     rows += [("", line) for line in _blocks(config)]
     rows += [(name, _plain(metadata[name])) for name in metadata if name not in KNOWN]
@@ -124,6 +124,14 @@ def _plain(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return str(value)
+
+
+def _options(config: Mapping[str, Any]) -> str:
+    """An encoder's options, or of an imported one, whose options are all its layers, their number."""
+    if not architecture(config["architecture"]).imported:
+        return _in_brackets(config["options"])
+    blocks = config["options"]["blocks"]
+    return f" ({sum(map(len, blocks))} layers in {len(blocks)} blocks)"
 
 
 def _in_brackets(options: Any) -> str:

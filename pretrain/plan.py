@@ -12,7 +12,7 @@ import numpy as np
 
 from pretrain.augment.recipes import Augmentation
 from pretrain.collapse import MODES
-from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes
+from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
 from pretrain.encoders.base import resolve_options
 from pretrain.preprocessing import Preprocessing
 from pretrain.probe import Probe
@@ -218,6 +218,11 @@ def choose_encoder(
         name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
         if row is not None and row.encoders is not None and name not in row.encoders:
             name = next(iter(row.encoders))
+    if name in ARCHITECTURES and ARCHITECTURES[name].imported:
+        raise InputError(
+            f"The encoder {name!r} is a model that was trained elsewhere: `pretrain import` makes it, and "
+            f"this version cannot pretrain it further. Choose one of: {', '.join(fresh_names())}."
+        )
     if row is not None and row.encoders is not None:
         if name in ARCHITECTURES and name not in row.encoders:
             raise InputError(

@@ -42,7 +42,7 @@ def start(threads: int | None = None) -> None:
             f"Headstart runs on Keras' TensorFlow backend, and Keras' settings name "
             f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow."
         )
-    if threads is not None:
+    if threads is not None and threads != tf.config.threading.get_intra_op_parallelism_threads():
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)

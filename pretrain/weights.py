@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,17 @@ class WeightsFile:
         )
         return read_back[0]
 
+    def sealed(self) -> WeightsFile:
+        """Return the same with its digest, after the checks of ``write``, for a file that is not written.
+
+        Raises InputError as ``write`` does.
+        """
+        try:
+            *_, digest = self._parts()
+        except Fault as fault:
+            raise InputError(f"The weights cannot be used: {fault}.") from None
+        return replace(self, digest=digest)
+
     @classmethod
     def read(cls, path: Path) -> WeightsFile:
         """Read a file that may have been written, changed or damaged by anyone.
@@ -177,6 +188,13 @@ class WeightsFile:
 
     def _image(self) -> tuple[memoryview, str]:
         """Check everything and return the file's bytes and digest. Raises Fault."""
+        parts, tensors, prints, digest = self._parts()
+        return build_image(parts, tensors, prints, digest), digest
+
+    def _parts(
+        self,
+    ) -> tuple[dict[str, bytes], dict[str, np.ndarray], dict[str, np.ndarray], str]:
+        """Check everything and return JSON, tensors, fingerprints and digest. Raises Fault."""
         encoder, needed = check_encoder(self.encoder)
         for name, tensor in self.tensors.items():
             if not isinstance(tensor, np.ndarray) or tensor.dtype.newbyteorder("<") != "<f4":
@@ -207,8 +225,7 @@ class WeightsFile:
             if len(part) > MAX_JSON_BYTES:
                 raise Fault(f"its {name} is larger than {MAX_JSON_BYTES:,} bytes", "shorten it")
             parse_json(part, name)
-        digest = digest_of(content, manifest)
-        return build_image(parts, tensors, prints, digest), digest
+        return parts, tensors, prints, digest_of(content, manifest)
 
 
 def assign(tensors: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> None:

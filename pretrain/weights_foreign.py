@@ -7,6 +7,7 @@ KERAS = (
     "Keras matches such weights by position and can load wrong ones silently, so they are not "
     "read; " + GIVE_OURS
 )
+IMPORT = "make one of it with pretrain import --from, under a name that ends in .keras"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -50,7 +51,7 @@ def _hdf5(head: bytes) -> tuple[str, str]:
 
 def _zip(head: bytes) -> tuple[str, str]:
     if b"model.weights.h5" in head or b"config.json" in head:
-        return "it is a Keras model archive (.keras), not a weights file", KERAS
+        return "it is a Keras model archive (.keras), not a weights file", IMPORT
     if b".npy" in head:
         return "it is a numpy archive (.npz), not a weights file", GIVE_OURS
     if b"data.pkl" in head:

@@ -131,6 +131,48 @@ class Rate(click.FloatRange):
         return float(number)
 
 
+class Sizes(click.ParamType):
+    """ "96x96x3" or "20", as a tuple of sizes."""
+
+    name = "HxWxC"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> tuple[int, ...]:
+        """Return the sizes."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.lower().split("x")
+        if len(parts) not in (1, 3) or not all(
+            p.isdigit() and 1 <= int(p) <= 1 << 24 for p in parts
+        ):
+            self.fail(
+                f"must be HEIGHTxWIDTHxCHANNELS, or the number of columns. Got {value!r}.",
+                parameter,
+                context,
+            )
+        return tuple(map(int, parts))
+
+
+class Span(click.ParamType):
+    """ "-1,1", as two rising numbers."""
+
+    name = "LOW,HIGH"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> tuple[float, float]:
+        """Return the two numbers."""
+        if isinstance(value, tuple):
+            return (float(value[0]), float(value[1]))
+        try:
+            low, high = (float(part) for part in value.split(","))
+            good = -1e12 <= low < high <= 1e12
+        except ValueError:
+            good = False
+        if not good:
+            self.fail(
+                f"must be two rising numbers, such as -1,1. Got {value!r}.", parameter, context
+            )
+        return low, high
+
+
 positive = click.IntRange(min=1)
 rate = Rate(min=0, min_open=True, max=100)
 
@@ -153,6 +195,23 @@ checkpoint_seconds = click.option(
     show_default=True,
     type=click.FloatRange(min=0),
     help="Save a checkpoint about so often.",
+)
+import_options = options(
+    click.option(
+        "--cut",
+        help="Of an imported model: its last layer to keep, by name or counted from the input; "
+        "negative: from the output. [default: all below the classification]",
+    ),
+    click.option(
+        "--input-shape",
+        type=Sizes(),
+        help="Of an imported model, such as 96x96x3. [default: its own, else 224x224x3]",
+    ),
+    click.option(
+        "--value-range",
+        type=Span(),
+        help="The values that an imported model expects. [default: by the model]",
+    ),
 )
 test_part = click.option(
     "--test-part",

@@ -89,10 +89,16 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
     (copy / "docs" / "commands.md").unlink()
     page = dict(docs.generated(copy))[copy / "docs" / "commands.md"]
     assert page == (ROOT / "docs" / "commands.md").read_text()
-    subcommands = ("pretrain inspect", "transfer predict", "transfer suggest", "transfer export")
+    subcommands = (
+        "pretrain inspect",
+        "pretrain import",
+        "transfer predict",
+        "transfer suggest",
+        "transfer export",
+    )
     for command in ("pretrain", "transfer", "benchmark", *subcommands):
         assert f"\n## {command}\n" in page
-    assert page.count("`--force`") == 6
+    assert page.count("`--force`") == 7
 
 
 def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from tasks.console import (
     checkpoint_seconds,
     data_options,
     image_size,
+    import_options,
     out,
     out_json,
     positive,
@@ -57,7 +58,18 @@ class RateOrFind(click.ParamType):
 @click.group(
     invoke_without_command=True, subcommand_metavar="[predict ... | suggest ... | export ...]"
 )
-@click.option("--from", "weights", type=Path, help="The weights file that `pretrain` wrote.")
+@click.option(
+    "--from",
+    "weights",
+    type=Path,
+    help="The weights file that `pretrain` wrote, a .keras model, or keras.applications:NAME.",
+)
+@click.option(
+    "--from-weights",
+    help="Of keras.applications: imagenet (downloaded), none (random) or a .h5 file. "
+    "[default: imagenet]",
+)
+@import_options
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
 @click.option(
@@ -166,6 +178,7 @@ def cli(context: click.Context, **given: Any) -> None:
 
     \b
     transfer --from weights.h5 --data fashion-mnist/B --labels 200 --out model.keras
+    transfer --from other.keras --data photos/ --labels 200 --out photos.keras
     transfer predict --model model.keras --data photos/ --out predictions.csv
     transfer suggest --from weights.h5 --data photos/ --labels 100 --out suggested.csv
     transfer export --model model.keras --to onnx --to savedmodel

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pretrain.engine.progress import LineReporter, Reporter
+from pretrain.imports.source import read_source
 from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
 from tasks.dataset import Dataset
@@ -29,6 +31,10 @@ from transfer.tables import show_search
 def transfer_command(
     *,
     weights: Path,
+    from_weights: str | None,
+    cut: str | None,
+    input_shape: tuple[int, ...] | None,
+    value_range: tuple[float, float] | None,
     data: str,
     labels: int | None,
     labels_from: Path | None,
@@ -67,7 +73,15 @@ def transfer_command(
     beside.check(force=force or resume)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
-    file = WeightsFile.read(weights)
+    file = read_source(
+        str(weights),
+        cut=cut,
+        weights=from_weights,
+        input_shape=input_shape,
+        value_range=value_range,
+        threads=threads,
+        say=(Reporter if quiet else LineReporter)().say,
+    )
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
     if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ class Inputs:
     shape, dtype, value_range: of the raw examples.
     encoder_shape: what the encoder expects.
     scale, offset: ``x * scale + offset`` takes the raw range to what the encoder saw in pretraining.
+    channel_scale, channel_offset: one a channel of the encoder, applied after that, once the examples have
+        its channels; empty when one scale serves all channels.
     changes: what had to be done, in words; empty when the examples fit as they are.
     """
 
@@ -27,6 +30,8 @@ class Inputs:
     scale: float
     offset: float
     changes: tuple[str, ...]
+    channel_scale: tuple[float, ...] = ()
+    channel_offset: tuple[float, ...] = ()
 
     @classmethod
     def match(
@@ -42,7 +47,7 @@ class Inputs:
         if len(shape) != len(encoder_shape) or (len(shape) == 1 and shape != encoder_shape):
             raise InputError(
                 f"The encoder expects examples of shape {encoder_shape} and the data has {shape}: "
-                f"a table cannot be given to an encoder of images, nor one of another width."
+                f"{_unlike(len(shape), len(encoder_shape))}"
             )
         if len(shape) == 3:
             if shape[-1] != encoder_shape[-1]:
@@ -63,20 +68,25 @@ class Inputs:
         known_low, known_high = preprocessing["value_range"]
         if (low, high) != (known_low, known_high):
             changes.append(f"values {low:g}..{high:g} mapped to {known_low:g}..{known_high:g}")
-        if len(preprocessing["scale"]) != 1 or len(preprocessing["offset"]) != 1:
-            raise InputError(
-                "This version reads preprocessing with one scale for all channels only."
-            )
         stretch = (known_high - known_low) / (high - low)
-        scale, offset = preprocessing["scale"][0], preprocessing["offset"][0]
+        scale, offset = preprocessing["scale"], preprocessing["offset"]
+        by_channel = {}
+        if len(scale) != 1 or len(offset) != 1:
+            channels = encoder_shape[-1]
+            by_channel = {
+                "channel_scale": tuple(map(float, scale * (channels // len(scale)))),
+                "channel_offset": tuple(map(float, offset * (channels // len(offset)))),
+            }
+            scale, offset = [1.0], [0.0]
         return cls(
             shape=shape,
             dtype=dtype,
             value_range=(float(low), float(high)),
             encoder_shape=encoder_shape,
-            scale=stretch * scale,
-            offset=(known_low - low * stretch) * scale + offset,
+            scale=stretch * scale[0],
+            offset=(known_low - low * stretch) * scale[0] + offset[0],
             changes=tuple(changes),
+            **by_channel,
         )
 
     def model(self) -> Any:
@@ -93,10 +103,37 @@ class Inputs:
                 hidden = keras.ops.image.rgb_to_grayscale(hidden)
             elif self.shape[-1] < self.encoder_shape[-1]:
                 hidden = keras.layers.Concatenate(name="colour")([hidden] * 3)
+        if self.channel_scale:
+            scale, offset = list(self.channel_scale), list(self.channel_offset)
+            hidden = keras.layers.Rescaling(scale, offset, name="channels")(hidden)
         return keras.Model(inputs, hidden, name="inputs")
 
 
+def _unlike(given: int, expected: int) -> str:
+    """Say why examples with ``given`` axes cannot be given to an encoder of ``expected`` ones."""
+    if given == expected == 1:
+        return "give a table of the same columns, or an encoder of this width."
+    if expected == 1:
+        return "images cannot be given to an encoder of tables: give a table, or another encoder."
+    what = "a table" if given == 1 else "anything but images"
+    return f"{what} cannot be given to an encoder of images: give images, or another encoder."
+
+
 def apply(model: Any, x: np.ndarray, batch: int = 1024) -> np.ndarray:
-    """Return ``model`` of ``x`` (N, ...), computed batch by batch and without a gradient."""
+    """Return ``model`` of ``x`` (N, ...), computed batch by batch and without a gradient.
+
+    batch: at most so many at once; fewer where a layer makes more than a quarter of a gigabyte of them.
+    """
+    batch = max(1, min(batch, MOST_VALUES // max(1, _widest(model))))
     parts = [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
     return np.concatenate(parts)
+
+
+MOST_VALUES = 1 << 26
+
+
+def _widest(model: Any) -> int:
+    """Return how many values the widest layer inside a model makes of one example."""
+    inner = getattr(model, "layers", ())
+    sizes = [math.prod(n or 1 for n in layer.output.shape[1:]) for layer in inner]
+    return max([*sizes, *map(_widest, inner)], default=0)

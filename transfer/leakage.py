@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pretrain.imports import STRATEGY as IMPORTED
 from pretrain.inspect import counts
 from pretrain.weights import WeightsFile
 from tasks.errors import InputError
@@ -28,7 +29,8 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
         weights: the file; without fingerprints it does not tell.
 
     Returns:
-        JSON: ``pool`` (name, examples, and how many hashes and signatures the file has),
+        JSON: ``pool`` (name, examples, how many hashes and signatures the file has, and ``imported`` when
+        the model came from elsewhere, so that its pool is unknown),
         ``labels_used`` by the pretraining (None: the file does not say), and ``labelled`` and
         ``test``, each with ``n``, ``exact`` and ``near``: near duplicates that are not equal. A number
         is None when it cannot be told.
@@ -39,6 +41,8 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
         "pool": {"name": data["name"], "fingerprints": counts(fingerprints)},
         "labels_used": used if isinstance(used, bool) else None,
     }
+    if weights.metadata["strategy"] == IMPORTED:
+        found["pool"]["imported"] = True
     for part, x in (("labelled", task.x[rows]), ("test", task.x_test)):
         exact, near = (
             (None, None) if fingerprints is None else fingerprints.find(x, task.value_range)
@@ -75,6 +79,11 @@ def tell(found: dict[str, Any]) -> str:
     """Return one line for people."""
     pool = found["pool"]
     kept = pool["fingerprints"]
+    if pool.get("imported"):
+        return (
+            "Leakage: unknown. The model was imported, so nobody can tell whether it was trained on the "
+            "test examples"
+        )
     if kept is None:
         return "Leakage: the weights file does not tell what was in the pool"
     line = f"Leakage: in the pool {pool['name']} were "

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pretrain.encoders import convnet, mlp, resnet
+from pretrain.encoders import convnet, keras_graph, mlp, resnet
 from pretrain.encoders.base import (
     MAX_INPUT_SIZE,
     MAX_PARAMETERS,
@@ -17,8 +17,13 @@ from pretrain.encoders.base import (
 from tasks.errors import InputError, suggest
 
 ARCHITECTURES: dict[str, Architecture] = {
-    row.name: row for row in (mlp.ROW, convnet.ROW, resnet.ROW)
+    row.name: row for row in (mlp.ROW, convnet.ROW, resnet.ROW, keras_graph.ROW)
 }
+
+
+def fresh_names() -> list[str]:
+    """Return the names of the encoders that a pretraining can begin with."""
+    return [name for name, row in ARCHITECTURES.items() if not row.imported]
 
 
 def architecture(name: str) -> Architecture:

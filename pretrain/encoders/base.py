@@ -98,6 +98,8 @@ class Architecture:
     decode: (input_shape, options) -> a keras.Model from features (B, D) to logits of the input's
         shape (B, ...), used by strategies that reconstruct.
     convolutional: True when it holds convolutions (XLA on CPU is then never used).
+    imported: True when its options describe a model from elsewhere, so that nobody can choose it for a
+        pretraining.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Architecture:
     build: Callable[[tuple[int, ...], Mapping[str, Any]], list[tuple[str, Any]]]
     decode: Callable[[tuple[int, ...], Mapping[str, Any]], Any]
     convolutional: bool
+    imported: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.augment.recipes import Augmentation
+from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Option
 from pretrain.preprocessing import Preprocessing
 from pretrain.stage import Batch, Objective, Optimizer, Stage
@@ -132,4 +133,6 @@ class Strategy:
 
     def trains(self, architecture: str) -> bool:
         """Whether it can train encoders of this architecture."""
+        if ARCHITECTURES[architecture].imported:
+            return False
         return self.encoders is None or architecture in self.encoders

@@ -56,6 +56,22 @@ content("config_unknown", "no encoder 'mpl'. Did you mean 'mlp'", "encoder", arc
 content(
     "config_lambda", "exactly 'architecture'", "encoder", module="keras.layers", class_name="Lambda"
 )
+for name, kind, size, says in (
+    ("lambda", "Lambda", {}, "has a layer 'a' of an unknown class"),
+    ("private", "__init__", {}, "has a layer 'a' of an unknown class"),
+    ("code", "Activation", {"activation": "os.system"}, "'activation' must be one of"),
+    ("huge", "Reshape", {"target_shape": [1 << 40]}, "must be an integer from -1 to"),
+    ("padded", "ZeroPadding2D", {"padding": [[4096, 4096], [4096, 4096]]}, "more than 16,777,216"),
+):
+    layer = {"name": "a", "class": kind, "config": size, "inputs": ["input"]}
+    content(
+        f"config_keras_{name}",
+        says,
+        "encoder",
+        architecture="keras",
+        input_shape=[8, 8, 1],
+        options={"blocks": [[layer]]},
+    )
 content("config_no_options", "exactly 'architecture'", "encoder", options=None)
 content("config_type", "must be text", "encoder", architecture=["mlp"])
 content("config_shape", "1 to 4 positive integers", "encoder", input_shape=[5.0])

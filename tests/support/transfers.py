@@ -12,6 +12,36 @@ SMALL = {
     "mlp": {"units": [24, 12, 8]},
     "convnet": {"filters": [4, 8], "features": 12},
     "resnet": {"filters": [4, 8]},
+    "keras": {
+        "blocks": [
+            [
+                {
+                    "name": "conv",
+                    "class": "Conv2D",
+                    "config": {
+                        "filters": 4,
+                        "kernel_size": [3, 3],
+                        "strides": [2, 2],
+                        "padding": "same",
+                        "dilation_rate": [1, 1],
+                        "groups": 1,
+                        "activation": "relu",
+                        "use_bias": True,
+                    },
+                    "inputs": ["input"],
+                },
+                {"name": "flat", "class": "Flatten", "config": {}, "inputs": ["conv"]},
+            ],
+            [
+                {
+                    "name": "dense",
+                    "class": "Dense",
+                    "config": {"units": 12, "activation": "relu", "use_bias": True},
+                    "inputs": ["input"],
+                }
+            ],
+        ]
+    },
 }
 QUICK = TransferRecipe(
     freeze_epochs=3,

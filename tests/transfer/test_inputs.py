@@ -93,8 +93,9 @@ def test_halving_a_picture_averages_it():
     ("shape", "encoder_shape", "says"),
     [
         ((64,), (8, 8, 1), r"expects examples of shape \(8, 8, 1\) and the data has \(64,\)"),
-        ((8, 8, 1), (64,), "a table cannot be given"),
-        ((3,), (4,), "nor one of another width"),
+        ((64,), (8, 8, 1), "a table cannot be given to an encoder of images"),
+        ((8, 8, 1), (64,), "images cannot be given to an encoder of tables"),
+        ((3,), (4,), "a table of the same columns"),
         ((8, 8, 2), (8, 8, 1), "expects 1 channels and the data has 2; only grey"),
         ((8, 8, 3), (8, 8, 4), "expects 4 channels"),
     ],
@@ -104,12 +105,42 @@ def test_what_cannot_be_fitted_is_refused(shape, encoder_shape, says):
         match(shape, encoder_shape)
 
 
-def test_preprocessing_by_channel_is_refused_by_this_version():
-    with pytest.raises(InputError, match="one scale for all channels only"):
-        match((8, 8, 3), (8, 8, 3), scale=[1.0, 1.0, 1.0], offset=[0.0, 0.0, 0.0])
+@pytest.mark.parametrize("shape", [(8, 8, 3), (8, 8, 1), (16, 5, 3)])
+def test_preprocessing_by_channel_comes_after_size_colour_and_range(shape):
+    scale, offset = [1 / 10, 1 / 20, 1 / 30], [-1.0, 0.5, 2.0]
+    inputs = match(shape, (8, 8, 3), span=(0, 16), scale=scale, offset=offset)
+    x = np.full((2, *shape), 4, np.uint8)
+    expected = 4 * 255 / 16 * np.array(scale) + offset
+    assert np.allclose(apply(inputs.model(), x), expected, atol=1e-4)
+
+
+def test_one_offset_a_channel_and_one_scale_for_all():
+    inputs = match((8, 8, 3), (8, 8, 3), scale=[1.0], offset=[-3.0, -2.0, -1.0])
+    x = images(4, 8, 8, 3)
+    assert np.allclose(apply(inputs.model(), x), x - np.array([3, 2, 1]), atol=1e-4)
 
 
 def test_apply_works_through_the_last_partial_batch():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Rescaling(2.0)])
     x = np.arange(14, dtype=np.float32).reshape(7, 2)
     assert np.array_equal(apply(model, x, batch=3), 2 * x)
+
+
+def test_wide_layers_get_smaller_batches(monkeypatch):
+    """A photo net's maps of 1024 examples would take gigabytes; batches are cut, and nothing else changes."""
+    from transfer import inputs
+
+    inside = keras.Sequential([keras.Input((2,)), keras.layers.Dense(50), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((2,)), inside])
+    x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
+    expected = apply(model, x)
+    monkeypatch.setattr(inputs, "MOST_VALUES", 500)
+    seen = []
+
+    def counted(part, training):
+        seen.append(len(part))
+        return model(part, training=training)
+
+    counted.layers = model.layers
+    assert np.allclose(apply(counted, x), expected, atol=1e-6)
+    assert seen == [10] * 4

@@ -1,0 +1,67 @@
+"""Small Keras models as other people save them, and their files spoilt in known ways."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+from keras import layers as kl
+
+
+def small(shape=(12, 10, 3), classes=5):
+    """A convnet with a residual connection, normalisation and dropout; weights at random, statistics too."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input(shape)
+    x = kl.Conv2D(6, 3, padding="same", use_bias=False, name="stem")(inputs)
+    x = kl.BatchNormalization(name="stem_bn")(x)
+    x = skip = kl.ReLU(name="stem_relu")(x)
+    x = kl.DepthwiseConv2D(3, padding="same", name="depth")(x)
+    x = kl.Conv2D(6, 1, activation="swish", name="point")(x)
+    x = kl.Add(name="sum")([x, skip])
+    x = kl.Dropout(0.3, name="drop")(x)
+    x = kl.MaxPooling2D(name="pool")(x)
+    x = kl.SeparableConv2D(8, 3, strides=2, padding="same", name="top")(x)
+    x = kl.Flatten(name="flat")(x)
+    x = kl.Dense(7, activation="tanh", name="hidden")(x)
+    x = kl.Dense(classes, name="classes")(x)
+    model = keras.Model(inputs, kl.Activation("softmax", name="chances")(x), name="small")
+    return shaken(model)
+
+
+def shaken(model):
+    """Give every weight a value of its own, so that nothing can be mistaken for its neighbour."""
+    random = np.random.default_rng(0)
+    model.set_weights(
+        [np.abs(random.normal(0.5, 0.3, w.shape)).astype(w.dtype) for w in model.get_weights()]
+    )
+    return model
+
+
+def save(model, path):
+    model.save(path)
+    return path
+
+
+def below(model, name):
+    """The Keras model up to a layer, as Keras cuts it."""
+    return keras.Model(model.input, model.get_layer(name).output)
+
+
+def respelt(path, to, change=None, members=None, left_out=(), more=()):
+    """Copy a .keras file: ``change`` edits its config in place, ``members`` replace, ``more`` adds."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            data = (members or {}).get(name, old.read(name))
+            if name == "config.json" and change is not None:
+                config = json.loads(data)
+                change(config)
+                data = json.dumps(config).encode()
+            if name not in left_out:
+                new.writestr(name, data)
+        for name, data in more:
+            new.writestr(name, data)
+    return to
+
+
+def layer_of(config, name):
+    return next(one for one in config["config"]["layers"] if one["config"]["name"] == name)
