@@ -32,14 +32,16 @@ class Equivalent:
     smallest: int
     largest: int
 
+    def parts(self) -> tuple[str, str]:
+        """Return the number and its interval: ("210", "150 to more than 1,000"), "" for no interval."""
+        if np.isnan(self.low) or self.low == self.high == self.value:
+            return _at(self, self.value), ""
+        return _at(self, self.value), f"{_at(self, self.low)} to {_at(self, self.high)}"
+
     def __str__(self) -> str:
-        """Return the words of a table: "about 210 (95 % interval 150 to more than 1,000)"."""
-        text = _at(self, self.value)
-        if np.isnan(self.low):
-            return text
-        if self.low == self.high == self.value:
-            return text
-        return f"{text} ({_at(self, self.low)} to {_at(self, self.high)})"
+        """Return the words of a sentence: "210 (150 to more than 1,000)"."""
+        value, interval = self.parts()
+        return f"{value} ({interval})" if interval else value
 
 
 def _at(found: Equivalent, labels: float) -> str:
@@ -84,7 +86,7 @@ def crossing(labels: Sequence[int], curves: np.ndarray, reached: np.ndarray) -> 
     for i in reversed(range(1, len(labels))):
         low, high = curves[:, i - 1], curves[:, i]
         inside = (reached <= high) & (reached > low)
-        part = (reached - low) / np.where(high > low, high - low, 1.0)
+        part = np.where(inside, (reached - low) / np.where(high > low, high - low, 1.0), 0.0)
         found = np.where(inside, np.exp(logs[i - 1] + part * (logs[i] - logs[i - 1])), found)
     found = np.where(reached <= curves[:, 0], float(labels[0]), found)
     return np.where(reached < curves[:, 0] - 1e-12, 0.0, found)

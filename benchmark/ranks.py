@@ -28,7 +28,8 @@ class Ranking:
 
     def groups(self) -> list[list[str]]:
         """Return the largest sets of neighbours that are not shown to differ, of two rows or more."""
-        names, found = list(self.ranks), []
+        names = list(self.ranks)
+        found: list[tuple[int, int]] = []
         for i, name in enumerate(names):
             last = max(
                 j

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
+ALPHA = 0.05
 INTERVALS = ("t", "bootstrap")
 RESAMPLES = 4999
 FEWEST_FOR_BOOTSTRAP = 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,3 +120,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
     atomic_write(path, write)
+
+
+def slug(text: str) -> str:
+    """Return a part of a file name: "digits[5,6]" becomes "digits-5-6"."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
