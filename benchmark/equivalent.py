@@ -15,6 +15,7 @@ import numpy as np
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,10 @@ class Equivalent:
 
     def parts(self) -> tuple[str, str]:
         """Return the number and its interval: ("210", "150 to more than 1,000"), "" for no interval."""
-        if np.isnan(self.low) or self.low == self.high == self.value:
-            return _at(self, self.value), ""
-        return _at(self, self.value), f"{_at(self, self.low)} to {_at(self, self.high)}"
+        value, low, high = (_at(self, end) for end in (self.value, self.low, self.high))
+        if np.isnan(self.low) or low == high == value:
+            return value, ""
+        return value, f"{low} to {high}"
 
     def __str__(self) -> str:
         """Return the words of a sentence: "210 (150 to more than 1,000)"."""
@@ -85,11 +87,11 @@ def crossing(labels: Sequence[int], curves: np.ndarray, reached: np.ndarray) -> 
     found = np.full(len(curves), np.inf)
     for i in reversed(range(1, len(labels))):
         low, high = curves[:, i - 1], curves[:, i]
-        inside = (reached <= high) & (reached > low)
+        inside = (reached <= high + ROUNDING) & (reached > low)
         part = np.where(inside, (reached - low) / np.where(high > low, high - low, 1.0), 0.0)
         found = np.where(inside, np.exp(logs[i - 1] + part * (logs[i] - logs[i - 1])), found)
-    found = np.where(reached <= curves[:, 0], float(labels[0]), found)
-    return np.where(reached < curves[:, 0] - 1e-12, 0.0, found)
+    found = np.where(reached <= curves[:, 0] + ROUNDING, float(labels[0]), found)
+    return np.where(reached < curves[:, 0] - ROUNDING, 0.0, found)
 
 
 def equivalent_labels(

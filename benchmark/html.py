@@ -29,6 +29,10 @@ HEADER = (
     "seconds a seed",
 )
 MOST_CLASSES = 30
+BESIDE = 6
+"""Confusion matrices of more classes stand one below the other."""
+SMALL = 200
+"""Pictures of fewer pixels across are enlarged."""
 METHODS = {
     "t": "Intervals are Student's t over seeds, of differences paired by seed.",
     "bootstrap": (
@@ -73,7 +77,7 @@ def render(
             "style": STYLES[judged.kind],
             "headline": judged.headline,
             "places": [
-                (place(j, judged.several), j.text[:1].upper() + j.text[1:])
+                (place(j, judged.several), _sentence(j.text, found[j.task][j.labels]))
                 for j in judged.judgements
             ],
         },
@@ -85,6 +89,7 @@ def render(
         "costs": [_figure(d) for d in drawings.costs],
         "ranks": _ranks(ranking, drawings),
         "confusions": [_matrix(c, len(found) > 1) for c in confusions],
+        "confusions_wide": any(len(c.classes) > BESIDE for c in confusions),
         "pictures": [_made(picture, data) for picture, data in pictures],
         "pictures_left": pictures_left,
         "findings": findings,
@@ -95,6 +100,13 @@ def render(
     }
     page["contents"] = _contents(page)
     return environment.get_template("report.html").render(page)
+
+
+def _sentence(text: str, rows: Sequence[Row]) -> str:
+    """Begin with a capital, unless a row's name is what it begins with."""
+    if any(text.startswith(row.name) for row in rows):
+        return text
+    return text[:1].upper() + text[1:]
 
 
 def _contents(page: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -117,8 +129,8 @@ def _family(found: Tables) -> str:
     if not counts:
         return ""
     return (
-        f"The p values against scratch are corrected together for all {max(counts)} comparisons of a strategy "
-        f"with scratch (Holm); those against the best raw baseline likewise."
+        f"The p values against scratch are corrected together for all {max(counts)} comparisons of a "
+        f"strategy with scratch (Holm); those against the best raw baseline likewise."
     )
 
 
@@ -186,8 +198,9 @@ def _ranks(ranking: Ranking | None, drawings: Drawings) -> dict[str, Any] | None
     if ranking is None:
         return None
     text = (
-        f"{ranking.n} data sets, each row's accuracy averaged over the budgets that all have. By Nemenyi's test, two "
-        f"rows whose average ranks differ by less than {ranking.critical:.2f} are not shown to differ."
+        f"{ranking.n} data sets, each row's accuracy averaged over the budgets that all have. By "
+        f"Nemenyi's test, two rows whose average ranks differ by less than "
+        f"{ranking.critical:.2f} are not shown to differ."
     )
     if ranking.p == ranking.p:
         text += f" Friedman's test that all rows are alike: p {p_number(ranking.p)}."
@@ -219,7 +232,8 @@ def _figure(drawing: Drawing) -> dict[str, str]:
     return {
         "src": f"data:image/svg+xml;base64,{data}",
         "alt": drawing.alt,
-        "caption": drawing.title,
+        "caption": "",  # its title is in the figure
+        "small": "",
     }
 
 
@@ -228,4 +242,5 @@ def _made(picture: Picture, data: bytes) -> dict[str, str]:
         "src": f"data:image/png;base64,{base64.b64encode(data).decode()}",
         "alt": f"Picture that the pretraining left: {picture.caption}.",
         "caption": picture.caption,
+        "small": "small" if int.from_bytes(data[16:20], "big") < SMALL else "",
     }

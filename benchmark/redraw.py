@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmark.verdict import Verdict, verdict
 from tasks.outputs import atomic_write, write_text
 
 REPORT = "report.html"
+OURS = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
 NO_FIGURES = (
     "There are no figures, for matplotlib is not installed: pip install 'headstart[plot]', then "
     "benchmark report draws them."
@@ -121,11 +123,21 @@ def _write_figures_and_page(
             _write_bytes(path, data)
             written.append(path)
     write_text(folder / REPORT, page)
+    for old in set(_ours(folder / "figures")) - set(written):
+        old.unlink()  # of budgets or data sets that are no longer there
     return written
 
 
+def _ours(figures: Path) -> list[Path]:
+    """Return the figures of an earlier drawing; other files in the folder are none of ours."""
+    return [p for p in figures.glob("*") if OURS.match(p.name)]
+
+
 def _write_bytes(path: Path, data: bytes) -> None:
-    atomic_write(path, lambda temporary: temporary.write_bytes(data) and None)
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    atomic_write(path, write)
 
 
 def tasks_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:

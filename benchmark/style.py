@@ -93,6 +93,7 @@ def settings() -> Any:
             "font.size": 9,
             "text.color": INK,
             "axes.edgecolor": INK,
+            "axes.facecolor": "none",
             "axes.labelcolor": INK,
             "axes.titlesize": 10,
             "axes.titlelocation": "left",

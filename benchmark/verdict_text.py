@@ -84,10 +84,14 @@ def unclear_text(best: Row, plain: Row) -> str:
     if gain.n < 2:
         seen = f"{points(gain.mean)} points against scratch"
         return f"one seed proves nothing: {best.name} is at {seen}, and that may be luck."
-    text = (
-        f"the best strategy, {best.name}, is at {certainty(best)}. That is neither shown to be a gain, nor "
-        f"are useful gains ruled out."
-    )
+    text = f"the best strategy, {best.name}, is at {certainty(best)}."
+    if gain.low > 0:
+        text += (
+            f" Alone, that would be a gain; the best of {best.comparisons} comparisons may look so "
+            f"by luck."
+        )
+    else:
+        text += " That is neither shown to be a gain, nor are useful gains ruled out."
     needed = seeds_needed(best)
     if needed is not None and needed > gain.n:
         most = f"about {needed}" if needed <= MOST_SEEDS else f"more than {MOST_SEEDS}"
@@ -96,18 +100,21 @@ def unclear_text(best: Row, plain: Row) -> str:
 
 
 def seeds_needed(row: Row) -> int | None:
-    """Return how many seeds would show a gain of the size seen, in four benchmarks of five.
+    """Return how many seeds would show a gain of the size seen, in about four benchmarks of five.
 
-    By the normal approximation n = ((z_(1 - a/2m) + z_0.8) s / d)^2, for m comparisons; None for no gain.
+    The smallest n with d sqrt(n) / s >= t_(n-1)(1 - a/2m) + z(0.8), for m comparisons; None for no gain, and
+    MOST_SEEDS + 1 where more would be needed.
     """
+    from scipy.special import ndtri, stdtrit
+
     gain = row.gained
     if gain.n < 2 or gain.mean <= 0:
         return None
-    from scipy.special import ndtri, stdtrit
-
     spread = (gain.high - gain.mean) / float(stdtrit(gain.n - 1, 0.975)) * gain.n**0.5
-    z = float(ndtri(1 - ALPHA / 2 / max(1, row.comparisons)) + ndtri(POWER))
-    return int(np.ceil((z * spread / gain.mean) ** 2)) + 1
+    n = np.arange(2, MOST_SEEDS + 1)
+    needed = stdtrit(n - 1, 1 - ALPHA / 2 / max(1, row.comparisons)) + float(ndtri(POWER))
+    enough = n[gain.mean * np.sqrt(n) >= spread * needed]
+    return int(enough[0]) if len(enough) else MOST_SEEDS + 1
 
 
 def _cost(row: Row, rival: Row) -> str:
