@@ -2,10 +2,10 @@
 
 It is a pure function of the records. In each place (a data set and a budget of labels):
 
-- HELPED: a strategy has a higher mean than scratch with a p value below 0.05 after Holm's correction over
-  all comparisons of strategies with scratch in the benchmark, and no raw baseline has a higher mean than
-  it. Of several, the one with the highest mean is named. The correction is what lets it be picked: when no
-  strategy is better anywhere, one or more is claimed in at most 5 % of benchmarks.
+- HELPED: a strategy has a higher mean than scratch, of three seeds or more, with a p value below 0.05 after
+  Holm's correction over all comparisons of strategies with scratch in the benchmark, and no raw baseline
+  has a higher mean than it. Of several, the one with the highest mean is named. The correction is what lets
+  it be picked: when no strategy is better anywhere, one or more is claimed in at most 5 % of benchmarks.
 - NO_HELP: nothing exceeds guessing; or a raw baseline is best (with three seeds or more); or no interval
   reaches a useful gain, one that would spare a tenth of scratch's errors. The last claims something of
   all strategies at once, so every one of their intervals must say it, and needs no correction.
@@ -130,7 +130,11 @@ def _judge(
     raw, best = best_raw(rows), max(strategies, key=lambda r: r.accuracy.mean)
     if guess is not None and _guesses([*strategies, *plain], *guess):
         return judged(NO_HELP, None, guessing_text(guess[0], best))
-    winners = [r for r in strategies if r.corrected < ALPHA and r.gained.mean > 0]
+    winners = [
+        r
+        for r in strategies
+        if r.corrected < ALPHA and r.gained.mean > 0 and r.gained.n >= FEWEST_SEEDS
+    ]
     if winners:
         winner = max(winners, key=lambda r: r.accuracy.mean)
         if raw is None or raw.accuracy.mean < winner.accuracy.mean:

@@ -150,6 +150,16 @@ def test_few_seeds_are_too_few_to_tell():
     assert found.kind == UNCLEAR
     assert found.headline == "Too few seeds to tell whether pretraining helps here."
     assert "seeds would show it" in " ".join(found.lines())
+    two = verdict(benchmark(0, gains={"one": 0.1}, seeds=2, labels=(50,)))
+    assert (
+        next(
+            r
+            for r in tables(benchmark(0, gains={"one": 0.1}, seeds=2, labels=(50,)))[""][50]
+            if r.name == "one"
+        ).p
+        < 0.05
+    )
+    assert two.kind == UNCLEAR  # whatever its p value
     one = verdict(benchmark(2, gains={"one": 0.3}, seeds=1))
     assert one.kind == UNCLEAR
     assert "one seed proves nothing" in one.judgements[0].text
