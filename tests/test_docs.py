@@ -89,7 +89,7 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
     (copy / "docs" / "commands.md").unlink()
     page = dict(docs.generated(copy))[copy / "docs" / "commands.md"]
     assert page == (ROOT / "docs" / "commands.md").read_text()
-    subcommands = ("pretrain inspect", "transfer predict", "transfer suggest")
+    subcommands = ("pretrain inspect", "transfer predict", "transfer suggest", "benchmark report")
     for command in ("pretrain", "transfer", "benchmark", *subcommands):
         assert f"\n## {command}\n" in page
     assert page.count("`--force`") == 5

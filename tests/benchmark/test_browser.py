@@ -18,7 +18,18 @@ for module in ("playwright", "axe_playwright_python"):
             f"{module} is not installed: it is in the extra 'test'", allow_module_level=True
         )
 
-VIEWS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
+SLOW = pytest.mark.slow
+VIEWS = [
+    ("small", 390, "dark"),
+    ("small", 1280, "light"),
+    pytest.param("small", 390, "light", marks=SLOW),
+    pytest.param("small", 1280, "dark", marks=SLOW),
+    *(
+        pytest.param("large", width, scheme, marks=SLOW)
+        for width in (390, 1280)
+        for scheme in ("light", "dark")
+    ),
+]
 SERIOUS = ("serious", "critical")
 
 
@@ -97,8 +108,7 @@ def opened(browser, reports):
     assert said == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-@pytest.mark.parametrize("name", ["small", pytest.param("large", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("name", "width", "scheme"), VIEWS)
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
     opened, axe, name, width, scheme
 ):
@@ -124,7 +134,7 @@ def test_axe_would_find_something(opened, axe):
     assert [v["id"] for v in found] == ["image-alt"]
 
 
-@pytest.mark.slow
+@SLOW
 def test_every_picture_is_drawn(opened):
     page = opened("large", 390, "light")
     sizes = page.evaluate(
