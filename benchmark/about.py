@@ -47,7 +47,7 @@ def about(bench: Benchmark, settings: Mapping[str, Any]) -> dict[str, Any]:
         "labels": list(config.labels),
         "seeds": list(config.seeds),
         "recipe": asdict(config.recipe),
-        "pretrain": dict(config.pretrain_fields),
+        "pretrain": dict(config.pretrain_fields),  # may hold an Optimizer: written as its fields
         "options": {name: dict(given) for name, given in config.options.items()},
         **settings,
         "notes": list(bench.notes),
@@ -72,4 +72,4 @@ def write_about(folder: Path, content: Mapping[str, Any], ids: Sequence[str] | N
     The results file may hold more: cells of earlier, other grids in the same folder.
     """
     whole = {**content, **({} if ids is None else {"cells": list(ids)})}
-    write_text(folder / ABOUT, json.dumps(whole, indent=1) + "\n")
+    write_text(folder / ABOUT, json.dumps(whole, indent=1, default=asdict) + "\n")
