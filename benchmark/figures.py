@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.equivalent import isotonic
+from benchmark.axes import (
+    accuracy_limits,
+    budget_axis,
+    gain_limits,
+    label_ends,
+    longest,
+    mark,
+    new_axes,
+    square,
+)
 from benchmark.ranks import Ranking
 from benchmark.style import COLOURS, GREY, INK, WIDTH, Drawing, Look, finish, settings
 from benchmark.tables import Row
@@ -25,7 +34,7 @@ def gains(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) 
     shown = sorted((r for r in rows if r.gained.n), key=lambda r: r.gained.mean)
     height = 1.05 + 0.24 * len(shown)
     with settings():
-        figure, axes = _axes(height, left=0.06 + 0.068 * _longest(shown), bottom=0.42, top=0.34)
+        figure, axes = new_axes(height, left=0.06 + 0.068 * longest(shown), bottom=0.42, top=0.34)
         for y, row in enumerate(shown):
             how, gain = look[row.name], row.gained
             if row.simultaneous is not None and row.simultaneous.n > 1:
@@ -33,11 +42,11 @@ def gains(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) 
                 axes.plot([100 * wide.low, 100 * wide.high], [y, y], color=how.colour, lw=0.9)
             if gain.n > 1:
                 axes.plot([100 * gain.low, 100 * gain.high], [y, y], color=how.colour, lw=3.2)
-            _mark(axes, 100 * gain.mean, y, how, 6)
+            mark(axes, 100 * gain.mean, y, how, 6)
         axes.axvline(0, color=INK, lw=1)
         axes.set_yticks(range(len(shown)), [r.name for r in shown])
         axes.set_ylim(-0.7, len(shown) - 0.3)
-        axes.set_xlim(*_gain_limits(shown))
+        axes.set_xlim(*gain_limits(shown))
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("accuracy minus scratch, percentage points")
@@ -59,8 +68,10 @@ def curves(
     names = list(dict.fromkeys(r.name for rows in by_labels.values() for r in rows))
     ends, alt = [], []
     with settings():
-        figure, axes = _axes(4.0, right=0.35 + 0.066 * max(map(len, names)), bottom=0.45, top=0.34)
-        low, high = _accuracy_limits([r for rows in by_labels.values() for r in rows], banded)
+        figure, axes = new_axes(
+            4.0, right=0.35 + 0.066 * max(map(len, names)), bottom=0.45, top=0.34
+        )
+        low, high = accuracy_limits([r for rows in by_labels.values() for r in rows], banded)
         for row_name in names:
             there = [
                 (b, r) for b in budgets for r in by_labels[b] if r.name == row_name and r.accuracy.n
@@ -81,13 +92,13 @@ def curves(
                 )
             axes.plot(x, y, ls=how.line, color=how.colour, lw=how.width)
             for each, value in zip(x, y, strict=True):
-                _mark(axes, each, value, how, 5)
+                mark(axes, each, value, how, 5)
             ends.append((x[-1], y[-1], row_name))
             alt.append(f"{row_name} {', '.join(percent(v / 100) for v in y)}")
-        _budget_axis(axes, budgets)
+        budget_axis(axes, budgets)
         axes.set_ylim(low, high)
         axes.set_ylabel("test accuracy, %")
-        _label_ends(axes, ends, look, gap=(high - low) * 0.047)
+        label_ends(axes, ends, look, gap=(high - low) * 0.047)
         figure.text(0.01, 0.96, title, fontsize=10, va="center")
         about = f"Accuracy in % with {', '.join(map(str, budgets))} labels"
         return finish(figure, name, title, f"{about}: {'; '.join(alt)}.")
@@ -99,7 +110,7 @@ def cost(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -
     shown.sort(key=lambda r: -r.accuracy.mean)
     with settings():
         height = max(3.2, 0.7 + 0.19 * len(shown))
-        figure, axes = _axes(height, right=0.4 + 0.066 * _longest(shown), bottom=0.45, top=0.34)
+        figure, axes = new_axes(height, right=0.4 + 0.066 * longest(shown), bottom=0.45, top=0.34)
         spent = [max(row.total_seconds, 0.01) for row in shown]
         for row, x in zip(shown, spent, strict=True):
             how, edge = look[row.name], possible(row.accuracy)
@@ -107,11 +118,11 @@ def cost(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -
                 axes.plot(
                     [x, x], [100 * edge.low, 100 * edge.high], color=how.colour, lw=1, alpha=0.6
                 )
-            _mark(axes, x, 100 * row.accuracy.mean, how, 7, label=row.name)
+            mark(axes, x, 100 * row.accuracy.mean, how, 7, label=row.name)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
         axes.margins(x=0.08)
-        axes.set_ylim(*_accuracy_limits(shown, ()))
+        axes.set_ylim(*accuracy_limits(shown, ()))
         axes.grid(True)
         axes.set_xlabel("seconds a seed: pretraining + transfer")
         axes.set_ylabel("test accuracy, %")
@@ -157,8 +168,8 @@ def confusions(
             colours[..., 3] = 0.6 * matrix
             for row in range(k):
                 for column in range(k):
-                    square = (column - 0.5, row - 0.5)
-                    axes.add_patch(_square(square, colours[row, column]))
+                    corner = (column - 0.5, row - 0.5)
+                    axes.add_patch(square(corner, colours[row, column]))
                     if k <= NUMBERS_IN and matrix[row, column] >= 0.005:
                         text = f"{100 * matrix[row, column]:.0f}"
                         axes.text(column, row, text, ha="center", va="center", fontsize=8)
@@ -230,100 +241,3 @@ def ranks(name: str, title: str, ranking: Ranking) -> Drawing:
         figure.text(0.01, 1 - 0.14 / height, title, fontsize=10, va="center")
         alt = f"Average ranks, {title}: {'; '.join(names)}; critical difference {ranking.critical:.2f}."
         return finish(figure, name, title, alt)
-
-
-def _axes(
-    height: float, *, left: float = 0.6, right: float = 0.12, bottom: float, top: float
-) -> tuple[Any, Any]:
-    """Return a figure of WIDTH x ``height`` inches and its axes, with these margins in inches."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height))
-    right, left = min(right, WIDTH / 2), min(left, WIDTH / 2)
-    place = (
-        left / WIDTH,
-        bottom / height,
-        (WIDTH - left - right) / WIDTH,
-        (height - bottom - top) / height,
-    )
-    return figure, figure.add_axes(place)
-
-
-def _longest(rows: Sequence[Row]) -> int:
-    return max((len(row.name) for row in rows), default=0)
-
-
-def _mark(axes: Any, x: float, y: float, how: Look, size: float, **more: Any) -> None:
-    axes.plot(
-        [x], [y], ls="", marker=how.marker, color=how.colour, ms=size, mew=1.5, clip_on=True, **more
-    )
-
-
-def _square(corner: tuple[float, float], colour: Any) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, 1, 1, facecolor=colour, edgecolor="none")
-
-
-def _budget_axis(axes: Any, budgets: Sequence[int]) -> None:
-    from matplotlib.ticker import NullLocator
-
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(budgets, [f"{b:,}" for b in budgets])
-    axes.set_xlim(budgets[0] / 1.08, budgets[-1] * 1.04)
-    axes.grid(True)
-    axes.set_xlabel("labels (logarithmic)")
-
-
-def _label_ends(
-    axes: Any, ends: Sequence[tuple[float, float, str]], look: Mapping[str, Look], gap: float
-) -> None:
-    """Write each row's name right of its curve's end, moved apart as little as need be."""
-    ends = sorted(ends, key=lambda end: end[1])
-    steps = gap * np.arange(len(ends))
-    places = isotonic(np.array([y for _, y, _ in ends]) - steps) + steps
-    low, high = axes.get_ylim()
-    places += min(0.0, high - places[-1]) if len(places) else 0.0
-    places += max(0.0, low - places[0]) if len(places) else 0.0
-    transform = axes.get_yaxis_transform()
-    for (_, y, name), place in zip(ends, places, strict=True):
-        axes.plot(
-            [1.0, 1.05],
-            [y, place],
-            color=look[name].colour,
-            lw=0.9,
-            transform=transform,
-            clip_on=False,
-        )
-        axes.text(1.065, place, name, fontsize=8, va="center", transform=transform)
-
-
-def _gain_limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return an axis that holds every mean and the strategies' 95 % intervals."""
-    values = [0.0]
-    for row in rows:
-        values.append(row.gained.mean)
-        if row.kind == "strategy" and row.gained.n > 1:
-            values += [row.gained.low, row.gained.high]
-    return _padded(values)
-
-
-def _accuracy_limits(rows: Sequence[Row], banded: Any) -> tuple[float, float]:
-    """Return an axis that holds every mean; intervals may widen it by half of that at each end."""
-    means = [row.accuracy.mean for row in rows if row.accuracy.n]
-    edges = [
-        end
-        for row in rows
-        if row.accuracy.n > 1 and (not banded or row.name in banded)
-        for end in (possible(row.accuracy).low, possible(row.accuracy).high)
-    ]
-    slack = 0.5 * max(max(means) - min(means), 0.01)
-    low = max(min([*means, *edges]), min(means) - slack)
-    high = min(max([*means, *edges]), max(means) + slack)
-    return _padded([low, high])
-
-
-def _padded(values: Sequence[float]) -> tuple[float, float]:
-    pad = 0.06 * max(max(values) - min(values), 0.002)
-    return 100 * (min(values) - pad), 100 * (max(values) + pad)

@@ -37,6 +37,8 @@ HELPED, NO_HELP, UNCLEAR, EMPTY = "helped", "no help", "unclear", "empty"
 USEFUL = 0.1
 """A useful gain spares this part of scratch's errors."""
 FEWEST_SEEDS = 3
+MOST_GAINS = 3
+"""The headline tells so many gains one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,9 +177,15 @@ def _headline(
     if kind == HELPED:
         gains = []
         for j in here:
-            (row,) = [r for r in found[j.task][j.labels] if r.name == j.use]
-            gains.append(f"{points(row.gained.mean)} points at {place(j, several)} ({j.use})")
+            gain = points(_used(found, j).gained.mean)
+            gains.append(f"{gain} points at {place(j, several)} ({j.use})")
         names = list(dict.fromkeys(str(j.use) for j in here))
+        if len(here) > MOST_GAINS:
+            means = [_used(found, j).gained.mean for j in here]
+            return (
+                f"Pretraining helped at {_where(here, several)}: use {listed(names)}. Over training from "
+                f"scratch it gains {points(min(means))} to {points(max(means))} points."
+            )
         if len(names) == 1:
             gains = [text.removesuffix(f" ({names[0]})") for text in gains]
         return (
@@ -198,6 +206,11 @@ def _headline(
     if kind == UNCLEAR:
         return f"Too few seeds to tell whether pretraining helps{at}."
     return f"Nothing can be compared{at}."
+
+
+def _used(found: Tables, judgement: Judgement) -> Row:
+    (row,) = [r for r in found[judgement.task][judgement.labels] if r.name == judgement.use]
+    return row
 
 
 def _where(here: Sequence[Judgement], several: bool) -> str:

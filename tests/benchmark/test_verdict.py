@@ -197,6 +197,16 @@ def test_places_may_differ_and_each_is_told():
     assert "Pretraining did not help at 200 labels; use " in found.headline
 
 
+def test_many_gains_are_told_in_short():
+    records = [
+        r for i in range(4) for r in benchmark(i, gains={"one": 0.1}, labels=(50,), task=f"set {i}")
+    ]
+    headline = verdict(records).headline
+    assert headline.startswith("Pretraining helped at set 0, 50 labels; set 1, 50 labels; set 2")
+    assert "use one. Over training from scratch it gains +" in headline
+    assert headline.count("points") == 1
+
+
 def test_failed_cells_and_missing_rows_are_survived():
     records = benchmark(0, gains={"one": 0.1}, seeds=4)
     gone = [failed(r) if r["row"] == SCRATCH and r["seed"] < 3 else r for r in records]
