@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.report import claims, markdown, summarise, table_lines
-from benchmark.run import Benchmark, BenchmarkConfig, Outcome
+from benchmark.about import about, write_about
+from benchmark.run import RESULTS, Benchmark, BenchmarkConfig, Outcome
+from benchmark.show import report_command
 from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
-from tasks.console import out_json
 from tasks.errors import HeadstartError, InputError
 from tasks.load import load_dataset
-from tasks.outputs import write_text
 from tasks.target import TargetTask
 from transfer.recipes import recipe as transfer_recipe
 
@@ -72,80 +69,28 @@ def benchmark_command(
     bench = Benchmark(task, pool, config, output)
 
     from pretrain.engine.progress import LineReporter, Reporter
-    from pretrain.runtime import start
+    from pretrain.runtime import settings, start
 
     start(threads)
     reporter = Reporter() if quiet else LineReporter()
     reporter.say(f"Data: {task.name}, {task.source}; test part: {task.test_origin}")
     reporter.say(f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}")
-    _finish(bench.run(reporter, force=force), bench, output, as_json)
+    content = about(bench, settings())
+    write_about(output, content)
+    outcome = bench.run(reporter, force=force)
+    write_about(output, content, [record["id"] for record in outcome.records])
+    _finish(outcome, output, as_json)
 
 
-def _finish(outcome: Outcome, bench: Benchmark, output: Path, as_json: bool) -> None:
-    """Write the table beside the results, print it, and fail when a cell failed."""
-    tables = summarise(outcome.records)
-    said = claims(tables)
-    about = (
-        f"Test accuracy on {bench.task.name} ({len(bench.task.x_test):,} examples, "
-        f"{bench.task.test_origin}); pool {bench.pool.name}, {len(bench.pool.x):,} examples; encoder "
-        f"{bench.fresh.encoder['architecture']}. Seconds are pretraining + transfer a seed."
-    )
-    notes = [*outcome.notes, *_reasons(outcome)]
-    text = "\n\n".join([about, markdown(tables).rstrip(), *said, *notes]) + "\n"
-    write_text(output / "table.md", text)
-    if as_json:
-        rows = {str(b): [asdict(row) for row in found] for b, found in tables.items()}
-        out_json(_without_nan({"out": str(output), "tables": rows, "claims": said, "notes": notes}))
-    else:
-        _print(about, tables, said, notes, output)
+def _finish(outcome: Outcome, output: Path, as_json: bool) -> None:
+    """Write the report beside the results, print its verdict, and fail when a cell failed."""
+    report_command(output, as_json=as_json)
     failed = sum(record["status"] != "done" for record in outcome.records)
     if failed:
         raise HeadstartError(
             f"{failed} of {len(outcome.records)} cells failed; the table shows the others, and "
-            f"{output / 'results.jsonl'} the reasons."
+            f"{output / RESULTS} the reasons."
         )
-
-
-def _print(
-    about: str, tables: dict[int, Any], said: list[str], notes: list[str], output: Path
-) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    # Piped output has no width of its own: leave the table whole instead of folding it at 80.
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for budget, rows in tables.items():
-        header, *body = table_lines(rows)
-        table = Table(title=f"{budget} labels", title_justify="left")
-        for i, name in enumerate(header):
-            table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i > 0)
-        for cells in body:
-            table.add_row(*cells)
-        console.print(table)
-    for line in (
-        about,
-        *said,
-        *notes,
-        f"Wrote {output / 'results.jsonl'} and {output / 'table.md'}",
-    ):
-        console.print(line, markup=False, highlight=False)
-
-
-def _reasons(outcome: Outcome) -> list[str]:
-    return [
-        f"Failed: {r['row']}, {r['labels']} labels, seed {r['seed']}: {r['reason']}"
-        for r in outcome.records
-        if r["status"] != "done"
-    ]
-
-
-def _without_nan(value: Any) -> Any:
-    """Turn NaN, which JSON does not have, into null."""
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def _names(text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -211,3 +212,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
     atomic_write(path, write)
+
+
+def slug(text: str) -> str:
+    """Return a part of a file name: "digits[5,6]" becomes "digits-5-6"."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -95,6 +95,7 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
         "transfer predict",
         "transfer suggest",
         "transfer export",
+        "benchmark report",
     )
     for command in ("pretrain", "transfer", "benchmark", *subcommands):
         assert f"\n## {command}\n" in page

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import environment
+from records import about, benchmark, write
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -73,9 +74,16 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
         str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")
     }
     others = {f"{name}/py.typed" for name in PACKAGES} | {"transfer/templates/model.md.j2"}
+    others |= {f"benchmark/templates/report.{ending}" for ending in ("html", "css")}
     assert names == modules | others
     assert "Name: headstart" in metadata
     assert "License-Expression: Apache-2.0" in metadata
+
+
+def test_it_draws_a_report(installed, tmp_path):
+    write(tmp_path / "runs", benchmark(0, seeds=2, labels=(50,)), about())
+    assert "runs/report.html" in installed(tmp_path, "benchmark", "report", "runs")
+    assert "<h2" in (tmp_path / "runs" / "report.html").read_text()
 
 
 def test_it_works_from_an_empty_folder(installed, tmp_path):

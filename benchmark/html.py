@@ -1,0 +1,246 @@
+"""``report.html``: one file with everything in it, made of the tables, the figures and the records."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.drawings import Confusion, Drawings
+from benchmark.html_cells import cell_groups
+from benchmark.pictures import Picture, Spread
+from benchmark.ranks import Ranking
+from benchmark.report import title
+from benchmark.style import Drawing
+from benchmark.tables import Row, Tables, equivalent, places
+from benchmark.verdict import EMPTY, HELPED, NO_HELP, UNCLEAR, Verdict, place
+from benchmark.words import p_number, percent, points, possible, seconds, span
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLES = {HELPED: "helped", NO_HELP: "no-help", UNCLEAR: "unclear", EMPTY: "unclear"}
+HEADER = (
+    "row",
+    "accuracy %",
+    "minus scratch",
+    "p, corrected",
+    "minus best raw",
+    "seeds",
+    "seconds a seed",
+)
+MOST_CLASSES = 30
+BESIDE = 6
+"""Confusion matrices of more classes stand one below the other."""
+SMALL = 200
+"""Pictures of fewer pixels across are enlarged."""
+METHODS = {
+    "t": "Intervals are Student's t over seeds, of differences paired by seed.",
+    "bootstrap": (
+        "Intervals are BCa bootstraps over seeds, of differences paired by seed; p values are Student's."
+    ),
+}
+
+
+def render(
+    *,
+    heading: str,
+    about: Sequence[str],
+    records: Sequence[Mapping[str, Any]],
+    found: Tables,
+    judged: Verdict,
+    method: str,
+    drawings: Drawings,
+    no_figures: str,
+    confusions: Sequence[Confusion],
+    ranking: Ranking | None,
+    pictures: Sequence[tuple[Picture, bytes]],
+    pictures_left: Sequence[str],
+    spreads: Sequence[Spread],
+    findings: Sequence[str],
+    command: str,
+    facts: Sequence[tuple[str, str]],
+) -> str:
+    """Return the page. Everything that comes from files is escaped by the template."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page: dict[str, Any] = {
+        "title": heading,
+        "about": about,
+        "verdict": {
+            "style": STYLES[judged.kind],
+            "headline": judged.headline,
+            "places": [
+                (place(j, judged.several), _sentence(j.text, found[j.task][j.labels]))
+                for j in judged.judgements
+            ],
+        },
+        "intervals_note": f"{METHODS[method]} {_family(found)}",
+        "tables": [_table(found, judged, *where) for where in places(found)],
+        "gains": [_figure(d) for d in drawings.gains],
+        "no_figures": no_figures,
+        "efficiency": _efficiency(found, drawings),
+        "costs": [_figure(d) for d in drawings.costs],
+        "ranks": _ranks(ranking, drawings),
+        "confusions": [_matrix(c, len(found) > 1) for c in confusions],
+        "confusions_wide": any(len(c.classes) > BESIDE for c in confusions),
+        "pictures": [_made(picture, data) for picture, data in pictures],
+        "pictures_left": pictures_left,
+        "findings": findings,
+        "spreads": spreads,
+        "cells": cell_groups(records, len(found) > 1),
+        "command": command,
+        "facts": facts,
+    }
+    page["contents"] = _contents(page)
+    return environment.get_template("report.html").render(page)
+
+
+def _sentence(text: str, rows: Sequence[Row]) -> str:
+    """Begin with a capital, unless a row's name is what it begins with."""
+    if any(text.startswith(row.name) for row in rows):
+        return text
+    return text[:1].upper() + text[1:]
+
+
+def _contents(page: Mapping[str, Any]) -> list[tuple[str, str]]:
+    sections = [
+        ("ranking", "Ranking", True),
+        ("efficiency", "Labels", page["efficiency"]),
+        ("cost", "Cost", page["costs"]),
+        ("ranks", "Data sets", page["ranks"]),
+        ("confusion", "Confusion", page["confusions"]),
+        ("pictures", "Pictures", page["pictures"] or page["pictures_left"]),
+        ("findings", "Findings", True),
+        ("cells", "Cells", True),
+        ("reproduce", "To do it again", True),
+    ]
+    return [(id_, name) for id_, name, there in sections if there]
+
+
+def _family(found: Tables) -> str:
+    counts = {row.comparisons for *_, rows in places(found) for row in rows if row.comparisons}
+    if not counts:
+        return ""
+    return (
+        f"The p values against scratch are corrected together for all {max(counts)} comparisons of a "
+        f"strategy with scratch (Holm); those against the best raw baseline likewise."
+    )
+
+
+def _table(
+    found: Tables, judged: Verdict, task: str, labels: int, rows: Sequence[Row]
+) -> dict[str, Any]:
+    used = {j.use for j in judged.judgements if (j.task, j.labels) == (task, labels)}
+    # The best first; rows without any result last.
+    order = sorted(rows, key=lambda r: -r.accuracy.mean if r.accuracy.n else 1.0)
+    return {
+        "title": title(task, labels, len(found) > 1),
+        "header": HEADER,
+        "rows": [
+            {"name": row.name, "use": row.name in used, "cells": _cells(row)} for row in order
+        ],
+    }
+
+
+def _cells(row: Row) -> list[tuple[str, str]]:
+    """Return the cells right of the row's name: what is large, and what stands small below it."""
+    accuracy, gain, raw = row.accuracy, row.gain, row.over_raw
+    parts = [] if row.pretrain_seconds is None else [f"pretraining {seconds(row.pretrain_seconds)}"]
+    if row.cpu_seconds is not None:
+        parts.append(f"{row.cpu_seconds / 60:.1f} CPU-min")
+    return [
+        (percent(accuracy.mean), span(possible(accuracy), "") if accuracy.n > 1 else ""),
+        _difference(gain) if gain is not None else ("", ""),
+        (p_number(row.corrected) if row.kind == "strategy" else "", ""),
+        _difference(raw) if raw is not None and raw.n else ("", ""),
+        (str(accuracy.n), f"{len(row.failed)} failed" if row.failed else ""),
+        (seconds(row.total_seconds), ", ".join(parts)),
+    ]
+
+
+def _difference(interval: Any) -> tuple[str, str]:
+    return points(interval.mean), span(interval) if interval.n > 1 else ""
+
+
+def _efficiency(found: Tables, drawings: Drawings) -> dict[str, Any] | None:
+    made = []
+    for task, by_labels in found.items():
+        names = list(
+            dict.fromkeys(
+                r.name for rows in by_labels.values() for r in rows if r.kind == "strategy"
+            )
+        )
+        rows = []
+        for name in names:
+            cells = []
+            for here in by_labels.values():
+                row = next((r for r in here if r.name == name), None)
+                worth = equivalent(found, row) if row is not None else None
+                cells.append(("–", "") if worth is None else worth.parts())
+            rows.append((name, cells))
+        if any(cell != ("–", "") for _, cells in rows for cell in cells):
+            suffix = f", {task}" if len(found) > 1 else ""
+            budgets = [f"{labels:,}" for labels in by_labels]
+            made.append({"suffix": suffix, "budgets": budgets, "rows": rows})
+    if not made and not drawings.curves:
+        return None
+    return {"tables": made, "figures": [_figure(d) for d in drawings.curves]}
+
+
+def _ranks(ranking: Ranking | None, drawings: Drawings) -> dict[str, Any] | None:
+    if ranking is None:
+        return None
+    text = (
+        f"{ranking.n} data sets, each row's accuracy averaged over the budgets that all have. By "
+        f"Nemenyi's test, two rows whose average ranks differ by less than "
+        f"{ranking.critical:.2f} are not shown to differ."
+    )
+    if ranking.p == ranking.p:
+        text += f" Friedman's test that all rows are alike: p {p_number(ranking.p)}."
+    if ranking.n < 5:
+        text += " With fewer than five data sets these tests find next to nothing."
+    rows = [(name, f"{rank:.2f}") for name, rank in ranking.ranks.items()]
+    return {"text": text, "rows": rows, "figures": [_figure(d) for d in drawings.ranks]}
+
+
+def _matrix(found: Confusion, several: bool) -> dict[str, Any]:
+    where = title(found.task, found.labels, several)
+    classes, matrix = found.classes[:MOST_CLASSES], found.matrix[:MOST_CLASSES, :MOST_CLASSES]
+    rows = [
+        (name, [(_share(value), f"{0.45 * value:.2f}") for value in values])
+        for name, values in zip(classes, matrix.tolist(), strict=True)
+    ]
+    more = len(found.classes) - len(classes)
+    note = f" (the first {MOST_CLASSES} of {len(found.classes)} classes)" if more else ""
+    return {"title": f"{found.row}, {where}{note}", "classes": classes, "rows": rows}
+
+
+def _share(value: float) -> str:
+    """Return percent without decimals; a dot for none, so that the diagonal stands out."""
+    return "·" if value < 0.005 else f"{100 * value:.0f}"
+
+
+def _figure(drawing: Drawing) -> dict[str, str]:
+    data = base64.b64encode(drawing.svg.encode()).decode()
+    return {
+        "src": f"data:image/svg+xml;base64,{data}",
+        "alt": drawing.alt,
+        "caption": "",  # its title is in the figure
+        "small": "",
+    }
+
+
+def _made(picture: Picture, data: bytes) -> dict[str, str]:
+    return {
+        "src": f"data:image/png;base64,{base64.b64encode(data).decode()}",
+        "alt": f"Picture that the pretraining left: {picture.caption}.",
+        "caption": picture.caption,
+        "small": "small" if int.from_bytes(data[16:20], "big") < SMALL else "",
+    }

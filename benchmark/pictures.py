@@ -1,0 +1,126 @@
+"""What the pretraining runs of a benchmark left beside their weights: pictures, and signs of collapse."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+NAME = re.compile(r"^(?P<row>.+)-(?P<encoder>[^-]+)-seed(?P<seed>\d+)-[0-9a-f]{8}$")
+NUMBERED = re.compile(r"^(?P<what>.+)-(?P<number>\d{3,})$")
+MOST_BYTES = 400_000
+MOST_TOGETHER = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture of a run: which row's and seed's, what it shows, after which epoch (None: of all)."""
+
+    row: str
+    seed: int
+    what: str
+    epoch: int | None
+    path: Path
+
+    @property
+    def caption(self) -> str:
+        """Return "gan, seed 0: samples after epoch 5"."""
+        after = "" if self.epoch is None else f" after epoch {self.epoch}"
+        return f"{self.row}, seed {self.seed}: {self.what}{after}"
+
+
+def pictures(folder: Path, rows: Sequence[str]) -> list[Picture]:
+    """Return each row's pictures in ``folder``/weights: of its first seed, the last of each series."""
+    found: dict[tuple[str, str], Picture] = {}
+    for path in sorted((folder / "weights").glob("**/*.png")):
+        if any(part.endswith(".checkpoints") for part in path.parts):
+            continue
+        picture = _picture(path)
+        if picture is None or picture.row not in rows:
+            continue
+        key = (picture.row, picture.what)
+        last = found.get(key)
+        if last is None or (-picture.seed, picture.epoch or 0) > (-last.seed, last.epoch or 0):
+            found[key] = picture
+    return sorted(found.values(), key=lambda p: (rows.index(p.row), p.what != "curves", p.what))
+
+
+def _picture(path: Path) -> Picture | None:
+    """Read a name as STEM.curves.png, STEM.samples-005.png or, in a folder STEM, samples-005.png."""
+    stem, _, rest = path.stem.partition(".")
+    match = NAME.match(stem)
+    if match is None:
+        match, rest = NAME.match(path.parent.name), path.stem
+    if match is None or not rest:
+        return None
+    numbered = NUMBERED.match(rest)
+    what = numbered["what"] if numbered else rest
+    return Picture(
+        row=match["row"],
+        seed=int(match["seed"]),
+        what=what.replace("-", " ").replace(".", " "),
+        epoch=int(numbered["number"]) if numbered else None,
+        path=path,
+    )
+
+
+def read_pictures(found: Sequence[Picture]) -> tuple[list[tuple[Picture, bytes]], list[str]]:
+    """Return the pictures that fit into a report with their bytes, and the captions of the others."""
+    kept, left, total = [], [], 0
+    for picture in found:
+        try:
+            data = picture.path.read_bytes() if picture.path.stat().st_size <= MOST_BYTES else b""
+        except OSError:
+            data = b""
+        if not data.startswith(SIGNATURE) or total + len(data) > MOST_TOGETHER:
+            left.append(f"{picture.caption} ({picture.path.name})")
+            continue
+        total += len(data)
+        kept.append((picture, data))
+    return kept, left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How far a row's features still vary at the end of pretraining: the lowest of its seeds.
+
+    spread: ``feature_std``, 0 to 1; before: the same after the first epoch. rank: ``feature_rank``.
+    """
+
+    row: str
+    seeds: int
+    before: float
+    spread: float
+    rank: float
+
+
+def spreads(folder: Path, rows: Sequence[str]) -> list[Spread]:
+    """Return the rows' spreads from the tables of epochs beside the weights; unreadable ones are left out."""
+    runs: dict[str, list[tuple[float, float, float]]] = {}
+    for path in sorted((folder / "weights").glob("*.csv")):
+        match = NAME.match(path.stem)
+        if match is None or match["row"] not in rows:
+            continue
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                epochs = [
+                    (float(row["feature_std"]), float(row["feature_rank"]))
+                    for row in csv.DictReader(file)
+                    if row.get("feature_std") and row.get("feature_rank")
+                ]
+        except (OSError, ValueError, csv.Error):
+            continue
+        if epochs and all(map(math.isfinite, epochs[-1])):
+            runs.setdefault(match["row"], []).append((epochs[0][0], *epochs[-1]))
+    found = []
+    for row in rows:
+        if row in runs:
+            before, spread, rank = min(runs[row], key=lambda run: run[1])
+            found.append(
+                Spread(row=row, seeds=len(runs[row]), before=before, spread=spread, rank=rank)
+            )
+    return found

@@ -1,0 +1,222 @@
+"""The verdict: did pretraining help, which strategy, by how much, how sure is that, and what did it cost.
+
+It is a pure function of the records. In each place (a data set and a budget of labels):
+
+- HELPED: a strategy has a higher mean than scratch, of three seeds or more, with a p value below 0.05 after
+  Holm's correction over all comparisons of strategies with scratch in the benchmark, and no raw baseline
+  has a higher mean than it. Of several, the one with the highest mean is named. The correction is what lets
+  it be picked: when no strategy is better anywhere, one or more is claimed in at most 5 % of benchmarks.
+- NO_HELP: nothing exceeds guessing; or a raw baseline is best (with three seeds or more); or no interval
+  reaches a useful gain, one that would spare a tenth of scratch's errors. The last claims something of
+  all strategies at once, so every one of their intervals must say it, and needs no correction.
+- UNCLEAR: otherwise. A difference that is not shown is no equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.stats import ALPHA
+from benchmark.tables import Row, Tables, best_raw, places, scratch_of, tables
+from benchmark.verdict_text import (
+    also,
+    certainty,
+    guessing_text,
+    helped_text,
+    raw_best,
+    reached,
+    unclear_text,
+)
+from benchmark.words import listed, points
+
+HELPED, NO_HELP, UNCLEAR, EMPTY = "helped", "no help", "unclear", "empty"
+USEFUL = 0.1
+"""A useful gain spares this part of scratch's errors."""
+FEWEST_SEEDS = 3
+MOST_GAINS = 3
+"""The headline tells so many gains one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What was found in one place.
+
+    use: the row to use, or None where nothing can be recommended.
+    text: one paragraph; it does not name the place.
+    """
+
+    task: str
+    labels: int
+    kind: str
+    use: str | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The whole: ``kind`` is the best news of all places; ``headline`` is one or more sentences."""
+
+    kind: str
+    headline: str
+    judgements: tuple[Judgement, ...]
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several data sets, which are then to be named."""
+        return len({j.task for j in self.judgements}) > 1
+
+    def lines(self) -> list[str]:
+        """Return the headline and a paragraph a place."""
+        return [self.headline, *(f"{place(j, self.several)}: {j.text}" for j in self.judgements)]
+
+
+def place(judgement: Judgement, several: bool) -> str:
+    """Return "50 labels", with the data set where there are several."""
+    labels = f"{judgement.labels:,} labels"
+    return f"{judgement.task}, {labels}" if several else labels
+
+
+def verdict(records: Sequence[Mapping[str, Any]], found: Tables | None = None) -> Verdict:
+    """Judge a benchmark.
+
+    Args:
+        records: its cells, as in ``results.jsonl``.
+        found: their tables, where they are there already.
+    """
+    found = tables(records) if found is None else found
+    judgements = tuple(
+        _judge(found, task, labels, rows, guessing(records, task))
+        for task, labels, rows in places(found)
+    )
+    several = len({j.task for j in judgements}) > 1
+    kinds = [j.kind for j in judgements]
+    kind = next((k for k in (HELPED, UNCLEAR, NO_HELP) if k in kinds), EMPTY)
+    parts = [
+        _headline(k, [j for j in judgements if j.kind == k], found, several, len(set(kinds)) > 1)
+        for k in (HELPED, NO_HELP, UNCLEAR, EMPTY)
+        if k in kinds
+    ]
+    headline = " ".join(parts) or "There are no results to judge."
+    return Verdict(kind=kind, headline=headline, judgements=judgements)
+
+
+def guessing(records: Sequence[Mapping[str, Any]], task: str) -> tuple[float, int] | None:
+    """Return the accuracy of always naming the commonest class, and the number of test examples.
+
+    From a confusion matrix (K, K), whose rows are the true classes; None where no cell has one.
+    """
+    for record in records:
+        if record.get("task", "") == task and record.get("confusion"):
+            counts = np.asarray(record["confusion"], float).sum(axis=1)
+            return float(counts.max() / counts.sum()), int(counts.sum())
+    return None
+
+
+def _judge(
+    found: Tables, task: str, labels: int, rows: Sequence[Row], guess: tuple[float, int] | None
+) -> Judgement:
+    def judged(kind: str, use: str | None, text: str) -> Judgement:
+        return Judgement(task=task, labels=labels, kind=kind, use=use, text=text)
+
+    strategies = [r for r in rows if r.kind == "strategy" and r.gained.n]
+    plain = [r for r in rows if r.kind != "strategy" and r.accuracy.n]
+    if not strategies:
+        return judged(
+            EMPTY, None, "no strategy can be compared with scratch: the cells are missing."
+        )
+    best_plain = max(plain, key=lambda r: r.accuracy.mean)
+    raw, best = best_raw(rows), max(strategies, key=lambda r: r.accuracy.mean)
+    if guess is not None and _guesses([*strategies, *plain], *guess):
+        return judged(NO_HELP, None, guessing_text(guess[0], best))
+    winners = [
+        r
+        for r in strategies
+        if r.corrected < ALPHA and r.gained.mean > 0 and r.gained.n >= FEWEST_SEEDS
+    ]
+    if winners:
+        winner = max(winners, key=lambda r: r.accuracy.mean)
+        if raw is None or raw.accuracy.mean < winner.accuracy.mean:
+            return judged(HELPED, winner.name, helped_text(found, winner, winners, rows, raw))
+        text = f"{winner.name} is at {certainty(winner)}, but {raw_best(raw, winner)}"
+        return judged(NO_HELP, raw.name, text)
+    seeds = min(r.gained.n for r in strategies)
+    if seeds >= FEWEST_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
+        text = f"no strategy is shown to beat scratch, and {raw_best(raw, best)}"
+        return judged(NO_HELP, best_plain.name, text + also(best_plain, raw))
+    useful = [USEFUL * (1 - _scratch_mean(rows, r)) for r in strategies]
+    highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
+    if seeds > 1 and all(r.gained.high < u for r, u in zip(strategies, useful, strict=True)):
+        text = (
+            f"no strategy gains what would be of use, {points(min(useful))} points or more over scratch "
+            f"(a tenth of its errors): the 95 % intervals end at {points(highest.gained.high)} at most "
+            f"({highest.name}). The best without pretraining is {reached(best_plain)}."
+        )
+        return judged(NO_HELP, best_plain.name, text)
+    return judged(UNCLEAR, None, unclear_text(best, best_plain))
+
+
+def _guesses(rows: Sequence[Row], share: float, n: int) -> bool:
+    """Whether no row exceeds guessing by more than two standard errors of the test part."""
+    return all(r.accuracy.mean <= share + 2 * (share * (1 - share) / n) ** 0.5 for r in rows)
+
+
+def _scratch_mean(rows: Sequence[Row], row: Row) -> float:
+    rival = scratch_of(rows, row)
+    return rival.accuracy.mean if rival is not None else float("nan")
+
+
+def _headline(
+    kind: str, here: Sequence[Judgement], found: Tables, several: bool, mixed: bool
+) -> str:
+    where = _where(here, several) if mixed or several else ""
+    at = f" at {where}" if where else " here"
+    if kind == HELPED:
+        gains = []
+        for j in here:
+            gain = points(_used(found, j).gained.mean)
+            gains.append(f"{gain} points at {place(j, several)} ({j.use})")
+        names = list(dict.fromkeys(str(j.use) for j in here))
+        if len(here) > MOST_GAINS:
+            means = [_used(found, j).gained.mean for j in here]
+            return (
+                f"Pretraining helped at {_where(here, several)}: use {listed(names)}. Over training from "
+                f"scratch it gains {points(min(means))} to {points(max(means))} points."
+            )
+        if len(names) == 1:
+            gains = [text.removesuffix(f" ({names[0]})") for text in gains]
+        return (
+            f"Pretraining helped: use {listed(names)}. Over training from scratch it gains "
+            f"{listed(gains)}."
+        )
+    if kind == NO_HELP:
+        uses: dict[str, list[Judgement]] = {}
+        for j in here:
+            if j.use is not None:
+                uses.setdefault(j.use, []).append(j)
+        if not uses:
+            return f"Pretraining did not help{at}: nothing did better than guessing."
+        if len(uses) == 1:
+            return f"Pretraining did not help{at}; use {next(iter(uses))}."
+        each = [f"{name} ({_where(there, several)})" for name, there in uses.items()]
+        return f"Pretraining did not help{at}; use {listed(each)}."
+    if kind == UNCLEAR:
+        return f"Too few seeds to tell whether pretraining helps{at}."
+    return f"Nothing can be compared{at}."
+
+
+def _used(found: Tables, judgement: Judgement) -> Row:
+    (row,) = [r for r in found[judgement.task][judgement.labels] if r.name == judgement.use]
+    return row
+
+
+def _where(here: Sequence[Judgement], several: bool) -> str:
+    """Return "50 and 200 labels", with the data sets where there are several."""
+    parts = []
+    for task in dict.fromkeys(j.task for j in here):
+        labels = listed([f"{j.labels:,}" for j in here if j.task == task]) + " labels"
+        parts.append(f"{task}, {labels}" if several else labels)
+    return "; ".join(parts)
