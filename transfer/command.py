@@ -15,10 +15,11 @@ from tasks.outputs import check_output, write_text
 from tasks.target import TargetTask
 from transfer.chosen import read_chosen
 from transfer.leakage import leakage, leaks, refuse, tell
+from transfer.pool import Pool
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
 from transfer.search import SECONDS
-from transfer.tables import show_search
+from transfer.tables import show_pool, show_search
 
 
 def transfer_command(
@@ -43,6 +44,10 @@ def transfer_command(
     resume: bool,
     quiet: bool,
     as_json: bool,
+    pool: str | None,
+    pool_method: str | None,
+    pool_size: int | None,
+    pool_temperature: float | None,
     **changes: Any,
 ) -> None:
     """Check everything, then train, write model and result, and say what was measured."""
@@ -55,6 +60,11 @@ def transfer_command(
         check_output(path, force=force or resume)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
+    pool_options = {"method": pool_method, "size": pool_size, "temperature": pool_temperature}
+    pool_options = {name: value for name, value in pool_options.items() if value is not None}
+    if pool is None and pool_options:
+        given = ", ".join(f"--pool-{name}" for name in pool_options)
+        raise InputError(f"{given}: add --pool DATA, the examples without labels that it is about.")
     file = WeightsFile.read(weights)
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
@@ -74,13 +84,25 @@ def transfer_command(
     if not allow_leakage:
         refuse(found, task.name, weights.name)
 
+    # The same data with another test part, or another pool, is another run.
+    data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
+    unlabelled = None
+    if pool is not None:
+        if Path(pool).is_dir() and len(source.encoder["input_shape"]) == 3:
+            image_size = image_size or tuple(source.encoder["input_shape"][:2])
+        others = load_dataset(
+            pool, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed
+        )
+        unlabelled = Pool.make(
+            others, task, plan.rows, file.encoder, file.preprocessing, seed=seed, **pool_options
+        )
+        data_identity += f", pool: {others.fingerprint} {json.dumps(pool_options)}"
+
     from pretrain.runtime import start
 
     start(threads)
     from transfer.export import save_model
 
-    # The same data with another test part is another run.
-    data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
     checkpoints = checkpoints_of(output, task, source, config, data_identity)
     if checkpoints.start(output, force=force, resume=resume) and beside.exists():
         finished = json.loads(beside.read_text())
@@ -95,6 +117,8 @@ def transfer_command(
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
     reporter.say(tell(found))
+    if unlabelled is not None:
+        reporter.say(unlabelled.tell())
     lacking = sorted(set(range(task.n_classes)) - set(task.y[plan.rows].tolist()))
     if lacking:
         names = ", ".join(task.class_names[k] for k in lacking)
@@ -103,7 +127,13 @@ def transfer_command(
         reporter.say("Warning: the pretraining used their labels, so the test measures memory too")
     try:
         done = transfer(
-            task, source, config, reporter=reporter, checkpoints=checkpoints, resume=resume
+            task,
+            source,
+            config,
+            reporter=reporter,
+            checkpoints=checkpoints,
+            resume=resume,
+            pool=unlabelled,
         )
     finally:
         reporter.close()
@@ -235,6 +265,8 @@ def _report(result: dict[str, Any], output: Path, beside: Path, as_json: bool) -
         return
     if "search" in result:
         show_search(result["search"])
+    if "pool" in result:
+        show_pool(result["pool"])
     low, high = result["accuracy_interval"]
     out(
         f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval {100 * low:.2f} to "
