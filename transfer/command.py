@@ -60,8 +60,8 @@ def transfer_command(
         check_output(path, force=force or resume)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
-    pool_options = {"method": pool_method, "size": pool_size, "temperature": pool_temperature}
-    pool_options = {name: value for name, value in pool_options.items() if value is not None}
+    asked = {"method": pool_method, "size": pool_size, "temperature": pool_temperature}
+    pool_options: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     if pool is None and pool_options:
         given = ", ".join(f"--pool-{name}" for name in pool_options)
         raise InputError(f"{given}: add --pool DATA, the examples without labels that it is about.")

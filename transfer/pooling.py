@@ -192,7 +192,7 @@ def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]
     The pool costs time and can do harm, so it has to show that it helps: the better of its two methods is
     taken if it is more than ERRORS standard errors of the paired difference above plain.
     """
-    tried = []
+    tried: list[dict[str, Any]] = []
     for name, values in right.items():
         apart = values - right[PLAIN]
         tried.append(

@@ -43,7 +43,8 @@ def test_test_examples_near_ones_and_labelled_ones_are_left_out():
 
 def test_the_draw_is_the_seeds_and_labels_are_not_looked_at():
     first, again = pool(size=20, seed=3), pool(patterns(60, seed=5), size=20, seed=3)
-    assert len(first.x) == 20 and np.array_equal(first.x, again.x)
+    assert len(first.x) == 20
+    assert np.array_equal(first.x, again.x)
     assert not np.array_equal(first.x, pool(size=20, seed=4).x)
 
 
@@ -66,8 +67,10 @@ def test_soft_labels_and_their_weights():
     x, y = np.arange(4.0).reshape(2, 2), np.array([2, 0])
     soft = np.tile([[0.5, 0.5, 0]], (12, 1))
     xs, ys, w = together(x, y, np.zeros((12, 2)), soft)
-    assert len(xs) == 2 * 2 + 12 and np.array_equal(xs[2:4], x)
-    assert np.array_equal(ys[:2], [[0, 0, 1], [1, 0, 0]]) and w[:4].tolist() == [1] * 4
+    assert len(xs) == 2 * 2 + 12
+    assert np.array_equal(xs[2:4], x)
+    assert np.array_equal(ys[:2], [[0, 0, 1], [1, 0, 0]])
+    assert w[:4].tolist() == [1] * 4
     assert w[4:] == pytest.approx(np.full(12, sure[3]))
 
 
@@ -82,8 +85,10 @@ def test_labels_spread_along_a_cluster_and_not_to_what_they_do_not_reach():
     centres = np.array([[5, 0, 0], [0, 5, 0], [0, 0, 5.0]])
     drawn = np.repeat(centres, 30, axis=0) + 0.3 * rng.standard_normal((90, 3))
     found = spread(centres[:2], np.array([0, 2]), drawn, 4)
-    assert found.shape == (90, 4) and found.dtype == np.float32
-    assert (found[:30].argmax(axis=1) == 0).all() and (found[30:60].argmax(axis=1) == 2).all()
+    assert found.shape == (90, 4)
+    assert found.dtype == np.float32
+    assert (found[:30].argmax(axis=1) == 0).all()
+    assert (found[30:60].argmax(axis=1) == 2).all()
     assert not found[:, [1, 3]].any()
     assert not found[60:].any()
     assert np.array_equal(found, spread(centres[:2], np.array([0, 2]), drawn, 4))
@@ -96,7 +101,8 @@ def test_the_pool_is_taken_only_when_clearly_better():
     barely[:4] = [0, 1, 1, 1]  # two gained, one lost
     assert choose({PLAIN: plain, SELF: barely, SPREAD: better})[0] == SPREAD
     chosen, reason, tried = choose({PLAIN: plain, SELF: plain * 0, SPREAD: barely})
-    assert chosen == PLAIN and "not used" in reason
+    assert chosen == PLAIN
+    assert "not used" in reason
     assert [row["method"] for row in tried] == [PLAIN, SELF, SPREAD]
     assert tried[2]["minus_plain"] == pytest.approx(0.01)
 
@@ -112,7 +118,8 @@ def run(method, **how):
 @pytest.mark.parametrize("method", [SELF, SPREAD])
 def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, classes):
     first = run(method, classes=classes)
-    assert first.result["pool"]["chosen"] == method and first.result["labels"] == 12
+    assert first.result["pool"]["chosen"] == method
+    assert first.result["labels"] == 12
     # 60 of the pool and 20 for the labels, 64 a step.
     assert first.result["updates"] == 2 * 200
     assert first.result["accuracy"] > 0.8
@@ -153,9 +160,11 @@ def command(folder, *more, out="model.keras", as_json=True):
 def test_the_command_says_what_was_tried_and_resumes_with_its_choice(folder, monkeypatch):
     given = ["--pool", folder / "pool.npz"]
     whole = command(folder, *given, out="whole.keras")
-    assert whole["pool"]["left_out"]["test"] == 2 and len(whole["pool"]["tried"]) == 3
+    assert whole["pool"]["left_out"]["test"] == 2
+    assert len(whole["pool"]["tried"]) == 3
     shown = command(folder, *given, "--resume", out="whole.keras", as_json=False)
-    assert "minus plain" in shown and whole["pool"]["reason"][:40] in shown
+    assert "minus plain" in shown
+    assert whole["pool"]["reason"][:40] in shown
     with monkeypatch.context() as patch:
         patch.setattr("pretrain.engine.progress.make_reporter", lambda quiet: StopAt(1, 2))
         patch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
