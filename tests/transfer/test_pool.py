@@ -21,6 +21,12 @@ from transfer.spread import spread
 SHARED = Programs()
 
 
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr("transfer.selftrain.UPDATES", 60)
+    monkeypatch.setattr("transfer.search.FOLDS", 2)
+
+
 def pool(of=None, on=None, rows=(0, 1, 2), **how):
     on = on or task()
     given = source()
@@ -116,17 +122,17 @@ def run(method, **how):
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("method", [SELF, SPREAD])
-def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, classes):
+def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, classes, short):
     first = run(method, classes=classes)
     assert first.result["pool"]["chosen"] == method
     assert first.result["labels"] == 12
     # 60 of the pool and 20 for the labels, 64 a step.
-    assert first.result["updates"] == 2 * 200
+    assert first.result["updates"] == 2 * 60
     assert first.result["accuracy"] > 0.8
     assert run(method, classes=classes).result["digest"] == first.result["digest"]
 
 
-def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch):
+def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
     monkeypatch.setattr("transfer.pooling.ERRORS", 1e9)
     done = run("auto")
     plain = transfer(
@@ -137,8 +143,33 @@ def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch):
     assert done.result["digest"] == plain.result["digest"]
 
 
+def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
+    from transfer.candidates import candidates
+
+    def one(encoder, recipe, labels):
+        return [c for c in candidates(encoder, recipe, labels) if c.arrangement.reuse == 1][:1]
+
+    monkeypatch.setattr("transfer.search.candidates", one)
+    monkeypatch.setattr("transfer.search._Race.run", lambda race, table: _scored(race, table))
+    on = task()
+    config = TransferConfig(recipe=QUICK, labels=12, seed=1, search=60.0)
+    done = transfer(on, source(), config, programs=SHARED, pool=pool(on=on, method=SELF))
+    assert done.result["search"]["arrangement"]["reuse"] == done.result["reuse"] == 1
+    assert done.result["pool"]["chosen"] == SELF
+    assert done.result["recipe"]["batch_size"] == 64
+
+
+def _scored(race, table):
+    from transfer.choice import Tried
+
+    tried = [Tried.empty(candidate, len(race.y)) for candidate in table]
+    for row in tried:
+        row.right[:], row.loss[:] = 1, 0
+    return tried
+
+
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, short):
     data = patterns(test=30)
     np.savez(tmp_path / "data.npz", x=data.x, y=data.y, x_test=data.x_test, y_test=data.y_test)
     np.savez(tmp_path / "pool.npz", x=np.concatenate([patterns(50, seed=5).x, data.x_test[:2]]))
