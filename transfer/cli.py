@@ -135,6 +135,14 @@ class RateOrFind(click.ParamType):
     "[default: reset]",
 )
 @click.option("--head", help="linear, or hidden (with one hidden layer). [default: linear]")
+@click.option(
+    "--pool", help="More examples, without labels: used if validation says that they help."
+)
+@click.option("--pool-method", help="auto, self-training or spreading. [default: auto]")
+@click.option("--pool-size", type=positive, help="Use at most so many of them. [default: 5000]")
+@click.option(
+    "--pool-temperature", type=rate, help="Of the teacher's labels in self-training. [default: 1]"
+)
 @click.option("--freeze-epochs", type=click.IntRange(min=0), help="Epochs of the head alone.")
 @click.option("--epochs", type=click.IntRange(min=0), help="Epochs of fine-tuning after that.")
 @click.option("--head-learning-rate", type=rate, help="While the reused blocks are frozen.")

@@ -22,10 +22,11 @@ from transfer.finder import picture
 from transfer.inputs import Inputs
 from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.pictures import folder_of
+from transfer.pool import Pool
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
 from transfer.search import SECONDS
-from transfer.tables import show_search
+from transfer.tables import show_pool, show_search
 
 
 def transfer_command(
@@ -58,6 +59,10 @@ def transfer_command(
     checkpoint_seconds: float,
     quiet: bool,
     as_json: bool,
+    pool: str | None,
+    pool_method: str | None,
+    pool_size: int | None,
+    pool_temperature: float | None,
     **changes: Any,
 ) -> None:
     """Check everything, then train, write model and result, and say what was measured."""
@@ -73,6 +78,11 @@ def transfer_command(
     beside.check(force=force or resume)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
+    asked = {"method": pool_method, "size": pool_size, "temperature": pool_temperature}
+    pool_options: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
+    if pool is None and pool_options:
+        given = ", ".join(f"--pool-{name}" for name in pool_options)
+        raise InputError(f"{given}: add --pool DATA, the examples without labels that it is about.")
     file = read_source(
         str(weights),
         cut=cut,
@@ -100,6 +110,20 @@ def transfer_command(
     if not allow_leakage:
         refuse(found, task.name, weights.name)
 
+    # The same data with another test part, or another pool, is another run.
+    data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
+    unlabelled = None
+    if pool is not None:
+        if Path(pool).is_dir() and len(source.encoder["input_shape"]) == 3:
+            image_size = image_size or tuple(source.encoder["input_shape"][:2])
+        others = load_dataset(
+            pool, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed
+        )
+        unlabelled = Pool.make(
+            others, task, plan.rows, file.encoder, file.preprocessing, seed=seed, **pool_options
+        )
+        data_identity += f", pool: {others.fingerprint} {json.dumps(pool_options)}"
+
     from pretrain.runtime import start
 
     start(threads)
@@ -122,6 +146,8 @@ def transfer_command(
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
     reporter.say(tell(found))
+    if unlabelled is not None:
+        reporter.say(unlabelled.tell())
     lacking = sorted(set(range(task.n_classes)) - set(task.y[plan.rows].tolist()))
     if lacking:
         names = ", ".join(task.class_names[k] for k in lacking)
@@ -130,7 +156,13 @@ def transfer_command(
         reporter.say("Warning: the pretraining used their labels, so the test measures memory too")
     try:
         done = transfer(
-            task, source, config, reporter=reporter, checkpoints=checkpoints, resume=resume
+            task,
+            source,
+            config,
+            reporter=reporter,
+            checkpoints=checkpoints,
+            resume=resume,
+            pool=unlabelled,
         )
     finally:
         reporter.close()
@@ -309,6 +341,8 @@ def _report(result: dict[str, Any], beside: Beside, as_json: bool) -> None:
         return
     if "search" in result:
         show_search(result["search"])
+    if "pool" in result:
+        show_pool(result["pool"])
     low, high = result["accuracy_interval"]
     out(
         f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval {100 * low:.2f} to "

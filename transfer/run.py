@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
+    from transfer.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +151,12 @@ def transfer(
     programs: Programs | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
+    pool: Pool | None = None,
 ) -> Transferred:
     """Train ``source``'s encoder and a new head on a budget of ``task``'s labels, and test it once.
+
+    pool: examples without labels that may help (transfer.pooling); whoever keeps checkpoints names it in
+        their identity.
 
     Raises:
         InputError: the configuration does not fit the encoder or the data.
@@ -168,13 +173,36 @@ def transfer(
     if config.search is not None:
         found = _searched(task, source, config, plan, reporter, programs, checkpoints, resume)
         plan = plan.taking(found)
+    x, y, weights = task.x[plan.rows], task.y[plan.rows].astype(np.int32), None
+    pooled = None
+    if pool is not None:
+        from transfer.pooling import pooling
+
+        budget = config.recipe if found is None else TransferRecipe.from_json(found["recipe"])
+        pooled, plan, lesson = pooling(
+            x,
+            y,
+            pool,
+            source,
+            plan,
+            budget,
+            outputs=1 if task.n_classes == 2 else task.n_classes,
+            seed=config.seed,
+            reporter=reporter,
+            programs=programs,
+            checkpoints=checkpoints,
+            resume=resume,
+        )
+        x, y, weights = lesson or (x, y, None)
     fitted = fit(
-        task.x[plan.rows],
-        task.y[plan.rows].astype(np.int32),
+        x,
+        y,
         source,
         plan,
         outputs=1 if task.n_classes == 2 else task.n_classes,
         seed=config.seed,
+        weights=weights,
+        prepared=weights is not None,
         reporter=reporter,
         programs=programs,
         checkpoints=checkpoints,
@@ -200,6 +228,7 @@ def transfer(
         "recipe": asdict(plan.recipe),
         **({} if found is None else {"search": found}),
         **({} if fitted.curve is None else {"learning_rate": fitted.curve.to_json()}),
+        **({} if pooled is None else {"pool": pooled}),
         "updates": run.updates,
         "source_digest": source.digest,
         "digest": tensors_digest(encoder.tensors()),

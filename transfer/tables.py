@@ -56,3 +56,27 @@ def show_search(found: Mapping[str, Any]) -> None:
         )
     for line in lines:
         console.print(line, markup=False, highlight=False)
+
+
+def show_pool(found: Mapping[str, Any]) -> None:
+    """Print what a pool's methods validated at, and which was taken, to stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table(
+        title=f"Pool: {found['examples']:,} examples of {found['name']}, "
+        f"{found['folds']}-fold cross-validation inside the labels, {found['seconds']:.1f} s",
+        title_justify="left",
+    )
+    for i, name in enumerate(("method", "validated %", "minus plain", "± s.e.")):
+        table.add_column(name, justify="right" if i else "left", no_wrap=True)
+    for row in found["tried"]:
+        mark = " (chosen)" if row["method"] == found["chosen"] else ""
+        apart, error = 100 * row["minus_plain"], 100 * row["standard_error"]
+        others = ("", "") if row["method"] == "plain" else (f"{apart:+.2f}", f"{error:.2f}")
+        table.add_row(row["method"] + mark, f"{100 * row['accuracy']:.2f}", *others)
+    if found["tried"]:
+        console.print(table)
+    line = f"Pool: {found['chosen']}: {found['reason']}."
+    console.print(line, markup=False, highlight=False)
