@@ -129,8 +129,6 @@ def transfer_command(
     start(threads)
     from transfer.export import save_model
 
-    # The same data with another test part is another run.
-    data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
     checkpoints = checkpoints_of(output, task, source, config, data_identity, checkpoint_seconds)
     if checkpoints.start(output, force=force, resume=resume) and beside.result.exists():
         finished = json.loads(beside.result.read_text())
