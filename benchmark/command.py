@@ -13,6 +13,7 @@ from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
 from tasks.console import out_json
 from tasks.errors import HeadstartError, InputError
+from tasks.kinds import KINDS
 from tasks.load import load_dataset
 from tasks.outputs import write_text
 from tasks.target import TargetTask
@@ -68,6 +69,11 @@ def benchmark_command(
         return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
 
     task = TargetTask.from_dataset(load(data), seed=seed, test_fraction=test_part)
+    if task.target != "classes":
+        raise InputError(
+            f"benchmark compares classifiers only, and y of {task.name!r} is {KINDS[task.target]}. "
+            f"`transfer` learns and measures it, one strategy at a time."
+        )
     pool = load(pretrain_data) if pretrain_data is not None else None
     bench = Benchmark(task, pool, config, output)
 

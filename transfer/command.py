@@ -10,15 +10,17 @@ from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
 from tasks.dataset import Dataset
 from tasks.errors import InputError
+from tasks.kinds import KINDS
 from tasks.load import load_dataset
 from tasks.outputs import check_output, write_text
 from tasks.target import TargetTask
+from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.chosen import read_chosen
 from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
 from transfer.search import SECONDS
-from transfer.tables import show_search
+from transfer.tables import show_search, told
 
 
 def transfer_command(
@@ -58,6 +60,7 @@ def transfer_command(
     file = WeightsFile.read(weights)
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
+    check_unused(head or "linear", [*fields, *(["recipe"] if recipe != "default" else [])])
     if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:
         image_size = (source.encoder["input_shape"][0], source.encoder["input_shape"][1])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
@@ -95,9 +98,11 @@ def transfer_command(
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
     reporter.say(tell(found))
-    lacking = sorted(set(range(task.n_classes)) - set(task.y[plan.rows].tolist()))
+    if task.target != "classes":
+        reporter.say(f"Target: {KINDS[task.target]}")
+    lacking = task.absent(plan.rows)
     if lacking:
-        names = ", ".join(task.class_names[k] for k in lacking)
+        names = ", ".join(lacking)
         reporter.say(f"Warning: no label is of class {names}: the model cannot learn it")
     if leaks(found):
         reporter.say("Warning: the pretraining used their labels, so the test measures memory too")
@@ -125,7 +130,9 @@ def _reuse(
     if reuse != "auto":
         if seconds is not None:
             raise InputError("--search-seconds bounds the search of --reuse auto: add that.")
-        return {"reuse": reuse, "above": above or "reset", "head": head or "linear"}
+        # Fresh blocks below a head that trains nothing would stay random.
+        usual = "drop" if head in FROZEN_HEADS and reuse else "reset"
+        return {"reuse": reuse, "above": above or usual, "head": head or "linear"}
     if above or head:
         raise InputError("--reuse auto chooses what --above and --head say: leave them out.")
     return {"search": SECONDS if seconds is None else seconds}
@@ -235,13 +242,8 @@ def _report(result: dict[str, Any], output: Path, beside: Path, as_json: bool) -
         return
     if "search" in result:
         show_search(result["search"])
-    low, high = result["accuracy_interval"]
-    out(
-        f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval {100 * low:.2f} to "
-        f"{100 * high:.2f}, {result['test']['n']:,} examples, {result['test']['origin']}); balanced "
-        f"{100 * result['balanced_accuracy']:.2f} %, macro-F1 {100 * result['macro_f1']:.2f} %, "
-        f"loss {result['loss']:.4f}"
-    )
+    for line in told(result):
+        out(line)
     out(
         f"{result['labels']} labels, {result['reuse']} of {result['blocks']} blocks reused, "
         f"{result['seconds']:.1f} s. Wrote {output} and {beside}, digest {result['digest'][:16]}"
