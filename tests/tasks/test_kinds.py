@@ -70,7 +70,7 @@ def test_budgets_of_several_labels_have_rare_ones_too():
         # The rarest is exact, to one example; the others nearly.
         assert abs(task.y[rows, 2].sum() - n * task.y[:, 2].mean()) <= 1
         assert n < 60 or (np.abs(share - 1) < 0.3).all()
-    with pytest.raises(InputError, match="3 labels is too small.*several labels an example"):
+    with pytest.raises(InputError, match=r"3 labels is too small.*several labels an example"):
         task.labels(3, 0)
     assert task.absent(np.flatnonzero(task.y[:, 1] == 0)) == ["1"]
 

@@ -19,8 +19,8 @@ from transfer.export import read_about
 from transfer.heads import TARGETS
 from transfer.metrics import measure_labels, measure_numbers
 
-EPOCHS = ["--freeze-epochs", "20", "--epochs", "3", "--batch-size", "16", "--labels", "60"]
-EPOCHS += ["--head-learning-rate", "0.03"]
+EPOCHS = ["--freeze-epochs", "40", "--epochs", "20", "--batch-size", "16", "--labels", "60"]
+EPOCHS += ["--head-learning-rate", "0.03", "--learning-rate", "0.003"]
 
 
 def images(n, seed):
@@ -168,13 +168,13 @@ def test_other_commands_say_that_they_take_classes(folder, tmp_path):
     from benchmark.cli import cli as benchmark
     from pretrain.cli import cli as pretrain
 
-    numbers = str(folder / "numbers.npz")
+    numbers, out = str(folder / "numbers.npz"), str(tmp_path / "out")
     runner = CliRunner()
+    arguments = ["--data", numbers, "--labels", "20", "--out", out]
     with pytest.raises(InputError, match=r"compares classifiers only, and y of .* one number"):
-        arguments = ["--data", numbers, "--labels", "20", "--out", str(tmp_path / "b")]
         runner.invoke(benchmark, arguments, catch_exceptions=False)
+    arguments = ["--strategy", "supervised", "--data", numbers, "--out", f"{out}.h5"]
     with pytest.raises(InputError, match=r"'supervised' learns classes, and y of .* one number"):
-        arguments = ["--strategy", "supervised", "--data", numbers, "--out", str(tmp_path / "w.h5")]
         runner.invoke(pretrain, arguments, catch_exceptions=False)
     assert not list(tmp_path.iterdir())
 
