@@ -1,8 +1,8 @@
 """The nearest neighbours as a head: their answers' mean, in NumPy and as a stock Keras model.
 
-Of features f, standardised over the N examples that are remembered, the squared Euclidean distance to
-example x is |f|^2 - 2 f.x + |x|^2. Since |f|^2 is the same for all of them, the nearest are those with the
-largest 2 f.x - |x|^2, which a Dense layer computes; the standardising is folded into its weights.
+Near is what points the same way: the cosine between features f and those of an example x, both standardised
+over the N examples that are remembered. Since |f| is the same for all of them, the nearest are those with
+the largest f.x / |x|, which a Dense layer computes; the standardising is folded into its weights.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ def closeness(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # What does not vary tells nothing apart.
     spread[spread < 1e-6 * max(1e-12, float(spread.max()))] = np.inf
     x = (x - mean) / spread
-    kernel = 2 * (x / spread).T
-    bias = -mean @ kernel - np.square(x).sum(axis=1)
+    # An example that is the mean itself points nowhere, and is equally near to all.
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    kernel = (x / spread).T
+    bias = -mean @ kernel
     return kernel.astype(np.float32), bias.astype(np.float32)
 
 
