@@ -11,6 +11,7 @@ from benchmark.show import report_command
 from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
 from tasks.errors import HeadstartError, InputError
+from tasks.kinds import KINDS
 from tasks.load import load_dataset
 from tasks.target import TargetTask
 from transfer.recipes import recipe as transfer_recipe
@@ -65,6 +66,11 @@ def benchmark_command(
         return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
 
     task = TargetTask.from_dataset(load(data), seed=seed, test_fraction=test_part)
+    if task.target != "classes":
+        raise InputError(
+            f"benchmark compares classifiers only, and y of {task.name!r} is {KINDS[task.target]}. "
+            f"`transfer` learns and measures it, one strategy at a time."
+        )
     pool = load(pretrain_data) if pretrain_data is not None else None
     bench = Benchmark(task, pool, config, output)
 

@@ -20,6 +20,7 @@ from pretrain.strategies import strategy
 from pretrain.strategies.base import Recipe, Strategy
 from tasks.dataset import Dataset
 from tasks.errors import InputError
+from tasks.kinds import KINDS
 from tasks.splits import class_split, stratified_split
 
 VALIDATION = 0.1
@@ -92,7 +93,7 @@ class Plan:
         return cls(
             row=row,
             options=options,
-            labelled=row.labelled(options, dataset.y),
+            labelled=row.labelled(options, dataset.classes),
             encoder=encoder,
             preprocessing=Preprocessing.fit(dataset),
             augmentation=_augmentation(row, dataset, config),
@@ -132,11 +133,11 @@ class Plan:
     def split(self, dataset: Dataset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
         """Return the pool's arrays to train on, and the held-out ones or None."""
         whole = {"x": dataset.x}
-        if self.labelled and dataset.y is not None:
-            whole["y"] = dataset.y.astype(np.int32)
+        if self.labelled and dataset.classes is not None:
+            whole["y"] = dataset.classes.astype(np.int32)
         if not self.validation:
             return whole, None
-        labels = dataset.y if self.labelled else None
+        labels = dataset.classes if self.labelled else None
         by_class = self.row.split == "classes" and dataset.n_classes >= LEAST_CLASSES
         if by_class and labels is not None:
             kept, held = class_split(labels, self.validation, self.seed)
@@ -153,6 +154,11 @@ def check_needs(row: Strategy, dataset: Dataset) -> None:
         raise InputError(
             f"The strategy {row.name!r} needs a labelled pool, and {dataset.name!r} has no labels. "
             f"Choose a strategy without labels, such as 'autoencoder'."
+        )
+    if row.needs_labels and dataset.classes is None:
+        raise InputError(
+            f"The strategy {row.name!r} learns classes, and y of {dataset.name!r} is "
+            f"{KINDS[dataset.target or '']}. Choose a strategy without labels, such as 'autoencoder'."
         )
     if row.needs_labels and dataset.n_classes < 2:
         raise InputError(

@@ -17,6 +17,7 @@ import numpy as np
 
 from tasks.dataset import Dataset
 from tasks.errors import InputError
+from tasks.kinds import KINDS
 from tasks.splits import stratified_order
 
 MOST = 2000
@@ -49,6 +50,10 @@ class Probe:
         """
         if dataset.y is None:
             raise InputError(f"--probe needs labelled data, and {dataset.name!r} has no labels.")
+        if dataset.classes is None:
+            raise InputError(
+                f"--probe needs classes, and y of {dataset.name!r} is {KINDS[dataset.target or '']}."
+            )
         kinds = [f"{d.x.dtype} of shape {d.input_shape}" for d in (dataset, pool)]
         if kinds[0] != kinds[1]:
             raise InputError(

@@ -11,6 +11,7 @@ from pretrain.verification import Thresholds, distances, resampled
 from pretrain.weights import WeightsFile
 from tasks.dataset import Dataset
 from tasks.errors import InputError
+from tasks.kinds import KINDS
 from tasks.load import load_dataset
 from tasks.pairs import all_pairs
 
@@ -48,6 +49,11 @@ def check(weights: WeightsFile, dataset: Dataset) -> None:
         raise InputError(
             f"Data set {dataset.name!r} has no labels, so nobody knows which examples are the same item. "
             "Give labelled data: a .npz file with y, or a folder with one subfolder an item."
+        )
+    if dataset.classes is None:
+        raise InputError(
+            f"Labels must say which examples are the same item, and y of {dataset.name!r} is "
+            f"{KINDS[dataset.target or '']}. Give data whose y is classes."
         )
     shape = tuple(weights.encoder["input_shape"])
     if dataset.input_shape != shape:

@@ -33,7 +33,7 @@ def to_examples(
                 "differ. Save both with one type."
             )
     for key, part in parts.items():
-        _check_finite(part, key, where)
+        check_finite(part, key, where)
     integers = x.dtype.kind in "bui"
     small = integers and all(part.min() >= 0 and part.max() <= 255 for part in parts.values())
     dtype = np.uint8 if small else np.float32
@@ -69,7 +69,8 @@ def _shaped(x: np.ndarray, key: str, where: str) -> np.ndarray:
     return x
 
 
-def _check_finite(x: np.ndarray, key: str, where: str) -> None:
+def check_finite(x: np.ndarray, key: str, where: str) -> None:
+    """Raise InputError when ``x``, called ``key``, is floating point and has NaN or infinity."""
     if x.dtype.kind != "f":
         return
     bad = ~np.isfinite(x)
@@ -93,12 +94,12 @@ def to_labels(
     where: the file, for messages. Raises InputError for what cannot be a label, and for labels of
     y_test that y has not.
     """
-    labels = _checked(y, "y", n, where)
+    labels = checked(y, "y", n, where)
     classes, indices = np.unique(labels, return_inverse=True)
     indices = indices.astype(np.int64)
     tested = None
     if y_test is not None:
-        test_labels = _checked(y_test, "y_test", n_test, where)
+        test_labels = checked(y_test, "y_test", n_test, where)
         if (labels.dtype.kind == "U") != (test_labels.dtype.kind == "U"):
             raise InputError(f"{where}: of y and y_test, one holds text and the other numbers.")
         extra = np.setdiff1d(test_labels, classes)
@@ -117,12 +118,13 @@ def to_labels(
     return indices, tested, tuple(str(label) for label in classes.tolist())
 
 
-def _checked(y: np.ndarray, key: str, n: int, where: str) -> np.ndarray:
-    """Return ``y`` (n,) as int64 or text, or raise InputError."""
+def checked(y: np.ndarray, key: str, n: int, where: str) -> np.ndarray:
+    """Return labels ``y`` (n,), called ``key``, as int64 or text, or raise InputError."""
     if y.ndim == 2 and y.shape[0] == n and y.shape[1] > 1:
         raise InputError(
-            f"{where}: {key} has shape {y.shape}, which looks one-hot. Labels are one number or "
-            f"name an example: save {key}=numpy.argmax({key}, axis=1)."
+            f"{where}: {key} has shape {y.shape}, which looks one-hot. Classes are one number or "
+            f"name an example: save {key}=numpy.argmax({key}, axis=1). If an example can have several "
+            f"labels, {key} must hold 0 and 1; add y_kind='multi-label' if each has one all the same."
         )
     if y.ndim != 1:
         raise InputError(
@@ -139,12 +141,12 @@ def _checked(y: np.ndarray, key: str, n: int, where: str) -> np.ndarray:
     if y.dtype.kind == "U":
         return y
     if y.dtype.kind == "f":
-        _check_finite(y, key, where)
+        check_finite(y, key, where)
         broken = np.flatnonzero((y != np.trunc(y)) | (np.abs(y) > 2**53))
         if len(broken):
             raise InputError(
                 f"{where}: {key} must hold classes, and value {y[broken[0]]} at index "
-                f"{broken[0]} is not a whole number. Headstart classifies; it has no regression."
+                f"{broken[0]} is not a whole number. To predict numbers, add y_kind='numbers'."
             )
     elif y.dtype.kind not in "bui":
         raise InputError(f"{where}: {key} must hold whole numbers or text, not {y.dtype}.")

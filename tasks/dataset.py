@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from tasks.errors import InputError
+from tasks.kinds import KINDS, target_kind
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -18,10 +19,11 @@ class Dataset:
 
     name: as the user spelled it; for a path the base name; with the view, if any.
     x: (N, H, W, C) images or (N, D) vectors; uint8 or float32, C-contiguous, N >= 1.
-    y: (N,) int64 class indices 0..K-1, or None when unlabelled.
+    y: (N,) int64 class indices 0..K-1; or (N,) float32 numbers to predict; or (N, K) uint8, 1 where the
+        example has the label, K >= 2; or None when unlabelled. ``target`` says which.
     x_test, y_test: the set's own test part, shaped like x and y; None when it has none. A labelled
         set has both or neither, an unlabelled one has no y_test.
-    class_names: K names, or None when unlabelled or when the classes are just numbers.
+    class_names: names of the K classes or labels, or None when there are none or they are just numbers.
     value_range: the (low, high) that values of x are meant to span, low < high.
     source: one line that says where the data came from.
     files: for a folder of images, the path of each example of x in it; else None.
@@ -53,27 +55,25 @@ class Dataset:
                 _require(self.y_test is None, "it has y_test without y")
                 _require(self.class_names is None, "it has class names without y")
             else:
-                self._settle("y", _labels("y", self.y, len(self.x)))
+                self._settle("y", _answers("y", self.y, len(self.x)))
                 _require(
                     (self.x_test is None) == (self.y_test is None),
                     "a labelled set has both x_test and y_test, or neither",
                 )
-            if self.y_test is not None and self.x_test is not None:
-                self._settle("y_test", _labels("y_test", self.y_test, len(self.x_test)))
+            if self.y is not None and self.y_test is not None and self.x_test is not None:
+                self._settle("y_test", _answers("y_test", self.y_test, len(self.x_test)))
                 _require(
-                    int(self.y_test.max()) < self.n_classes, "y_test has classes that y has not"
+                    target_kind(self.y_test) == self.target
+                    and self.y_test.shape[1:] == self.y.shape[1:],
+                    "y and y_test are not of one kind",
+                )
+                _require(
+                    self.target != "classes" or int(self.y_test.max()) < self.n_classes,
+                    "y_test has classes that y has not",
                 )
             if self.class_names is not None and self.y is not None:
                 self._settle("class_names", tuple(str(name) for name in self.class_names))
-                _require(
-                    int(self.y.max()) < len(self.class_names),
-                    f"y has class {int(self.y.max())} and there are only "
-                    f"{len(self.class_names)} class names",
-                )
-                _require(
-                    len(set(self.class_names)) == len(self.class_names),
-                    "two classes have the same name",
-                )
+                _check_names(self.class_names, self.y)
             low, high = (float(bound) for bound in self.value_range)
             _require(low < high, f"value_range ({low}, {high}) has no width")
             self._settle("value_range", (low, high))
@@ -84,11 +84,21 @@ class Dataset:
         object.__setattr__(self, field, value)
 
     @property
+    def target(self) -> str | None:
+        """What y is, a name in tasks.kinds.KINDS; None when unlabelled."""
+        return None if self.y is None else target_kind(self.y)
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """Y, where it is classes; None where it is something else, or there is none."""
+        return self.y if self.target == "classes" else None
+
+    @property
     def n_classes(self) -> int:
-        """K, the number of classes; 0 when unlabelled."""
-        if self.y is None:
+        """K, the number of classes; 0 when y is not classes."""
+        if self.classes is None:
             return 0
-        return len(self.class_names) if self.class_names else int(self.y.max()) + 1
+        return len(self.class_names) if self.class_names else int(self.classes.max()) + 1
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -142,10 +152,34 @@ def _examples(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x)
 
 
-def _labels(field: str, y: np.ndarray, n: int) -> np.ndarray:
-    _require(
-        isinstance(y, np.ndarray) and y.shape == (n,) and y.dtype.kind in "iu",
-        f"{field} must be {n} integers, one an example",
-    )
+def _answers(field: str, y: np.ndarray, n: int) -> np.ndarray:
+    """Return y, of whichever kind, in its one type."""
+    _require(isinstance(y, np.ndarray) and y.ndim in (1, 2), f"{field} is no array (N,) or (N, K)")
+    _require(len(y) == n, f"{field} must be {n} labels, one an example, and has {len(y)}")
+    kind = target_kind(y)
+    if kind == "numbers":
+        _require(bool(np.isfinite(y).all()), f"{field} has numbers that are NaN or infinite")
+        return np.ascontiguousarray(y, dtype=np.float32)
+    _require(y.dtype.kind in "iu" or y.ndim == 2, f"{field} must be {n} integers, one an example")
+    if kind == "multi-label":
+        _require(y.shape[1] > 1, f"{field} of shape {y.shape} must have two labels or more")
+        _require(bool(np.isin(y, (0, 1)).all()), f"{field} of shape {y.shape} must be of 0 and 1")
+        return np.ascontiguousarray(y, dtype=np.uint8)
     _require(int(y.min()) >= 0, f"{field} has the negative class index {int(y.min())}")
     return np.ascontiguousarray(y, dtype=np.int64)
+
+
+def _check_names(names: tuple[str, ...], y: np.ndarray) -> None:
+    kind = target_kind(y)
+    _require(kind != "numbers", f"its y is {KINDS[kind]}, and numbers have no class names")
+    if kind == "multi-label":
+        _require(
+            len(names) == y.shape[1],
+            f"y has {y.shape[1]} labels and there are {len(names)} class names",
+        )
+    else:
+        _require(
+            int(y.max()) < len(names),
+            f"y has class {int(y.max())} and there are only {len(names)} class names",
+        )
+    _require(len(set(names)) == len(names), "two classes have the same name")

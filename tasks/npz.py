@@ -5,15 +5,16 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
-from tasks.arrays import to_examples, to_labels
+from tasks.answers import to_targets
+from tasks.arrays import to_examples
 from tasks.dataset import Dataset
 from tasks.errors import InputError, suggest
 
-KEYS = ("x", "y", "x_test", "y_test")
+KEYS = ("x", "y", "x_test", "y_test", "class_names", "y_kind")
 MAX_BYTES = 16 << 30
 
 # Names that other tools give to the same arrays and that look too different to be guessed.
@@ -24,21 +25,36 @@ _OTHER_NAMES |= {"labels": "y", "target": "y", "images": "x"}
 def load_npz(path: Path) -> Dataset:
     """Load ``path``: keys x (N, D), (N, H, W) or (N, H, W, C), and optional y, x_test and y_test.
 
-    See to_examples and to_labels for types. Pickled objects are never read. Raises InputError that
-    names the file and the key for anything damaged, unknown, misshapen, non-finite or above 16 GiB.
+    class_names, a list of text, names classes or labels, and y_kind, one word, says what y is where that
+    cannot be seen. See to_examples and to_targets for types. Pickled objects are never read. Raises
+    InputError that names the file and the key for anything damaged, unknown, misshapen, non-finite or
+    above 16 GiB.
     """
     arrays = _read(path)
     where = path.name
     if "x_test" in arrays and "y" in arrays and "y_test" not in arrays:
         raise InputError(f"{where} has y and x_test, and no y_test. Add y_test or drop x_test.")
-    for key, needed in (("y_test", "x_test"), ("y_test", "y")):
+    for key, needed in (
+        ("y_test", "x_test"),
+        ("y_test", "y"),
+        ("class_names", "y"),
+        ("y_kind", "y"),
+    ):
         if key in arrays and needed not in arrays:
             raise InputError(f"{where} has {key}, and no {needed}. Add {needed} or drop {key}.")
     x, x_test, value_range = to_examples(arrays["x"], arrays.get("x_test"), where)
     y = y_test = class_names = None
     if "y" in arrays:
         n_test = 0 if x_test is None else len(x_test)
-        y, y_test, class_names = to_labels(arrays["y"], arrays.get("y_test"), len(x), n_test, where)
+        y, y_test, class_names = to_targets(
+            arrays["y"],
+            arrays.get("y_test"),
+            len(x),
+            n_test,
+            where,
+            kind=_text(arrays, "y_kind", 0, where),
+            names=_text(arrays, "class_names", 1, where),
+        )
     return Dataset(
         name=where,
         x=x,
@@ -49,6 +65,19 @@ def load_npz(path: Path) -> Dataset:
         value_range=value_range,
         source=f"file {where}",
     )
+
+
+def _text(arrays: dict[str, np.ndarray], key: str, ndim: int, where: str) -> Any:
+    """Return the text or, with ndim 1, the tuple of texts under ``key``, None where there is none."""
+    array = arrays.get(key)
+    if array is None:
+        return None
+    if array.dtype.kind != "U" or array.ndim != ndim:
+        wanted = "one word" if ndim == 0 else "a list of names"
+        raise InputError(
+            f"{where}: {key} must be {wanted}, as text. It is {array.dtype} of shape {array.shape}."
+        )
+    return str(array) if ndim == 0 else tuple(array.tolist())
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -86,7 +115,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             hint = f" Is it {other!r}?" if other else suggest(key, KEYS)
             raise InputError(
                 f"{path} has an array {key!r}, which means nothing here.{hint} Known are "
-                "x (needed), y, x_test and y_test."
+                "x (needed), y, x_test, y_test, class_names and y_kind."
             )
     if "x" not in members:
         has = ", ".join(members) or "nothing"

@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.dataset import Dataset
 from tasks.errors import InputError, suggest
+from tasks.kinds import KINDS
 
 
 def apply_view(dataset: Dataset, view: str) -> Dataset:
@@ -22,6 +23,11 @@ def apply_view(dataset: Dataset, view: str) -> Dataset:
     y = dataset.y
     if y is None:
         raise InputError(f"{dataset.name!r} has no labels, so no view [{view}] can be taken of it.")
+    if dataset.target != "classes":
+        raise InputError(
+            f"A view picks classes, and {dataset.name!r} has {KINDS[dataset.target or '']}: leave "
+            f"[{view}] out."
+        )
     names = dataset.class_names or tuple(str(k) for k in range(dataset.n_classes))
     picked = pick_classes(dataset.name, names, view)
     new_label = np.full(len(names), -1, dtype=np.int64)

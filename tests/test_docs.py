@@ -135,23 +135,42 @@ def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
 
 def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
     """Training is cut short; nothing else is changed."""
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "python.md").read_text()
-    said = []
-    for language, code in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        if language == "sh":
-            command, *words = shlex.split(code)
-            done = run(capfd, command, *words, "--epochs", "2", "--quiet")
-            assert done.code == 0, done.err
-        else:
-            (tmp_path / "block.py").write_text(code)
-            capfd.readouterr()
-            runpy.run_path("block.py")
-            said.append(capfd.readouterr().out)
-    classified, searched, compared, keras_shape = said
+    classified, chosen, searched, compared, keras_shape = page(
+        "python", tmp_path, monkeypatch, capfd
+    )
     assert float(classified.split()[0]) > 0.5
+    assert float(chosen.split()[1]) > 0.5
     assert "features__reuse" in searched
     assert float(searched.split()[-1]) > 0.5
     assert "scratch" in compared
     assert "pretrained" in compared
     assert keras_shape.endswith("(2, 10)\n")
+
+
+def test_the_transfer_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
+    page("transfer", tmp_path, monkeypatch, capfd)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"logistic.keras", "knn.json", "ink.csv", "several.csv"} <= names
+    with (tmp_path / "several.csv").open() as file:
+        assert "p(above four)" in file.readline()
+
+
+def page(name, folder, monkeypatch, capfd):
+    """Run what a page shows, and return what its Python printed; training is cut short."""
+    monkeypatch.chdir(folder)
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    said = []
+    for language, code in re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if language == "sh":
+            for line in code.splitlines():
+                command, *words = shlex.split(line)
+                trains = words[0] != "predict"
+                short = ["--epochs", "2"] if trains and "--head" not in words else []
+                done = run(capfd, command, *words, *short, *(["--quiet"] if trains else []))
+                assert done.code == 0, done.err
+        else:
+            (folder / "block.py").write_text(code)
+            capfd.readouterr()
+            runpy.run_path("block.py")
+            said.append(capfd.readouterr().out)
+    return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,11 @@ ABOVE = {
 HEADS = {
     "linear": "one layer",
     "hidden": "a hidden layer of 128 ReLUs, then one layer",
+    "logistic": "a logistic regression (of numbers, a ridge regression) on frozen features",
+    "knn": "the nearest neighbours on frozen features",
 }
+# Solved, not trained: nothing below them moves.
+FROZEN_HEADS = ("logistic", "knn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,16 @@ class Arrangement:
                     f"--{option} must be one of {', '.join(table)}. "
                     f"Got {value!r}.{suggest(value, table)}"
                 )
+        if self.head in FROZEN_HEADS and self.reuse == 0:
+            raise InputError(
+                f"--head {self.head} stands on frozen features, and --reuse 0 keeps no block that has "
+                f"learnt any. Give --reuse all or 1 to {len(blocks)}."
+            )
+        if self.head in FROZEN_HEADS and self.reuse < len(blocks) and self.above != "drop":
+            raise InputError(
+                f"--head {self.head} trains no block, so fresh ones above the kept would stay random: "
+                f"with --reuse {self.reuse} give --above drop."
+            )
         if self.reuse == 0 and self.above != "reset":
             raise InputError(
                 f"--above {self.above} needs at least one block to stand on, and --reuse 0 keeps "
@@ -65,4 +79,22 @@ class Arrangement:
             text += {"reset": "others reset", "drop": "others dropped", "add": "one added"}[
                 self.above
             ]
-        return text + (", hidden layer" if self.head == "hidden" else "")
+        heads = {
+            "hidden": ", hidden layer",
+            "logistic": ", logistic regression",
+            "knn": ", nearest neighbours",
+        }
+        return text + heads.get(self.head, "")
+
+
+def check_unused(head: str, options: Iterable[str]) -> None:
+    """Raise InputError when ``head`` trains nothing, and ``options`` (a recipe's fields) are given."""
+    kept = {"balance"} if head == "logistic" else set()
+    unused = [f"--{name.replace('_', '-')}" for name in options if name not in kept]
+    if head in FROZEN_HEADS and unused:
+        one = len(unused) == 1
+        raise InputError(
+            f"--head {head} is solved on frozen features and trains nothing, so {', '.join(unused)} "
+            f"{'changes' if one else 'change'} nothing: leave {'it' if one else 'them'} out, or take "
+            f"--head linear."
+        )

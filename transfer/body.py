@@ -24,8 +24,10 @@ class Body:
     Attributes:
         kept, fresh: [(name, keras.Model)], lowest first; ``blocks`` is both.
         model: the blocks in a row, examples (B, ...) float32 to features (B, D).
-        head: a Dense layer, features to outputs (B, K); None when ``outputs`` is None, and feature maps
-            are then left as they are.
+        head: a Dense layer, features to outputs (B, K); of the head "knn" a model that ``remember`` makes,
+            None before. None when ``outputs`` is None, and feature maps are then left as they are.
+        outputs: K, or None.
+        neighbours: k of the head "knn"; 0 of others.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Body:
 
         encoder = Encoder(config, seed)
         self.config, self.row, self.arrangement = encoder.config, encoder.row, arrangement
+        self.outputs, self.neighbours = outputs, 0
         count = arrangement.reuse
         if tensors is not None:
             assign_lowest(encoder, tensors, count)
@@ -60,7 +63,7 @@ class Body:
                 hidden = block(hidden)
             self.model = keras.Model(inputs, hidden, name="encoder")
         self.head: Any = None
-        if outputs is not None:
+        if outputs is not None and arrangement.head != "knn":
             with seeded(drawn):
                 self.head = keras.layers.Dense(outputs, name="head")
                 self.head.build((None, self.feature_size))
@@ -68,8 +71,16 @@ class Body:
 
     def restore(self) -> None:
         """Put every weight back to what it was when this was built."""
+        if self.neighbours:
+            self.head, self.neighbours = None, 0
         for variable, value in zip(self._all(), self._initial, strict=True):
             variable.assign(value)
+
+    def remember(self, features: np.ndarray, answers: np.ndarray, k: int) -> None:
+        """Make the head "knn" of features (N, D) and what each example answers (N, K)."""
+        from transfer.neighbours import neighbours_head
+
+        self.head, self.neighbours = neighbours_head(features, answers, k), k
 
     def _all(self) -> list[Any]:
         return [*self.model.variables, *([] if self.head is None else self.head.variables)]

@@ -28,8 +28,17 @@ MEASURES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy (mean recall over classes)",
     "macro_f1": "macro-F1",
-    "loss": "loss (mean -log p of the true class)",
+    "micro_f1": "micro-F1",
+    "mean_average_precision": "mean average precision",
+    "subset_accuracy": "all labels right",
+    "hamming_loss": "Hamming loss",
+    "r2": "R squared",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "loss": "loss (mean -log p of what is true)",
 }
+PLAIN = {"loss", "r2", "rmse", "mae", "hamming_loss"}
+"""Measures that are no shares, to be told as numbers."""
 
 
 def card(result: Mapping[str, Any], model_file: str) -> str:
@@ -68,6 +77,7 @@ def card(result: Mapping[str, Any], model_file: str) -> str:
         "name": cell(PurePosixPath(model_file).stem),
         "model_file": model_file,
         "json": PurePosixPath(model_file).with_suffix(".json").name,
+        "what": _what(result),
         "source_text": _source(result),
         "origin": _origin(result),
         "schedule": _schedule(result),
@@ -96,6 +106,13 @@ def code(value: Any) -> str:
     """Return a name as code in Markdown, in a table's cell too."""
     text = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
     return f"`{text}`"
+
+
+def _what(result: Mapping[str, Any]) -> str:
+    kind, count = result.get("target", "classes"), len(result["classes"])
+    if kind == "numbers":
+        return "A model of one number"
+    return f"A classifier of {count} classes" if kind == "classes" else f"A model of {count} labels"
 
 
 def _source(result: Mapping[str, Any]) -> str:
@@ -151,13 +168,19 @@ def _flat(recipe: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
 def _measures(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, label in MEASURES.items():
-        if name in result:
-            number = result[name]
-            said = f"{number:.4f}" if name == "loss" else f"{100 * number:.2f} %"
-            if f"{name}_interval" in result:
-                low, high = result[f"{name}_interval"]
-                said += f" ({100 * low:.2f} to {100 * high:.2f} %)"
-            rows.append((label, said))
+        number = result.get(name)
+        if number is None:
+            continue
+        plain = name in PLAIN
+        said = f"{number:.4g}" if plain else f"{100 * number:.2f} %"
+        if f"{name}_interval" in result:
+            low, high = result[f"{name}_interval"]
+            said += (
+                f" ({low:.4g} to {high:.4g})"
+                if plain
+                else f" ({100 * low:.2f} to {100 * high:.2f} %)"
+            )
+        rows.append((label, said))
     return rows
 
 
@@ -226,8 +249,7 @@ def _limits(result: Mapping[str, Any]) -> Sequence[str]:
         f"It was tested on {test['n']:,} examples ({test['origin']}) and on nothing else: not on "
         f"examples from another source, device, place or time, nor on ones that were damaged or "
         f"made to deceive it.",
-        f"Of whatever it is given it says one of its {len(classes)} classes: examples of none of "
-        f"them were not tested.",
+        *_always(result),
         "One draw of labels and one seed were trained; probabilities were not calibrated.",
     ]
     matrix = result.get("confusion")
@@ -262,6 +284,16 @@ def _picture(path: str) -> dict[str, str]:
     }
 
 
+def _always(result: Mapping[str, Any]) -> Sequence[str]:
+    if result.get("target", "classes") != "classes":
+        return []
+    count = len(result["classes"])
+    return [
+        f"Of whatever it is given it says one of its {count} classes: examples of none of them were not "
+        f"tested."
+    ]
+
+
 def _use(result: Mapping[str, Any]) -> dict[str, Any]:
     classes = result["classes"]
     given = result.get("input")
@@ -270,7 +302,15 @@ def _use(result: Mapping[str, Any]) -> dict[str, Any]:
         low, high = given["value_range"]
         shape = "".join(f", {size}" for size in given["shape"])
         text = f"{given['dtype']} (N{shape}), values {low:g} to {high:g}"
-    if len(classes) == 2:
+    kind = result.get("target", "classes")
+    if kind == "numbers":
+        outputs, said = 1, "The output is the number, in the units of the labels."
+    elif kind == "multi-label":
+        outputs = len(classes)
+        said = (
+            "The outputs are the probabilities of the labels, each by itself, in the order above."
+        )
+    elif len(classes) == 2:
         outputs, said = 1, f"The output is the probability of the class {cell(classes[1])}."
     else:
         outputs = len(classes)

@@ -134,7 +134,11 @@ class RateOrFind(click.ParamType):
     help="Above the kept blocks: reset (the others, anew), drop (nothing) or add (one new block). "
     "[default: reset]",
 )
-@click.option("--head", help="linear, or hidden (with one hidden layer). [default: linear]")
+@click.option(
+    "--head",
+    help="linear or hidden (with one hidden layer), which are trained; logistic (regression) or knn "
+    "(nearest neighbours), which are solved on frozen features. [default: linear]",
+)
 @click.option(
     "--pool", help="More examples, without labels: used if validation says that they help."
 )
@@ -228,7 +232,13 @@ def predict(**given: Any) -> None:
     if given["as_json"]:
         out_json(result)
     else:
-        score = f", accuracy {100 * result['accuracy']:.2f} %" if "accuracy" in result else ""
+        score = ""
+        if "accuracy" in result:
+            score = f", accuracy {100 * result['accuracy']:.2f} %"
+        elif "rmse" in result:
+            score = f", RMSE {result['rmse']:.4g}"
+        elif "micro_f1" in result:
+            score = f", micro-F1 {100 * result['micro_f1']:.2f} %"
         out(f"Wrote {result['out']}: {result['examples']:,} predictions{score}")
 
 

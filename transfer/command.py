@@ -12,9 +12,11 @@ from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
 from tasks.dataset import Dataset
 from tasks.errors import InputError
+from tasks.kinds import KINDS
 from tasks.load import load_dataset
 from tasks.outputs import check_output, write_bytes, write_text
 from tasks.target import TargetTask
+from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.baseline import baselines
 from transfer.beside import Beside
 from transfer.chosen import read_chosen
@@ -26,7 +28,7 @@ from transfer.pool import Pool
 from transfer.recipes import recipe as named_recipe
 from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
 from transfer.search import SECONDS
-from transfer.tables import show_pool, show_search
+from transfer.tables import show_pool, show_search, told
 
 
 def transfer_command(
@@ -94,6 +96,7 @@ def transfer_command(
     )
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
+    check_unused(head or "linear", [*fields, *(["recipe"] if recipe != "default" else [])])
     if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:
         image_size = (source.encoder["input_shape"][0], source.encoder["input_shape"][1])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
@@ -106,6 +109,17 @@ def transfer_command(
         rows=None if labels_from is None else read_chosen(labels_from, task.x),
     )
     plan = Plan.make(task, source, config)
+    if task.target != "classes":
+        for option, given in (("--pool", pool is not None), ("--pictures", pictures)):
+            if given:
+                raise InputError(
+                    f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave "
+                    f"it out."
+                )
+    if pool is not None and head in FROZEN_HEADS:
+        raise InputError(
+            f"--pool trains the network, and --head {head} is solved on frozen features: leave one out."
+        )
     found = leakage(task, plan.rows, file)
     if not allow_leakage:
         refuse(found, task.name, weights.name)
@@ -146,9 +160,11 @@ def transfer_command(
     reporter.say(tell(found))
     if unlabelled is not None:
         reporter.say(unlabelled.tell())
-    lacking = sorted(set(range(task.n_classes)) - set(task.y[plan.rows].tolist()))
+    if task.target != "classes":
+        reporter.say(f"Target: {KINDS[task.target]}")
+    lacking = task.absent(plan.rows)
     if lacking:
-        names = ", ".join(task.class_names[k] for k in lacking)
+        names = ", ".join(lacking)
         reporter.say(f"Warning: no label is of class {names}: the model cannot learn it")
     if leaks(found):
         reporter.say("Warning: the pretraining used their labels, so the test measures memory too")
@@ -211,7 +227,9 @@ def _reuse(
     if reuse != "auto":
         if seconds is not None:
             raise InputError("--search-seconds bounds the search of --reuse auto: add that.")
-        return {"reuse": reuse, "above": above or "reset", "head": head or "linear"}
+        # Fresh blocks below a head that trains nothing would stay random.
+        usual = "drop" if head in FROZEN_HEADS and reuse else "reset"
+        return {"reuse": reuse, "above": above or usual, "head": head or "linear"}
     if above or head:
         raise InputError("--reuse auto chooses what --above and --head say: leave them out.")
     return {"search": SECONDS if seconds is None else seconds}
@@ -341,13 +359,8 @@ def _report(result: dict[str, Any], beside: Beside, as_json: bool) -> None:
         show_search(result["search"])
     if "pool" in result:
         show_pool(result["pool"])
-    low, high = result["accuracy_interval"]
-    out(
-        f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval {100 * low:.2f} to "
-        f"{100 * high:.2f}, {result['test']['n']:,} examples, {result['test']['origin']}); balanced "
-        f"{100 * result['balanced_accuracy']:.2f} %, macro-F1 {100 * result['macro_f1']:.2f} %, "
-        f"loss {result['loss']:.4f}"
-    )
+    for line in told(result):
+        out(line)
     out(
         f"{result['labels']} labels, {result['reuse']} of {result['blocks']} blocks reused, "
         f"{result['seconds']:.1f} s. Wrote {output}, {beside.result} and {beside.card}, digest "

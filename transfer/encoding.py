@@ -27,12 +27,34 @@ if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
 
 MOST = 2**31 - 1
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be True or False")
+    return value
+
+
+def _blocks(value: Any) -> int | str:
+    if isinstance(value, str):
+        if value != "all":
+            raise ValueError("must be 'all' or a number of blocks")
+        return value
+    return integer(0, MOST)(value)
+
+
 RULES: Mapping[str, Callable[[Any], Any]] = {
     "epochs": integer(0, MOST),
     "freeze_epochs": integer(0, MOST),
     "batch_size": integer(1, MOST),
     "learning_rate": number(1e-30, 100),
     "head_learning_rate": number(1e-30, 100),
+    "unfreeze": _blocks,
+    "layer_decay": number(1e-6, 1),
+    "gradual": _flag,
+    "solve": number(1e-9, 1e9),
+    "balance": _flag,
+    "search_seconds": number(1e-9, 1e9),
 }
 # A program keeps the data that it was compiled with, so not as many as a benchmark keeps.
 MOST_PROGRAMS = 16

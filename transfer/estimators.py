@@ -23,14 +23,16 @@ from sklearn.utils.validation import validate_data
 from pretrain.encoders import block_names
 from pretrain.runtime import start
 from tasks.errors import InputError
+from transfer.aim import Aim, standard
 from transfer.arrangement import Arrangement
-from transfer.encoding import RULES, Encoding, as_python, programs
+from transfer.encoding import Encoding, as_python, programs
 from transfer.examples import flat
 from transfer.inputs import Inputs
+from transfer.learning import Learning
 from transfer.network import ENGINE, Network
 from transfer.recipes import recipe as named_recipe
-from transfer.run import Plan, Source, arranged
-from transfer.scratch import bottleneck_source, reconstruct, small_source
+from transfer.run import Source, arranged
+from transfer.scratch import bottleneck_source, reconstruct
 
 
 class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Encoding):
@@ -124,94 +126,32 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
         return tags
 
 
-class _Transfer(Encoding):
-    """An encoder and a linear head; the subclasses say what y is."""
-
-    # For scikit-learn's check of y.
-    _y_checks: Mapping[str, Any] = {}
-
-    def __init__(
-        self,
-        weights: str | Path | None = None,
-        *,
-        recipe: str = "default",
-        reuse: int | str | None = None,
-        epochs: int | None = None,
-        freeze_epochs: int | None = None,
-        learning_rate: float | None = None,
-        head_learning_rate: float | None = None,
-        batch_size: int | None = None,
-        value_range: tuple[float, float] | None = None,
-        random_state: Any = 0,
-        verbose: bool = False,
-    ) -> None:
-        self.weights = weights
-        self.recipe = recipe
-        self.reuse = reuse
-        self.epochs = epochs
-        self.freeze_epochs = freeze_epochs
-        self.learning_rate = learning_rate
-        self.head_learning_rate = head_learning_rate
-        self.batch_size = batch_size
-        self.value_range = value_range
-        self.random_state = random_state
-        self.verbose = verbose
-
-    def fit(self, X: Any, y: Any) -> Any:
-        """Train on X (N, ...) and y (N,). Returns self."""
-        with as_python():
-            if not isinstance(self.recipe, str):
-                raise InputError(f"recipe must be a recipe's name. Got {self.recipe!r}.")
-            recipe = named_recipe(self.recipe, self._settings(*RULES))
-            reuse, file = self._reuse(), self._begin()
-            X, given = flat(X)
-            X, y = validate_data(self, X, y, dtype=self._dtype, **self._y_checks)
-            y, target, outputs = self._encode(y)
-            source, inputs = self._match(X, given, file, small_source)
-            plan = Plan(
-                inputs=inputs,
-                arrangement=arranged(source, None if file is None else reuse),
-                rows=np.arange(len(X)),
-                recipe=recipe.for_budget(len(X)),
-            )
-            with ENGINE:
-                start()
-                from transfer.fit import fit
-
-                fitted = fit(
-                    self.examples_(X),
-                    y,
-                    source,
-                    plan,
-                    outputs=outputs,
-                    seed=self._seed(),
-                    target=target,
-                    reporter=self._reporter(),
-                    programs=programs(),
-                )
-                self.network_ = Network.of(inputs, fitted.encoder)
-            self.history_ = fitted.run.history
-        return self
-
-    def _encode(self, y: np.ndarray) -> tuple[np.ndarray, str, int]:
-        """Return y for the engine, what it is (transfer.heads.TARGETS), and the head's outputs."""
-        raise NotImplementedError
-
-
-class TransferClassifier(ClassifierMixin, _Transfer):
-    """A pretrained encoder and a linear head: the head is trained first, then both.
+class TransferClassifier(ClassifierMixin, Learning):
+    """A pretrained encoder and a new head: the head is trained first, then both.
 
     Args:
         weights: the path of a weights file. None trains a small dense net from scratch, on
             standardised X.
         recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
             change it.
-        reuse: keep the lowest K blocks and draw the others anew; None or "all" keeps every one. Counts
-            with a weights file only.
+        reuse: keep the lowest K blocks; None or "all" keeps every one. "auto" chooses how many, and how
+            they are trained, on cross-validation of X and y (``TransferClassifier`` only). Counts with a
+            weights file only.
+        above: what comes above the kept blocks: "reset" (the others, drawn anew), "drop" (nothing) or
+            "add" (one fresh block). None: "drop" for a head that trains nothing, else "reset".
+        head: "linear" or "hidden" (with one hidden layer); or, on frozen features, "logistic" (a logistic
+            regression; of numbers, a ridge regression) or "knn" (the nearest neighbours), whose C or
+            k is chosen by cross-validation. What only training has is then refused.
         epochs, learning_rate: of the fine-tuning; 0 epochs leave the encoder as it is.
         freeze_epochs, head_learning_rate: of the head alone, before that. Without a weights file, or
             with ``reuse=0``, there is one stage, of both epochs together and with ``learning_rate``.
         batch_size: examples in a step.
+        unfreeze: fine-tune the highest K kept blocks only; None or "all" every one.
+        layer_decay: multiply the learning rate by this, 0 to 1, for each kept block down; None: 1.
+        gradual: unfreeze block by block, from the top.
+        solve: solve the head's own stage as a logistic (ridge) regression with this C; None trains it.
+        balance: weigh all classes alike, however many examples they have (not with several labels).
+        search_seconds: with ``reuse="auto"``: begin no training after so long; None: 120.
         value_range: (low, high), the lowest and the highest value that X can have, which are mapped to
             those of the weights file. None: X is in the weights file's own range. Counts with a
             weights file only.
@@ -219,10 +159,16 @@ class TransferClassifier(ClassifierMixin, _Transfer):
         verbose: print a line an epoch to stderr.
 
     Attributes:
-        classes_: the labels, sorted; any kind that scikit-learn takes, text too.
+        classes_: the labels, sorted; any kind that scikit-learn takes, text too. Of several labels an
+            example, their numbers 0 to K-1.
         history_: one dict an epoch: stage, epoch, loss, accuracy.
+        head_choice_: C or k of a head that is solved, and what was tried; else None.
+        search_: what ``reuse="auto"`` tried and chose; None without.
         n_features_in_: the number of values of one example.
         network_: what was trained, as plain arrays and configuration.
+
+    y is (N,), one class an example, or (N, K) of 0 and 1, of several labels an example. An example of
+    weight 0 in ``fit`` is left out; no weights are taken by the head "knn" and by ``reuse="auto"``.
 
     X is a table (N, features), flattened images (N, height * width * channels), which get the encoder's
     shape, or an array (N, height, width[, channels]), which is resized if need be. It is uint8 or
@@ -235,31 +181,55 @@ class TransferClassifier(ClassifierMixin, _Transfer):
     """
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each of ``classes_``, (N, K) float32."""
-        from transfer.export import from_logits
-
-        return from_logits(self._outputs(X))
+        """Return the probability of each of ``classes_``, (N, K) float32; of several labels, of each."""
+        outputs = self._outputs(X)
+        return self._aim.predictions(outputs, logits=not self.network_.neighbours)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the likeliest class of each example, (N,)."""
-        likeliest = self.predict_proba(X).argmax(axis=1)
-        labels: np.ndarray = self.classes_[likeliest]
+        """Return the likeliest class of each example, (N,); of several labels 0 or 1 for each, (N, K)."""
+        chances = self.predict_proba(X)
+        if self._aim.kind == "multi-label":
+            told: np.ndarray = (chances > 0.5).astype(np.int64)
+            return told
+        labels: np.ndarray = self.classes_[chances.argmax(axis=1)]
         return labels
 
-    def _encode(self, y: np.ndarray) -> tuple[np.ndarray, str, int]:
+    def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
+        if not hasattr(y, "ndim"):
+            y = np.asarray(y)
+        # A column is one label an example, and scikit-learn warns of it.
+        return y, {"multi_output": True} if y.ndim == 2 and y.shape[1] > 1 else {}
+
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
         check_classification_targets(y)
+        if y.ndim == 2:
+            y = y.toarray() if hasattr(y, "toarray") else y
+            if not np.isin(y, (0, 1)).all():
+                raise InputError(
+                    f"y of shape {y.shape} must hold 0 and 1 only: a column a label, 1 where the example "
+                    f"has it."
+                )
+            self.classes_ = np.arange(y.shape[1])
+            aim = Aim(kind="multi-label", names=tuple(map(str, self.classes_)))
+            return aim.encode(y[rows]), aim
         self.classes_, codes = np.unique(y, return_inverse=True)
-        count = len(self.classes_)
-        if count < 2:
+        present = np.unique(y[rows])
+        if len(present) < 2:
             raise InputError(
-                f"y must hold two classes or more. Got one class, {str(self.classes_[0])!r}: there is "
-                f"nothing to tell apart."
+                f"y must hold two classes or more. Got one class, {str(present[0])!r}: there is nothing to "
+                f"tell apart."
             )
-        return codes.astype(np.int32), "classes", 1 if count == 2 else count
+        aim = Aim(kind="classes", names=tuple(map(str, self.classes_)))
+        return aim.encode(codes[rows]), aim
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
-class TransferRegressor(RegressorMixin, _Transfer):
-    """A pretrained encoder and one linear output, trained on the mean squared error.
+class TransferRegressor(RegressorMixin, Learning):
+    """A pretrained encoder and a head of one output, trained on the mean squared error.
 
     Arguments, X and errors are those of ``TransferClassifier``; y is numbers (N,), and standardised
     inside. ``score`` is R squared.
@@ -267,20 +237,22 @@ class TransferRegressor(RegressorMixin, _Transfer):
     Attributes:
         target_mean_, target_spread_: what y was standardised with.
         history_: one dict an epoch: stage, epoch, loss (of the standardised y).
-        n_features_in_, network_: as in ``TransferClassifier``.
+        head_choice_, n_features_in_, network_: as in ``TransferClassifier``.
     """
-
-    _y_checks: Mapping[str, Any] = {"y_numeric": True}
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted numbers, (N,) float64."""
-        outputs = self._outputs(X)[:, 0].astype(np.float64)
-        return outputs * self.target_spread_ + self.target_mean_
+        outputs = self._outputs(X)
+        return self._aim.predictions(outputs, logits=not self.network_.neighbours)
 
-    def _encode(self, y: np.ndarray) -> tuple[np.ndarray, str, int]:
-        y = y.astype(np.float64)
-        self.target_mean_, self.target_spread_ = float(y.mean()), float(y.std()) or 1.0
-        return ((y - self.target_mean_) / self.target_spread_).astype(np.float32), "numbers", 1
+    def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
+        return y, {"y_numeric": True}
+
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+        y = y[rows]
+        self.target_mean_, self.target_spread_ = standard(y)
+        aim = Aim(kind="numbers", center=self.target_mean_, spread=self.target_spread_)
+        return aim.encode(y), aim
 
 
 def _lowest(source: Source, inputs: Inputs, blocks: int) -> Network:

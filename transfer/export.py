@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import HeadstartError, InputError
+from tasks.kinds import KINDS
 from tasks.outputs import atomic_write
 from transfer.inputs import Inputs, apply
 
@@ -20,16 +21,20 @@ ABOUT = "headstart.json"
 TOLERANCE = 1e-5
 
 
-def whole_model(front: Any, encoder: Any, head: Any, n_classes: int) -> Any:
-    """Return raw examples -> probabilities, (B, 1) for two classes, else (B, K); shares the weights."""
+def whole_model(
+    front: Any, encoder: Any, head: Any, n_classes: int = 0, *, last: Any = None
+) -> Any:
+    """Return raw examples -> probabilities, (B, 1) for two classes, else (B, K); shares the weights.
+
+    last: the layer behind the head (transfer.aim.Aim.layer); None is that of ``n_classes`` classes.
+    """
     import keras
 
     inputs = keras.Input(front.input_shape[1:], dtype=front.inputs[0].dtype, name="raw")
-    activation = "sigmoid" if n_classes == 2 else "softmax"
-    outputs = keras.layers.Activation(activation, name="probabilities")(
-        head(encoder.model(front(inputs)))
-    )
-    return keras.Model(inputs, outputs, name="headstart")
+    if last is None:
+        activation = "sigmoid" if n_classes == 2 else "softmax"
+        last = keras.layers.Activation(activation, name="probabilities")
+    return keras.Model(inputs, last(head(encoder.model(front(inputs)))), name="headstart")
 
 
 def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndarray:
@@ -60,6 +65,7 @@ def save_model(
     import keras
 
     about = {
+        "target": result["target"],
         "classes": result["classes"],
         "input": {
             "shape": list(inputs.shape),
@@ -77,7 +83,9 @@ def save_model(
             archive.writestr(ABOUT, json.dumps(about))
         reloaded = keras.models.load_model(made, compile=False)
         expected, got = apply(model, examples), apply(reloaded, examples)
-        if not np.allclose(expected, got, atol=TOLERANCE):
+        # Numbers in units of their own may be large: as a part of the largest.
+        scale = max(1.0, float(np.abs(expected).max()))
+        if not np.allclose(expected, got, atol=TOLERANCE * scale):
             raise HeadstartError(
                 f"The saved model predicts differently from the trained one (by up to "
                 f"{np.abs(expected - got).max():.2g}); {path} was not written."
@@ -102,6 +110,8 @@ def read_about(path: Path) -> dict[str, Any]:
             classes, given = about["classes"], about["input"]
             if not isinstance(classes, list) or len(given["value_range"]) != 2:
                 raise ValueError("classes or range of the wrong kind")
+            if about.setdefault("target", "classes") not in KINDS:
+                raise ValueError("target of the wrong kind")
             return about
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.kinds import strata
+from transfer.arrangement import FROZEN_HEADS
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class Fitted:
 
     ``head(encoder.model(front(x)))`` takes raw examples (B, ...) to outputs (B, K) float32.
     curve: what the search for a learning rate saw, if there was one.
+    logits: whether these are a linear layer's; those of the head "knn" are means of what examples answer.
+    chosen: of a head that is solved on frozen features, its C or k and what was tried; else None.
     """
 
     front: Any
@@ -35,6 +39,12 @@ class Fitted:
     head: Any
     run: Run
     curve: Curve | None = None
+    chosen: dict[str, Any] | None = None
+
+    @property
+    def logits(self) -> bool:
+        """Whether chances are still to be made of the outputs."""
+        return not self.encoder.neighbours
 
 
 def fit(
@@ -58,8 +68,8 @@ def fit(
 
     x: raw examples (N, ...) as ``plan.inputs`` expects them; with ``prepared``, what its model makes of
         them.
-    y, target: int32 (N,) or a distribution float32 (N, K) for "classes", float32 (N,) for "numbers"
-        (transfer.heads.TARGETS).
+    y, target: int32 (N,) or a distribution float32 (N, K) for "classes", float32 (N,) for "numbers",
+        float32 (N, K) of 0 and 1 for "multi-label" (transfer.heads.TARGETS).
     weights: float32 (N,), how much each example counts; None: all alike.
     body: built for this source, arrangement and seed, and to be trained from its first weights again; None
         builds one.
@@ -90,6 +100,11 @@ def fit(
         weights = balanced(y) * (1 if weights is None else weights)
     if weights is not None:
         weights = (weights / weights.mean()).astype(np.float32)
+    if plan.arrangement.head in FROZEN_HEADS:
+        from transfer.frozen import solve_head
+
+        chosen = solve_head(body, x, y, target, weights, seed)
+        return Fitted(front=front, encoder=body, head=body.head, run=run, chosen=chosen)
     stages = _Stages(x, y, weights, target, recipe, body, run)
     train(stages.all(), run)
     return Fitted(front=front, encoder=body, head=body.head, run=run, curve=stages.curve)
@@ -137,8 +152,10 @@ class _Stages:
         if recipe.validation:
             from tasks.splits import stratified_split
 
-            classes = y if y.dtype.kind == "i" else None
-            rows, held = stratified_split(classes, len(x), recipe.validation, run.seed)
+            groups = y if y.dtype.kind == "i" else None
+            if target == "multi-label":
+                groups = strata(y)
+            rows, held = stratified_split(groups, len(x), recipe.validation, run.seed)
             self.arrays = {name: array[rows] for name, array in arrays.items()}
             self.held = {name: array[held] for name, array in arrays.items()}
 
@@ -227,7 +244,7 @@ class _Stages:
 
     def _solve(self, c: float) -> None:
         from transfer.inputs import apply
-        from transfer.solve import solve_classes, solve_numbers
+        from transfer.solve import solve_classes, solve_labels, solve_numbers
 
         head = self.body.head
         arrays = self._above(len(self.kept), self.arrays)
@@ -236,6 +253,8 @@ class _Stages:
             x = apply(block, x)
         if self.target == "numbers":
             kernel, bias = solve_numbers(x, y, c, weights)
+        elif self.target == "multi-label":
+            kernel, bias = solve_labels(x, y, c, weights)
         else:
             y = y if y.ndim == 1 else y.argmax(axis=1)
             kernel, bias = solve_classes(x, y, head.units, c, weights)

@@ -64,6 +64,22 @@ def regression(blocks: Sequence[Any], moving: set[int], head: Any) -> Loss:
     return loss
 
 
+def several(blocks: Sequence[Any], moving: set[int], head: Any) -> Loss:
+    """Return the loss of K labels of which an example can have any; y is float32 (B, K) of 0 and 1.
+
+    Each output is a sigmoid's logit, and the loss is the mean over the labels of the binary
+    cross-entropy. The rest is as in ``classification``.
+    """
+    import tensorflow as tf
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        logits = _outputs(batch, blocks, moving, head)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(batch.y, logits)
+        return {"loss": _mean(tf.reduce_mean(losses, axis=-1), batch)}
+
+    return loss
+
+
 def _mean(losses: Any, batch: Batch) -> Any:
     import tensorflow as tf
 
@@ -89,4 +105,5 @@ class Target:
 TARGETS = {
     "classes": Target(name="classify", loss=classification, metrics=("accuracy",)),
     "numbers": Target(name="regress", loss=regression),
+    "multi-label": Target(name="label", loss=several),
 }

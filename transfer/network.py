@@ -30,12 +30,15 @@ class Network:
     encoder: the configuration; arrangement: what is used of it, and what stands above.
     tensors: "block/layer/variable" -> float32 array of these, and those of the head, if there is one,
         as "head/kernel" (D, K) and "head/bias" (K,).
+    neighbours: k of the head "knn", of which "head/embeddings" (N, K) holds what N examples answer; 0 of
+        others.
     """
 
     encoder: dict[str, Any]
     inputs: Inputs
     arrangement: Arrangement
     tensors: Mapping[str, np.ndarray]
+    neighbours: int = 0
 
     @classmethod
     def of(cls, inputs: Inputs, body: Body) -> Network:
@@ -45,6 +48,7 @@ class Network:
             inputs=inputs,
             arrangement=body.arrangement,
             tensors=body.tensors(),
+            neighbours=body.neighbours,
         )
         _BUILT[network] = _forward(inputs.model(), body)
         return network
@@ -77,7 +81,15 @@ class Network:
 
         # All that are in use are assigned: those that were kept, and those that were fresh.
         outputs = self.tensors["head/bias"].shape[0] if "head/bias" in self.tensors else None
+        if self.neighbours:
+            outputs = self.tensors["head/embeddings"].shape[1]
         body = Body(self.encoder, self.arrangement, outputs=outputs, seed=None)
+        if self.neighbours:
+            body.remember(
+                np.zeros((self.tensors["head/bias"].shape[0], body.feature_size)),
+                self.tensors["head/embeddings"],
+                self.neighbours,
+            )
         assign(self.tensors, body.variables)
         return _forward(self.inputs.model(), body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.outputs import atomic_write, check_output
 from transfer.export import load_model, read_about
+from transfer.metrics import measure_labels, measure_numbers
 
 
 def predict(
@@ -19,8 +21,10 @@ def predict(
 ) -> dict[str, Any]:
     """Write one row an example: index, predicted class, its probability, one column a class.
 
-    The examples are those of ``dataset.x``, with their file for a folder of images; when it is labelled,
-    the accuracy is returned too. Grey and colour are turned into one another as the model needs.
+    Of numbers a row has the predicted number; of several labels an example those above one half, and the
+    probability of each. The examples are those of ``dataset.x``, with their file for a folder of images;
+    when it is labelled, what the predictions are worth is returned too. Grey and colour are turned into
+    one another as the model needs.
     Raises InputError when the model, the examples or the output cannot be used.
     """
     about = read_about(model_path)
@@ -28,30 +32,70 @@ def predict(
     examples = values_for(model_path, dataset, about)
     from transfer.inputs import apply
 
-    chances = apply(load_model(model_path), examples)
-    if chances.shape[1] == 1:
-        chances = np.concatenate([1 - chances, chances], axis=1)
-    names = about["classes"]
-    best = chances.argmax(axis=1)
+    outputs = apply(load_model(model_path), examples)
+    if about["target"] == "classes" and outputs.shape[1] == 1:
+        outputs = np.concatenate([1 - outputs, outputs], axis=1)
+    header, rows = _COLUMNS[about["target"]](outputs, about["classes"])
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="") as file:
-            rows = csv.writer(file)
-            where = ["file"] if dataset.files else []
-            columns = [f"p({name})" for name in names]
-            rows.writerow(["index", *where, "predicted", "probability", *columns])
-            for i, row in enumerate(chances):
-                shown = [f"{p:.6f}" for p in row]
+            table = csv.writer(file)
+            table.writerow(["index", *(["file"] if dataset.files else []), *header])
+            for i, row in enumerate(rows):
                 where = [dataset.files[i]] if dataset.files else []
-                rows.writerow([i, *where, names[best[i]], shown[best[i]], *shown])
+                table.writerow([i, *where, *row])
 
     atomic_write(out, write)
-    result: dict[str, Any] = {"examples": len(best), "out": str(out), "model": str(model_path)}
-    if dataset.y is not None and dataset.class_names is not None:
-        told = np.array(dataset.class_names, dtype=object)[dataset.y]
-        if set(dataset.class_names) <= set(names):
-            result["accuracy"] = float((np.array(names, dtype=object)[best] == told).mean())
-    return result
+    result: dict[str, Any] = {"examples": len(outputs), "out": str(out), "model": str(model_path)}
+    return result | _scores(outputs, dataset, about)
+
+
+def _classes(chances: np.ndarray, names: list[str]) -> tuple[list[str], Iterator[list[str]]]:
+    """Return the header, and a row an example: likeliest class, its chance, the chances of all."""
+    shown = ([f"{p:.6f}" for p in row] for row in chances)
+    rows = ([names[k], row[k], *row] for k, row in zip(chances.argmax(axis=1), shown, strict=True))
+    return ["predicted", "probability", *(f"p({name})" for name in names)], rows
+
+
+def _labels(chances: np.ndarray, names: list[str]) -> tuple[list[str], Iterator[list[str]]]:
+    """Return the header, and a row an example: labels above one half, with ";" between, all chances."""
+    rows = (
+        [
+            ";".join(name for name, p in zip(names, row, strict=True) if p > 0.5),
+            *(f"{p:.6f}" for p in row),
+        ]
+        for row in chances
+    )
+    return ["predicted", *(f"p({name})" for name in names)], rows
+
+
+def _numbers(numbers: np.ndarray, _: list[str]) -> tuple[list[str], Iterator[list[str]]]:
+    # Nine digits tell every float32 apart.
+    return ["predicted"], ([f"{row[0]:.9g}"] for row in numbers)
+
+
+_COLUMNS = {"classes": _classes, "numbers": _numbers, "multi-label": _labels}
+
+
+def _scores(outputs: np.ndarray, dataset: Dataset, about: dict[str, Any]) -> dict[str, Any]:
+    """Return what the predictions are worth where the examples are labelled with the same things."""
+    names, y = about["classes"], dataset.y
+    if y is None or dataset.target != about["target"]:
+        return {}
+    if dataset.target == "numbers":
+        found = measure_numbers(outputs[:, 0], y)
+        return {name: found[name] for name in ("rmse", "mae", "r2")}
+    told = dataset.class_names or tuple(map(str, range(len(names))))
+    if dataset.target == "multi-label":
+        if list(told) != list(names) or y.shape[1] != len(names):
+            return {}
+        found = measure_labels(outputs, y)
+        return {name: found[name] for name in ("micro_f1", "macro_f1", "subset_accuracy")}
+    if dataset.class_names is None or not set(dataset.class_names) <= set(names):
+        return {}
+    true = np.array(dataset.class_names, dtype=object)[y]
+    right = np.array(names, dtype=object)[outputs.argmax(axis=1)] == true
+    return {"accuracy": float(right.mean())}
 
 
 def values_for(model_path: Path, dataset: Dataset, about: dict[str, Any]) -> np.ndarray:

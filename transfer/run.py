@@ -14,10 +14,11 @@ import numpy as np
 
 from pretrain.encoders import block_names
 from pretrain.weights import WeightsFile
+from tasks.errors import InputError
+from tasks.kinds import KINDS
 from tasks.target import TargetTask
 from transfer.arrangement import Arrangement
 from transfer.inputs import Inputs
-from transfer.metrics import measure
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Transferred:
     """A trained model and what it measured.
 
     model: raw examples to probabilities, stock Keras layers only: (B, 1) of class 1 for two
-        classes, else (B, K).
+        classes, else (B, K), of labels too; or to numbers (B, 1) in their own units.
     result: one JSON object, the Result.
     """
 
@@ -106,6 +107,7 @@ class Plan:
     def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
         """Check everything that can be, without TensorFlow. Raises InputError."""
         arrangement = arranged(source, config.reuse, config.above, config.head)
+        _check_target(task, config)
         inputs = Inputs.match(
             task.input_shape,
             str(task.x.dtype),
@@ -129,6 +131,18 @@ class Plan:
             arrangement=Arrangement(**found["arrangement"]),
             recipe=TransferRecipe.from_json(found["recipe"]).for_budget(len(self.rows)),
         )
+
+
+def _check_target(task: TargetTask, config: TransferConfig) -> None:
+    """Refuse what only classes have. Raises InputError."""
+    if task.target == "classes":
+        return
+    for option, given in (("--reuse auto", config.search), ("--balance", config.recipe.balance)):
+        if given:
+            raise InputError(
+                f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave it "
+                f"out."
+            )
 
 
 def arranged(
@@ -165,15 +179,18 @@ def transfer(
     """
     plan = Plan.make(task, source, config)
 
-    from transfer.export import probabilities, whole_model
+    from transfer.aim import Aim
+    from transfer.export import whole_model
     from transfer.fit import fit
+    from transfer.inputs import apply
 
     began = time.monotonic()
     found = None
     if config.search is not None:
         found = _searched(task, source, config, plan, reporter, programs, checkpoints, resume)
         plan = plan.taking(found)
-    x, y, weights = task.x[plan.rows], task.y[plan.rows].astype(np.int32), None
+    aim = Aim.of(task, plan.rows)
+    x, y, weights = task.x[plan.rows], aim.encode(task.y[plan.rows]), None
     pooled = None
     if pool is not None:
         from transfer.pooling import pooling
@@ -186,7 +203,7 @@ def transfer(
             source,
             plan,
             budget,
-            outputs=1 if task.n_classes == 2 else task.n_classes,
+            outputs=aim.outputs,
             seed=config.seed,
             reporter=reporter,
             programs=programs,
@@ -199,21 +216,25 @@ def transfer(
         y,
         source,
         plan,
-        outputs=1 if task.n_classes == 2 else task.n_classes,
+        outputs=aim.outputs,
         seed=config.seed,
         weights=weights,
         prepared=weights is not None,
+        target=aim.kind,
         reporter=reporter,
         programs=programs,
         checkpoints=checkpoints,
         resume=resume,
     )
     front, encoder, head, run = fitted.front, fitted.encoder, fitted.head, fitted.run
-    model = whole_model(front, encoder, head, task.n_classes)
+    model = whole_model(front, encoder, head, last=aim.layer(logits=fitted.logits))
     trained = time.monotonic() - began
-    measured = measure(probabilities(front, encoder, head, task.x_test), task.y_test)
+    outputs = apply(head, apply(encoder.model, apply(front, task.x_test)))
+    predicted = aim.predictions(outputs, logits=fitted.logits)
+    measured = aim.measure(predicted, task.y_test)
     result = {
         "data": task.name,
+        "target": aim.kind,
         "classes": list(task.class_names),
         "labels": len(plan.rows),
         "seed": config.seed,
@@ -224,6 +245,7 @@ def transfer(
         "blocks": len(block_names(source.encoder)),
         "above": plan.arrangement.above,
         "head": plan.arrangement.head,
+        **({} if fitted.chosen is None else {"head_choice": fitted.chosen}),
         "inputs": list(plan.inputs.changes),
         "recipe": asdict(plan.recipe),
         **({} if found is None else {"search": found}),

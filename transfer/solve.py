@@ -65,3 +65,11 @@ def solve_numbers(
     kernel = (model.coef_ / spread)[:, None]
     bias = np.array([model.intercept_]) - mean @ kernel
     return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def solve_labels(
+    features: np.ndarray, y: np.ndarray, c: float, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return kernel (D, K) and bias (K,): ``solve_classes`` of each of the labels y (N, K) of 0 and 1."""
+    solved = [solve_classes(features, labels, 1, c, weights) for labels in (y > 0.5).T.astype(int)]
+    return np.hstack([kernel for kernel, _ in solved]), np.hstack([bias for _, bias in solved])

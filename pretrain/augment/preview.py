@@ -53,10 +53,10 @@ def draw_views(
 
 def choose(dataset: Dataset, count: int = EXAMPLES) -> np.ndarray:
     """Return the indices of ``count`` examples: one class after the other, else evenly spaced."""
-    if dataset.y is None:
+    if dataset.classes is None:
         count = min(count, len(dataset.x))
         return np.arange(count) * len(dataset.x) // count
-    groups = [np.flatnonzero(dataset.y == k) for k in np.unique(dataset.y)]
+    groups = [np.flatnonzero(dataset.classes == k) for k in np.unique(dataset.classes)]
     if len(groups) > count:
         groups = [groups[i] for i in np.arange(count) * len(groups) // count]
     # Round and round: the first of every class, the second of every class, ...

@@ -167,7 +167,7 @@ def test_the_simplest_within_one_standard_error_of_the_paired_difference():
     worse[4:6] = 0  # two examples behind: 0.05 against sqrt(2 + 1) / 40 = 0.0433
     much = base.copy()
     much[4:8] = 0  # four behind: 0.1 against 0.0559
-    rows = [made(base, moves=100), made(worse, moves=10), made(much, moves=0)]
+    rows = [made(base, moves=100), made(worse, moves=10), made(much, moves=1)]
     chosen, runner_up, reason = choose(rows)
     assert (chosen, runner_up) == (0, 1)
     assert "validated highest" in reason
@@ -194,6 +194,15 @@ def test_a_cut_network_must_be_ahead_by_two_errors_and_equals_go_by_loss():
     )
     assert (chosen, runner_up) == (0, 1)
     assert "none of the others is ahead by two errors" in reason
+
+
+def test_a_frozen_encoder_is_taken_only_if_it_validates_as_high_as_a_fine_tuned_one():
+    base = np.ones(40)
+    base[:4] = 0
+    better = base.copy()
+    better[0] = 1
+    assert choose([made(better, moves=9), made(base, 0.1)])[0] == 0
+    assert choose([made(base, 0.1, moves=9), made(base, 0.5)])[0] == 1
 
 
 def test_a_candidate_that_was_stopped_is_not_chosen():
