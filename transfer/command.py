@@ -110,8 +110,8 @@ def transfer_command(
     )
     plan = Plan.make(task, source, config)
     if task.target != "classes":
-        for option, given in (("--pool", pool is not None), ("--pictures", pictures)):
-            if given:
+        for option, asked_for in (("--pool", pool is not None), ("--pictures", pictures)):
+            if asked_for:
                 raise InputError(
                     f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave "
                     f"it out."
