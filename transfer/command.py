@@ -116,6 +116,11 @@ def transfer_command(
                     f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave "
                     f"it out."
                 )
+    if head == "knn" and "onnx" in export:
+        raise InputError(
+            "--export onnx cannot write a look-up of nearest neighbours (--head knn). Give --export "
+            "savedmodel, which takes every layer, or --head logistic."
+        )
     if pool is not None and head in FROZEN_HEADS:
         raise InputError(
             f"--pool trains the network, and --head {head} is solved on frozen features: leave one out."
