@@ -226,7 +226,7 @@ def cli(context: click.Context, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def predict(**given: Any) -> None:
     """Predict new examples with a model, to CSV."""
-    from transfer.command import predict_command
+    from transfer.command_use import predict_command
 
     result = predict_command(**{k: v for k, v in given.items() if k != "as_json"})
     if given["as_json"]:
@@ -259,7 +259,7 @@ def export(as_json: bool, **given: Any) -> None:
 
     Its outputs are compared with the model's before it is kept.
     """
-    from transfer.command import export_command
+    from transfer.command_use import export_command
 
     made = export_command(**given)
     if as_json:
@@ -302,7 +302,7 @@ def suggest(as_json: bool, **given: Any) -> None:
     No label is looked at. Of labelled data, examples are chosen from the part that `transfer` trains on,
     and `transfer --labels-from` uses them: give both the same --data, --test-part and --seed.
     """
-    from transfer.command import suggest_command
+    from transfer.command_suggest import suggest_command
 
     result = suggest_command(**given)
     if as_json:

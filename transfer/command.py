@@ -10,7 +10,6 @@ from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.imports.source import read_source
 from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
-from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.kinds import KINDS
 from tasks.load import load_dataset
@@ -203,28 +202,6 @@ def transfer_command(
     _report(beside.write(result, task, seed), beside, as_json)
 
 
-def export_command(
-    *, model: Path, to: tuple[str, ...], data: str | None, force: bool
-) -> list[dict[str, Any]]:
-    """Write a model in other formats, compared on the examples of ``data`` or on random ones."""
-    from transfer.export import read_about
-    from transfer.formats import check_formats, export_model
-    from transfer.predict import values_for
-
-    about = read_about(model)
-    check_formats(model, to, force=force)
-    examples = None
-    if data is not None:
-        shape = about["input"]["shape"]
-        image_size = (shape[0], shape[1]) if Path(data).is_dir() and len(shape) == 3 else None
-        examples = values_for(model, load_dataset(data, image_size=image_size), about)
-
-    from pretrain.runtime import start
-
-    start()
-    return export_model(model, to, examples=examples, force=force)
-
-
 def _reuse(
     reuse: int | str | None, seconds: float | None, above: str | None, head: str | None
 ) -> dict[str, Any]:
@@ -238,103 +215,6 @@ def _reuse(
     if above or head:
         raise InputError("--reuse auto chooses what --above and --head say: leave them out.")
     return {"search": SECONDS if seconds is None else seconds}
-
-
-def suggest_command(
-    *,
-    weights: Path,
-    data: str,
-    labels: int,
-    test_part: float,
-    output: Path,
-    seed: int,
-    threads: int | None,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
-    force: bool,
-    quiet: bool,
-) -> dict[str, Any]:
-    """Choose examples to label, and write them as a table and, of images, as a picture.
-
-    Of labelled data only the training part is chosen from, as ``transfer`` splits it.
-    """
-    from transfer.chosen import to_csv
-
-    if output.suffix.lower() != ".csv":
-        raise InputError(f"--out must end in .csv. Got {output}.")
-    picture = output.with_suffix(".png")
-    for path in (output, picture):
-        check_output(path, force)
-    file = WeightsFile.read(weights)
-    shape = tuple(file.encoder["input_shape"])
-    if image_size is None and Path(data).is_dir() and len(shape) == 3:
-        image_size = (shape[0], shape[1])
-    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
-    pool: Dataset | TargetTask = dataset
-    if dataset.y is not None:
-        pool = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
-    inputs = Inputs.match(
-        pool.input_shape, str(pool.x.dtype), pool.value_range, shape, file.preprocessing
-    )
-    if not 1 <= labels <= len(pool.x):
-        raise InputError(
-            f"--labels must be 1 to {len(pool.x):,}, the examples there are to choose from. "
-            f"Got {labels}."
-        )
-
-    from pretrain.curves import write_picture
-    from pretrain.engine.progress import make_reporter
-    from pretrain.runtime import start
-
-    start(threads)
-    from transfer.suggest import clusters, encoded, pictured
-
-    reporter = make_reporter(quiet)
-    try:
-        reporter.say(f"Data: {pool.name}, {len(pool.x):,} examples to choose from, {pool.source}")
-        for change in inputs.changes:
-            reporter.say(f"Inputs: {change}, to fit the encoder")
-        chosen = clusters(encoded(file, inputs, pool.x), labels, seed)
-    finally:
-        reporter.close()
-    write_text(output, to_csv(chosen, pool.x, pool.files))
-    shown = pictured(pool.x[chosen.rows], pool.value_range)
-    if shown is not None:
-        write_picture(picture, shown)
-    return {
-        "out": str(output),
-        "picture": None if shown is None else str(picture),
-        "data": pool.name,
-        "examples": len(pool.x),
-        "labels": labels,
-        "indices": chosen.rows.tolist(),
-        "source_digest": file.digest,
-    }
-
-
-def predict_command(
-    *,
-    model: Path,
-    data: str,
-    output: Path,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
-    force: bool,
-) -> dict[str, Any]:
-    """Read the model's card, load the examples to its size, and predict."""
-    from transfer.export import read_about
-    from transfer.predict import predict
-
-    shape = read_about(model)["input"]["shape"]
-    check_output(output, force)
-    if image_size is None and Path(data).is_dir() and len(shape) == 3:
-        image_size = (shape[0], shape[1])
-    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
-
-    from pretrain.runtime import start
-
-    start()
-    return predict(model, dataset, output, force=force)
 
 
 def _told(file: WeightsFile, weights: Path, inputs: Inputs) -> dict[str, Any]:

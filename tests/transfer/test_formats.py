@@ -55,7 +55,13 @@ def make(folder, architecture, options, shape, raw, dtype, value_range, classes)
     model = whole_model(inputs.model(), encoder, head, classes)
     path = folder / "model.keras"
     names = [f"class {k}" for k in range(classes)]
-    save_model(model, path, inputs, {"classes": names, "digest": "d", "source_digest": "s"}, x)
+    save_model(
+        model,
+        path,
+        inputs,
+        {"classes": names, "target": "classes", "digest": "d", "source_digest": "s"},
+        x,
+    )
     return path, x, apply(model, x)
 
 

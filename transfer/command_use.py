@@ -1,0 +1,56 @@
+"""What ``transfer predict`` and ``transfer export``, which take a finished model, do with their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tasks.load import load_dataset
+from tasks.outputs import check_output
+
+
+def predict_command(
+    *,
+    model: Path,
+    data: str,
+    output: Path,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    force: bool,
+) -> dict[str, Any]:
+    """Read the model's card, load the examples to its size, and predict."""
+    from transfer.export import read_about
+    from transfer.predict import predict
+
+    shape = read_about(model)["input"]["shape"]
+    check_output(output, force)
+    if image_size is None and Path(data).is_dir() and len(shape) == 3:
+        image_size = (shape[0], shape[1])
+    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
+
+    from pretrain.runtime import start
+
+    start()
+    return predict(model, dataset, output, force=force)
+
+
+def export_command(
+    *, model: Path, to: tuple[str, ...], data: str | None, force: bool
+) -> list[dict[str, Any]]:
+    """Write a model in other formats, compared on the examples of ``data`` or on random ones."""
+    from transfer.export import read_about
+    from transfer.formats import check_formats, export_model
+    from transfer.predict import values_for
+
+    about = read_about(model)
+    check_formats(model, to, force=force)
+    examples = None
+    if data is not None:
+        shape = about["input"]["shape"]
+        image_size = (shape[0], shape[1]) if Path(data).is_dir() and len(shape) == 3 else None
+        examples = values_for(model, load_dataset(data, image_size=image_size), about)
+
+    from pretrain.runtime import start
+
+    start()
+    return export_model(model, to, examples=examples, force=force)
