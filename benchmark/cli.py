@@ -7,14 +7,30 @@ from typing import Any
 
 import click
 
+from benchmark.configfile import config_file
 from tasks.console import data_options, pairs, positive, run_command, run_options, test_part
 
 
 @click.command()
 @click.option(
-    "--data", required=True, help="The labelled data: a name, a .npz file or a folder of images."
+    "--config",
+    type=Path,
+    is_eager=True,
+    expose_value=False,
+    callback=config_file,
+    help="A TOML file with any of these options; those on the command line win.",
 )
-@click.option("--pretrain-data", help="The pool. [default: --data's training part, unlabelled]")
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    help="The labelled data: a name, a .npz file or a folder of images. Several are compared in turn.",
+)
+@click.option(
+    "--pretrain-data",
+    multiple=True,
+    help="The pool, one for all --data or one each. [default: own, --data's training part, unlabelled]",
+)
 @click.option("--strategies", default="all", show_default=True, help="Names with commas, or all.")
 @click.option("--labels", required=True, help="Label budgets with commas, as 50,200.")
 @test_part
@@ -29,14 +45,19 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     help="default, linear-probe (the encoder stays frozen) or seed (the notebook's).",
 )
 @click.option(
-    "--encoder", help="convnet, resnet, mlp or auto (by the data). [default: the recipe's]"
+    "--modes",
+    help="Ways of the transfer side by side, with commas: fine-tune, linear-probe. [default: the recipe's]",
+)
+@click.option(
+    "--encoder",
+    help="convnet, resnet, mlp or auto (by the data); several with commas. [default: the recipe's]",
 )
 @click.option(
     "--encoder-opt",
     "encoder_options",
     multiple=True,
     callback=pairs,
-    help="name=value, of the encoder.",
+    help="name=value, of the encoder; of several, ENCODER.name=value.",
 )
 @click.option(
     "--augment",
@@ -60,6 +81,37 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
 )
 @click.option(
     "--pretrain-epochs", type=positive, help="Epochs of every strategy. [default: its own]"
+)
+@click.option(
+    "--pretrain-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Equal cost: as many epochs of every strategy as take this long on one thread, measured once.",
+)
+@click.option(
+    "--pretrain-updates", type=positive, help="As many epochs of every strategy as make these updates."
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=positive,
+    help="Processes of one thread each; 1 is this process.",
+)
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    type=click.Choice(["local", "dask"]),
+    help="Where the cells run: this machine's processes, or a Dask cluster (extra: dask).",
+)
+@click.option("--scheduler", help="The Dask scheduler's address. [default: --workers processes here]")
+@click.option("--dry-run", is_flag=True, help="Print what would be run and what it would take.")
+@click.option(
+    "--export-best",
+    is_flag=False,
+    flag_value="budget",
+    type=click.Choice(["budget", "all"]),
+    help="Train the best network again and write best.keras: on the largest budget's labels, or all.",
 )
 @data_options
 @run_options

@@ -7,34 +7,47 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.budget import Budget
+from benchmark.data import DataConfig
+from benchmark.drive import Outcome
+from benchmark.groups import grouped
+from benchmark.live import make_show
+from benchmark.modes import chosen_modes
 from benchmark.report import claims, markdown, summarise, table_lines
-from benchmark.run import Benchmark, BenchmarkConfig, Outcome
+from benchmark.run import Benchmark, BenchmarkConfig
+from benchmark.running import Running, make_benches, paired_pools, run_all
 from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
-from tasks.console import out_json
+from tasks.console import out, out_json
 from tasks.errors import HeadstartError, InputError
-from tasks.load import load_dataset
 from tasks.outputs import write_text
-from tasks.target import TargetTask
 from transfer.recipes import recipe as transfer_recipe
 
 
 def benchmark_command(
     *,
-    data: str,
-    pretrain_data: str | None,
+    data: tuple[str, ...],
+    pretrain_data: tuple[str, ...],
     strategies: str,
     labels: str,
     test_part: float,
     seeds: int,
     output: Path,
     recipe: str,
+    modes: str | None,
     encoder: str | None,
     encoder_options: dict[str, str],
     augment: str,
     augment_options: dict[str, str],
     options: dict[str, str],
     pretrain_epochs: int | None,
+    pretrain_seconds: float | None,
+    pretrain_updates: int | None,
+    workers: int,
+    engine: str,
+    scheduler: str | None,
+    dry_run: bool,
+    export_best: str | None,
     seed: int,
     threads: int | None,
     image_size: tuple[int, int] | None,
@@ -44,51 +57,68 @@ def benchmark_command(
     as_json: bool,
 ) -> None:
     """Check everything, run the grid, write results and table, and say what they mean."""
-    recipes = transfer_recipe(recipe)
     base = pretrain_recipe(recipe if recipe in PRETRAIN_RECIPES else "default")
     fields = dict(base.fields)
     if pretrain_epochs is not None:
         fields["epochs"] = pretrain_epochs
     if output.exists() and not output.is_dir():
         raise InputError(f"--out must be a folder. {output} is a file.")
+    named = [] if modes is None else [part.strip() for part in modes.split(",") if part.strip()]
     config = BenchmarkConfig(
         strategies=_names(strategies),
         labels=_budgets(labels),
         seeds=[seed + i for i in range(seeds)],
-        recipe=recipes,
+        recipe=transfer_recipe(recipe),
+        modes=chosen_modes(named, recipe),
         encoder=encoder or base.encoder,
         encoder_options=encoder_options,
         augment=augment,
         augment_options=augment_options,
         options=_by_strategy(options),
         pretrain_fields=fields,
+        budget=_budget(pretrain_epochs, pretrain_seconds, pretrain_updates),
     )
+    run = Running(workers=workers, engine=engine, scheduler=scheduler, threads=threads)
+    sources = [
+        DataConfig(
+            data=name,
+            pool=pool,
+            image_size=image_size,
+            skip_unreadable=skip_unreadable,
+            seed=seed,
+            test_part=test_part,
+        )
+        for name, pool in paired_pools(data, pretrain_data)
+    ]
+    benches = make_benches(sources, config, output, run)
+    if dry_run:
+        _dry_run(benches, run, as_json)
+        return
+    show = make_show(quiet)
+    try:
+        for bench in benches:
+            show.say(f"Data: {bench.task.name}, {bench.task.source}; test part: {bench.task.test_origin}")
+            show.say(
+                f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}"
+            )
+        done = run_all(benches, run, show, force=force, export=export_best)
+    finally:
+        show.close()
+    _finish(done, benches, output, as_json)
 
-    def load(spec: str) -> Any:
-        return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
 
-    task = TargetTask.from_dataset(load(data), seed=seed, test_fraction=test_part)
-    pool = load(pretrain_data) if pretrain_data is not None else None
-    bench = Benchmark(task, pool, config, output)
-
-    from pretrain.engine.progress import LineReporter, Reporter
-    from pretrain.runtime import start
-
-    start(threads)
-    reporter = Reporter() if quiet else LineReporter()
-    reporter.say(f"Data: {task.name}, {task.source}; test part: {task.test_origin}")
-    reporter.say(f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}")
-    _finish(bench.run(reporter, force=force), bench, output, as_json)
-
-
-def _finish(outcome: Outcome, bench: Benchmark, output: Path, as_json: bool) -> None:
+def _finish(outcome: Outcome, benches: list[Benchmark], output: Path, as_json: bool) -> None:
     """Write the table beside the results, print it, and fail when a cell failed."""
-    tables = summarise(outcome.records)
+    tables: dict[Any, Any] = {}
+    for title, records in grouped(outcome.records):
+        for budget, rows in summarise(records).items():
+            tables[f"{title}, {budget}" if title else budget] = rows
     said = claims(tables)
-    about = (
+    about = "\n\n".join(
         f"Test accuracy on {bench.task.name} ({len(bench.task.x_test):,} examples, "
         f"{bench.task.test_origin}); pool {bench.pool.name}, {len(bench.pool.x):,} examples; encoder "
-        f"{bench.fresh.encoder['architecture']}. Seconds are pretraining + transfer a seed."
+        f"{bench.encoders}. Seconds are pretraining + transfer a seed."
+        for bench in benches
     )
     notes = [*outcome.notes, *_reasons(outcome)]
     text = "\n\n".join([about, markdown(tables).rstrip(), *said, *notes]) + "\n"
@@ -98,12 +128,41 @@ def _finish(outcome: Outcome, bench: Benchmark, output: Path, as_json: bool) -> 
         out_json(_without_nan({"out": str(output), "tables": rows, "claims": said, "notes": notes}))
     else:
         _print(about, tables, said, notes, output)
-    failed = sum(record["status"] != "done" for record in outcome.records)
+    failed = sum(record["status"] == "failed" for record in outcome.records)
     if failed:
         raise HeadstartError(
             f"{failed} of {len(outcome.records)} cells failed; the table shows the others, and "
             f"{output / 'results.jsonl'} the reasons."
         )
+
+
+def _dry_run(benches: list[Benchmark], run: Running, as_json: bool) -> None:
+    """Say what would be run."""
+    from benchmark.forecast import forecast
+
+    found = forecast(benches, run.workers)
+    if as_json:
+        out_json(asdict(found))
+        return
+    for bench in benches:
+        out(f"Data: {bench.task.name}, {bench.task.source}; test part: {bench.task.test_origin}")
+        out(f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}")
+        for note in bench.notes:
+            out(note)
+    for line in found.lines(run.workers):
+        out(line)
+
+
+def _budget(epochs: int | None, seconds: float | None, updates: int | None) -> Budget | None:
+    """Return the budget of each pretraining. Raises InputError when two are given."""
+    if sum(given is not None for given in (epochs, seconds, updates)) > 1:
+        raise InputError(
+            "--pretrain-epochs, --pretrain-seconds and --pretrain-updates each say how long "
+            "pretraining is: give one of them."
+        )
+    if seconds is None and updates is None:
+        return None
+    return Budget(seconds=seconds, updates=updates)
 
 
 def _print(
@@ -135,7 +194,7 @@ def _reasons(outcome: Outcome) -> list[str]:
     return [
         f"Failed: {r['row']}, {r['labels']} labels, seed {r['seed']}: {r['reason']}"
         for r in outcome.records
-        if r["status"] != "done"
+        if r["status"] == "failed"
     ]
 
 

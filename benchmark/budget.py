@@ -1,0 +1,213 @@
+"""Equal cost: from seconds or updates of pretraining to epochs of each strategy, decided once.
+
+Seconds are a property of a machine, and results must not be. So each strategy's steps are timed once, on
+one thread and after compilation; the epochs that fill the seconds are written to ``budgets.json`` in the
+benchmark's folder; and every run, on whatever machine, trains exactly those epochs.
+
+With T seconds, stages of fixed length that take F seconds, and stages that share the recipe's epochs
+and take c seconds an epoch together, there are max(1, round((T - F) / c)) epochs; of updates, alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.data import DataConfig
+from pretrain.plan import Plan, PretrainConfig
+from pretrain.run import HEADS_STREAM
+from pretrain.strategies.base import Setup
+from tasks.dataset import Dataset
+from tasks.errors import InputError
+from tasks.outputs import write_text
+
+if TYPE_CHECKING:
+    from benchmark.cell import Workshop
+    from pretrain.stage import Stage
+
+BUDGETS = "budgets.json"
+# Stages that have just as many epochs have the recipe's; any other number is their own.
+MARK = 99_991
+LEAST_SECONDS = 0.5
+EVALUATED = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much every pretraining may cost: exactly one of seconds (on one thread) and updates."""
+
+    seconds: float | None = None
+    updates: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" if self.seconds is not None else f"{self.updates:,} updates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureUnit:
+    """The work of finding out how many epochs fill the budget, and whether random views differ.
+
+    budget: None when every strategy has its own epochs: then only the views are looked at.
+    """
+
+    data: DataConfig
+    pretrain: PretrainConfig
+    budget: Budget | None
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """What one epoch of a stage takes; ``own``: its epochs, when they are not the recipe's."""
+
+    name: str
+    steps: int
+    seconds: float
+    own: int | None
+
+
+def run_measure(unit: MeasureUnit, here: Workshop) -> dict[str, Any]:
+    """Check the random views, time the stages, and return {"plan": what ``divide`` says, or None}."""
+    from benchmark.cell import guarded
+    from benchmark.surroundings import check_surroundings
+
+    def work() -> dict[str, Any]:
+        check_surroundings(unit.settings)
+        assert here.programs is not None  # starts TensorFlow
+        pool = here.data.get(unit.data).pool
+        marked = replace(unit.pretrain, recipe={**unit.pretrain.recipe, "epochs": MARK})
+        plan = Plan.make(pool, marked)
+        if plan.augmentation is not None:
+            from pretrain.augment.check import check_views
+
+            check_views(pool, plan.augmentation, plan.row.name)
+        if unit.budget is None:
+            return {"plan": None}
+        costs = list(survey(plan, pool, timed=unit.budget.seconds is not None))
+        return {"plan": divide(costs, unit.budget)}
+
+    return guarded(work)
+
+
+def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
+    """Return the recipe's epochs that come nearest to the budget, at least 1, and what they come to."""
+
+    def total(epochs: int, each: Mapping[str, float]) -> float:
+        return sum((epochs if c.own is None else c.own) * each[c.name] for c in costs)
+
+    seconds = {c.name: c.seconds for c in costs}
+    updates = {c.name: float(c.steps) for c in costs}
+    aim, each = (
+        (budget.seconds, seconds) if budget.seconds is not None else (budget.updates, updates)
+    )
+    assert aim is not None
+    fixed = total(0, each)
+    epochs = max(1, round((aim - fixed) / max(1e-9, total(1, each) - fixed)))
+    return {
+        "epochs": epochs,
+        "updates": round(total(epochs, updates)),
+        "seconds": round(total(epochs, seconds), 1) if budget.seconds is not None else None,
+        "stages": [asdict(cost) for cost in costs],
+    }
+
+
+def survey(plan: Plan, pool: Dataset, *, timed: bool) -> Iterator[StageCost]:
+    """Yield the cost of each stage of a plan whose recipe has ``MARK`` epochs; 0 seconds if not timed.
+
+    A stage is trained for a few steps, so that the next one is built on variables that exist.
+    """
+    from pretrain.encoder import Encoder, seeded, stream
+
+    arrays, held_out = plan.split(pool)
+    encoder = Encoder(plan.encoder, plan.seed)
+    with seeded(stream(plan.seed, HEADS_STREAM)):
+        setup = Setup(
+            encoder=encoder,
+            preprocess=plan.preprocessing,
+            arrays=arrays,
+            validation=held_out,
+            n_classes=pool.n_classes if plan.labelled else 0,
+            options=plan.options,
+            recipe=plan.recipe,
+            **({"augmentation": plan.augmentation} if plan.augmentation else {}),
+        )
+        for stage in plan.row.stages(setup):
+            yield StageCost(
+                name=stage.name,
+                steps=stage.steps_per_epoch,
+                seconds=_epoch_seconds(stage, plan.seed) if timed else 0.0,
+                own=None if stage.epochs == MARK else stage.epochs,
+            )
+
+
+def _epoch_seconds(stage: Stage, seed: int) -> float:
+    """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
+    import numpy as np
+    import tensorflow as tf
+
+    from pretrain.engine.order import learning_rates, permutation
+    from pretrain.engine.program import Program, use_xla
+    from pretrain.engine.train import tensors
+
+    program = Program(stage, use_xla(stage))
+    data = (tensors(stage.arrays), tensors(stage.tables))
+    steps = stage.steps_per_epoch
+    order = tf.constant(permutation(stage.size, seed, 0, 0))
+    rates = tf.constant(learning_rates(stage.learning_rate, stage.schedule, 0, steps, stage.epochs))
+    sums = np.zeros(len(program.names), np.float32)
+
+    def run(count: int) -> float:
+        began = time.perf_counter()
+        program.run(*data, order, rates, start=0, count=count, before=0, seed=seed, sums=sums)
+        return time.perf_counter() - began
+
+    run(1)
+    count, taken = 1, run(1)
+    while taken < LEAST_SECONDS and count < steps:
+        count = min(steps, 4 * count)
+        taken = run(count)
+    seconds = steps * taken / count
+    if stage.validation is not None:
+        rows = len(next(iter(stage.validation.values())))
+        part = tensors({name: array[:EVALUATED] for name, array in stage.validation.items()})
+        tables = tensors(stage.validation_tables)
+        program.evaluate(part, tables)
+        began = time.perf_counter()
+        program.evaluate(part, tables)
+        seconds += (time.perf_counter() - began) * rows / min(rows, EVALUATED)
+    return seconds
+
+
+class Budgets:
+    """The epochs that were decided in a folder. Written by the process that leads, whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / BUDGETS
+        try:
+            self.known: dict[str, Any] = (
+                json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+            )
+        except ValueError:
+            raise InputError(
+                f"{self.path} is no JSON. It holds how long each strategy is trained: bring it back, "
+                f"or delete it to have that measured anew (all pretraining is then done again)."
+            ) from None
+
+    def add(self, key: str, entry: Mapping[str, Any]) -> None:
+        """Keep a decision."""
+        self.known[key] = dict(entry)
+        write_text(self.path, json.dumps(self.known, indent=1) + "\n")
+
+
+def budget_key(plan: Plan, pool_print: str, budget: Budget) -> str:
+    """Return what a decision depends on, as 16 hex digits: not on seed, epochs, machine or versions."""
+    about = plan.to_json()
+    recipe = {k: v for k, v in about["recipe"].items() if k not in ("epochs", "least_updates")}
+    about = {k: v for k, v in about.items() if k != "seed"} | {"recipe": recipe}
+    text = json.dumps([about, pool_print, asdict(budget)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

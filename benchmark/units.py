@@ -1,0 +1,113 @@
+"""Units of work, what each waits for, and which one a worker had best do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmark.budget import MeasureUnit, run_measure
+from benchmark.cell import (
+    CellUnit,
+    ExportUnit,
+    PretrainUnit,
+    Workshop,
+    run_cell,
+    run_export,
+    run_pretraining,
+)
+
+if TYPE_CHECKING:
+    from pretrain.engine.progress import Reporter
+
+Config = CellUnit | PretrainUnit | MeasureUnit | ExportUnit
+TRIES = 2
+"""How often a unit is begun whose worker dies under it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One thing to do.
+
+    key: names it, once.
+    after: the key of the unit that must be done first, or None.
+    shape: units of one shape share compiled steps, so one worker had best do them all.
+    """
+
+    key: str
+    config: Config
+    after: str | None = None
+    shape: str = ""
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether its outcome is a record of the results."""
+        return isinstance(self.config, CellUnit)
+
+
+def run_unit(config: Config, here: Workshop, reporter: Reporter | None = None) -> dict[str, Any]:
+    """Do it, and return its outcome: "status", "seconds" and what it made. Raises Interrupted."""
+    if isinstance(config, CellUnit):
+        return run_cell(config, here, reporter)
+    if isinstance(config, PretrainUnit):
+        return run_pretraining(config, here, reporter)
+    if isinstance(config, MeasureUnit):
+        return run_measure(config, here)
+    return run_export(config, here, reporter)
+
+
+def failure(unit: Unit, reason: str, attempts: int = 1) -> dict[str, Any]:
+    """Return the outcome of a unit that could not be run to its end."""
+    found = {"status": "failed", "reason": reason, "seconds": 0.0, "attempts": attempts}
+    if isinstance(unit.config, CellUnit):
+        from dataclasses import asdict
+
+        return {"id": unit.config.id, **asdict(unit.config.cell), **found}
+    return found
+
+
+class Queue:
+    """Units that are not done yet, in order."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._waiting = {unit.key: unit for unit in units}
+        self._order = {unit.key: number for number, unit in enumerate(units)}
+        self._open = set(self._waiting)
+        self.attempts: dict[str, int] = {}
+
+    @property
+    def left(self) -> int:
+        """How many are not over, running ones counted."""
+        return len(self._open)
+
+    def take(self, own: set[str], others: set[str]) -> Unit | None:
+        """Take the next unit: of a shape that is ``own``, else of one that is not ``others``', else any."""
+        ready = [u for u in self._waiting.values() if u.after not in self._open]
+        if not ready:
+            return None
+        # Alone with a shape or in nobody's way, a worker keeps to the grid's order.
+        unit = min(
+            ready, key=lambda u: (u.shape not in own, u.shape in others, self._order[u.key])
+        )
+        del self._waiting[unit.key]
+        self.attempts[unit.key] = self.attempts.get(unit.key, 0) + 1
+        return unit
+
+    def back(self, unit: Unit) -> bool:
+        """Put a unit back whose worker died; False when it was begun often enough."""
+        if self.attempts[unit.key] >= TRIES:
+            return False
+        self._waiting = {unit.key: unit, **self._waiting}
+        return True
+
+    def over(self, unit: Unit, outcome: dict[str, Any]) -> Iterator[tuple[Unit, dict[str, Any]]]:
+        """Yield the unit with its outcome, and those that cannot be done without it, if it failed."""
+        outcome = {**outcome, "attempts": self.attempts.get(unit.key, 1)}
+        self._open.discard(unit.key)
+        yield unit, outcome
+        if outcome["status"] == "done":
+            return
+        for other in [u for u in self._waiting.values() if u.after == unit.key]:
+            del self._waiting[other.key]
+            fallen = failure(other, outcome["reason"], outcome["attempts"])
+            yield from self.over(other, {**fallen, "error": outcome.get("error")})
