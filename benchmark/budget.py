@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pretrain.stage import Stage
 
 BUDGETS = "budgets.json"
+# As the engine decides it (pretrain.engine.program, which takes TensorFlow to import).
+XLA_STEPS = 2000
 # Stages that have just as many epochs have the recipe's; any other number is their own.
 MARK = 99_991
 LEAST_SECONDS = 0.5
@@ -63,12 +65,24 @@ class MeasureUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
-    """What one epoch of a stage takes; ``own``: its epochs, when they are not the recipe's."""
+    """What one epoch of a stage takes.
+
+    seconds, xla_seconds: by the plain graph, and compiled by XLA, where that may be used (else None).
+    own: its epochs, when they are not the recipe's.
+    """
 
     name: str
     steps: int
     seconds: float
-    own: int | None
+    xla_seconds: float | None = None
+    own: int | None = None
+
+    def at(self, epochs: int) -> float:
+        """Return the seconds of an epoch when the recipe has so many: only long stages use XLA."""
+        epochs = epochs if self.own is None else self.own
+        if self.xla_seconds is None or epochs * (self.steps - 1) < XLA_STEPS:
+            return self.seconds
+        return self.xla_seconds
 
 
 def run_measure(unit: MeasureUnit, here: Workshop) -> dict[str, Any]:
@@ -97,21 +111,32 @@ def run_measure(unit: MeasureUnit, here: Workshop) -> dict[str, Any]:
 def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
     """Return the recipe's epochs that come nearest to the budget, at least 1, and what they come to."""
 
-    def total(epochs: int, each: Mapping[str, float]) -> float:
-        return sum((epochs if c.own is None else c.own) * each[c.name] for c in costs)
+    def updates(epochs: int) -> float:
+        return sum(c.steps * (epochs if c.own is None else c.own) for c in costs)
 
-    seconds = {c.name: c.seconds for c in costs}
-    updates = {c.name: float(c.steps) for c in costs}
-    aim, each = (
-        (budget.seconds, seconds) if budget.seconds is not None else (budget.updates, updates)
-    )
-    assert aim is not None
-    fixed = total(0, each)
-    epochs = max(1, round((aim - fixed) / max(1e-9, total(1, each) - fixed)))
+    def fit(aim: float, cost: Callable[[int], float]) -> int:
+        return max(1, round((aim - cost(0)) / max(1e-9, cost(1) - cost(0))))
+
+    if budget.updates is not None:
+        return _entry(fit(budget.updates, updates), costs, None)
+    assert budget.seconds is not None
+    epochs = MARK
+    # With fewer epochs, XLA may not be used, and then there are fewer still.
+    for _ in range(3):
+        each = {c.name: c.at(epochs) for c in costs}
+        epochs = fit(
+            budget.seconds,
+            lambda e, each=each: sum(each[c.name] * (e if c.own is None else c.own) for c in costs),
+        )
+    seconds = sum(c.at(epochs) * (epochs if c.own is None else c.own) for c in costs)
+    return _entry(epochs, costs, seconds)
+
+
+def _entry(epochs: int, costs: Sequence[StageCost], seconds: float | None) -> dict[str, Any]:
     return {
         "epochs": epochs,
-        "updates": round(total(epochs, updates)),
-        "seconds": round(total(epochs, seconds), 1) if budget.seconds is not None else None,
+        "updates": sum(c.steps * (epochs if c.own is None else c.own) for c in costs),
+        "seconds": None if seconds is None else round(seconds, 1),
         "stages": [asdict(cost) for cost in costs],
     }
 
@@ -137,41 +162,47 @@ def survey(plan: Plan, pool: Dataset, *, timed: bool) -> Iterator[StageCost]:
             **({"augmentation": plan.augmentation} if plan.augmentation else {}),
         )
         for stage in plan.row.stages(setup):
+            plain = _epoch_seconds(stage, plan.seed, xla=False) if timed else 0.0
+            fast = timed and not stage.convolutional
             yield StageCost(
                 name=stage.name,
                 steps=stage.steps_per_epoch,
-                seconds=_epoch_seconds(stage, plan.seed) if timed else 0.0,
+                seconds=plain,
+                xla_seconds=_epoch_seconds(stage, plan.seed, xla=True) if fast else None,
                 own=None if stage.epochs == MARK else stage.epochs,
             )
 
 
-def _epoch_seconds(stage: Stage, seed: int) -> float:
+def _epoch_seconds(stage: Stage, seed: int, *, xla: bool) -> float:
     """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
     import numpy as np
     import tensorflow as tf
 
     from pretrain.engine.order import learning_rates, permutation
-    from pretrain.engine.program import Program, use_xla
+    from pretrain.engine.program import Program
     from pretrain.engine.train import tensors
 
-    program = Program(stage, use_xla(stage))
+    program = Program(stage, xla)
     data = (tensors(stage.arrays), tensors(stage.tables))
     steps = stage.steps_per_epoch
     order = tf.constant(permutation(stage.size, seed, 0, 0))
     rates = tf.constant(learning_rates(stage.learning_rate, stage.schedule, 0, steps, stage.epochs))
     sums = np.zeros(len(program.names), np.float32)
 
-    def run(count: int) -> float:
+    def run(start: int, count: int) -> float:
         began = time.perf_counter()
-        program.run(*data, order, rates, start=0, count=count, before=0, seed=seed, sums=sums)
+        program.run(*data, order, rates, start=start, count=count, before=0, seed=seed, sums=sums)
         return time.perf_counter() - began
 
-    run(1)
-    count, taken = 1, run(1)
-    while taken < LEAST_SECONDS and count < steps:
-        count = min(steps, 4 * count)
-        taken = run(count)
-    seconds = steps * taken / count
+    # The last batch of an epoch may be compiled by itself.
+    run(0, 1)
+    run(steps - 1, 1)
+    count, done, taken = 1, 0, 0.0
+    while taken < LEAST_SECONDS:
+        taken += run(0, count)
+        done += count
+        count = min(steps, 2 * count)
+    seconds = steps * taken / done
     if stage.validation is not None:
         rows = len(next(iter(stage.validation.values())))
         part = tensors({name: array[:EVALUATED] for name, array in stage.validation.items()})

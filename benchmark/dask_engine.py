@@ -8,13 +8,13 @@ itself: the results are the same.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmark.data import DataConfig, Loaded
-from benchmark.pool import ENVIRONMENT, Heard, ignore
-from benchmark.units import Config, Queue, Unit, failure, run_unit
+from benchmark.pool import Heard, Pool, ignore
+from benchmark.units import Config, Queue, Unit, failure
 from tasks.errors import HeadstartError, InputError, Interrupted
 
 CONNECT_SECONDS = 30
@@ -40,7 +40,6 @@ class Dask:
             {
                 "distributed.scheduler.allowed-failures": 0,
                 "distributed.scheduler.worker-saturation": 1.0,
-                "distributed.worker.daemon": True,
             }
         )
         if scheduler is None:
@@ -50,7 +49,6 @@ class Dask:
                 processes=True,
                 dashboard_address=None,
                 memory_limit=0,
-                env={name: str(threads) for name in ENVIRONMENT},
                 silence_logs=50,
             )
         try:
@@ -106,7 +104,8 @@ class Dask:
 
         try:
             # Looked up now and then, for workers that joined meanwhile.
-            wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+            with self._client.as_current():
+                wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
         except TimeoutError:
             return []
         return [future for future in futures if future.done()]
@@ -134,17 +133,16 @@ class Dask:
 
 
 def work(config: Config, threads: int) -> dict[str, Any]:
-    """Do a unit in a worker of Dask, and keep data and compiled steps there for the next."""
-    folder = getattr(config, "folder", None)
-    if folder is not None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    return run_unit(config, _workshop(threads))
+    """Do a unit for a worker of Dask, in a child process that is kept for the next one.
+
+    Not in the worker itself: its other threads draw from Python's random numbers too, between the
+    draws that a seed is to decide.
+    """
+    # Dask's workers are daemons, which may have no children; this one ends with its parent anyway.
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    pool = _KEPT.setdefault(threads, Pool(1, threads))
+    ((_, outcome),) = pool.run([Unit(key="unit", config=config)])
+    return outcome
 
 
-_KEPT: dict[int, Any] = {}
-
-
-def _workshop(threads: int) -> Any:
-    from benchmark.cell import Workshop
-
-    return _KEPT.setdefault(threads, Workshop(threads=threads))
+_KEPT: dict[int, Pool] = {}

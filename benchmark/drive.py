@@ -90,7 +90,8 @@ def _drive(
         show.over(unit, outcome)
     results.write()
     records = results.records()
-    notes = list(dict.fromkeys(note for bench in benches for note in bench.notes))
+    noted = [note for bench in benches for note in (*bench.notes, *bench.budget_notes())]
+    notes = list(dict.fromkeys(noted))
     rows = list(dict.fromkeys(record["row"] for record in records))
     return Outcome(records=records, rows=rows, notes=notes)
 

@@ -159,7 +159,33 @@ class Benchmark:
 
     def record_fields(self, cell: Cell) -> dict[str, Any]:
         """Return what a record says of its cell."""
-        return asdict(cell) | {"encoder": cell.encoder and self._architecture(cell.encoder)}
+        fields = asdict(cell) | {"encoder": cell.encoder and self._architecture(cell.encoder)}
+        planned = self.planned(cell)
+        if planned is not None:
+            fields |= {f"pretrain_planned_{n}": planned[n] for n in ("epochs", "seconds")}
+        return fields
+
+    def budget_notes(self) -> list[str]:
+        """Return what the budget came to, a line each encoder."""
+        if self.config.budget is None:
+            return []
+        said = []
+        for name in self._fresh:
+            parts = []
+            for strategy in self._strategies_of(name):
+                found = self._decided(self._plan(name, strategy, self.config.seeds[0]))
+                if found is not None:
+                    seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
+                    parts.append(f"{strategy} {found['epochs']} epochs{seconds}")
+            if parts:
+                said.append(
+                    f"Of {self.config.budget} of pretraining each, on {self._architecture(name)}, "
+                    f"became: {'; '.join(parts)}. Compiling is not counted."
+                )
+        return said
+
+    def _strategies_of(self, encoder: str) -> Sequence[str]:
+        return next(arm.strategies for arm in self.arms if arm.encoder == encoder)
 
     def identity(self, cell: Cell) -> str:
         """Return the cell's id."""

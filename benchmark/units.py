@@ -102,7 +102,9 @@ class Queue:
 
     def over(self, unit: Unit, outcome: dict[str, Any]) -> Iterator[tuple[Unit, dict[str, Any]]]:
         """Yield the unit with its outcome, and those that cannot be done without it, if it failed."""
-        outcome = {**outcome, "attempts": self.attempts.get(unit.key, 1)}
+        # A cluster's worker may have tried more than once before it answered.
+        tried = max(self.attempts.get(unit.key, 1), outcome.get("attempts", 1))
+        outcome = {**outcome, "attempts": tried}
         self._open.discard(unit.key)
         yield unit, outcome
         if outcome["status"] == "done":
