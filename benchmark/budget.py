@@ -28,6 +28,7 @@ from tasks.outputs import write_text
 
 if TYPE_CHECKING:
     from benchmark.cell import Workshop
+    from pretrain.engine.progress import Reporter
     from pretrain.stage import Stage
 
 BUDGETS = "budgets.json"
@@ -61,6 +62,10 @@ class MeasureUnit:
     pretrain: PretrainConfig
     budget: Budget | None
     settings: dict[str, Any]
+
+    def run(self, here: Workshop, reporter: Reporter | None = None) -> dict[str, Any]:
+        """Return {"plan": what ``divide`` says, or None}, with status and cost."""
+        return run_measure(self, here)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,15 @@ class PretrainUnit:
         """The weights file."""
         return Path(self.folder) / WEIGHTS / self.file
 
+    def run(self, here: Workshop, reporter: Reporter | None = None) -> dict[str, Any]:
+        """Make the weights file, unless it is there; return its cost or the reason why it failed."""
+
+        def work() -> dict[str, Any]:
+            _, cost = weights_of(self, here, reporter)
+            return {"cost": cost}
+
+        return guarded(work, lambda: _ready(self, here))
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellUnit:
@@ -73,6 +82,10 @@ class CellUnit:
         """The file of its result."""
         return cell_path(Path(self.folder), self.id)
 
+    def run(self, here: Workshop, reporter: Reporter | None = None) -> dict[str, Any]:
+        """Run the cell, keep its result in its file, and return its record."""
+        return run_cell(self, here, reporter)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportUnit:
@@ -84,6 +97,10 @@ class ExportUnit:
     cell: CellUnit
     out: str
     everything: bool = False
+
+    def run(self, here: Workshop, reporter: Reporter | None = None) -> dict[str, Any]:
+        """Write the model and its card."""
+        return run_export(self, here, reporter)
 
 
 @dataclass(kw_only=True)
@@ -210,18 +227,6 @@ def transferred(
     )
     task = here.data.get(unit.data).task
     return transfer(task, source, config, programs=programs), about
-
-
-def run_pretraining(
-    unit: PretrainUnit, here: Workshop, reporter: Reporter | None = None
-) -> dict[str, Any]:
-    """Make the weights file, unless it is there; return its cost or the reason why it failed."""
-
-    def work() -> dict[str, Any]:
-        _, cost = weights_of(unit, here, reporter)
-        return {"cost": cost}
-
-    return guarded(work, lambda: _ready(unit, here))
 
 
 def weights_of(

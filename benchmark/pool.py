@@ -190,7 +190,6 @@ def serve(pipe: Connection, alive: Connection, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine listens for it while it trains
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
     from benchmark.cell import Workshop
-    from benchmark.units import run_unit
     from pretrain.engine.progress import Reporter
 
     class Told(Reporter):
@@ -218,7 +217,7 @@ def serve(pipe: Connection, alive: Connection, threads: int) -> None:
             return
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            outcome = run_unit(config, here, Told())
+            outcome = config.run(here, Told())
         except (Interrupted, KeyboardInterrupt):
             return
         finally:

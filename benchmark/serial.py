@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from benchmark.cell import Workshop
 from benchmark.data import DataConfig, Loaded
 from benchmark.pool import Heard, ignore
-from benchmark.units import Queue, Unit, run_unit
+from benchmark.units import Queue, Unit
 from pretrain.engine.progress import Reporter
 from tasks.errors import Interrupted
 
@@ -53,7 +53,7 @@ class Serial:
         while (unit := queue.take(set(), set())) is not None:
             heard("begun", unit, None)
             try:
-                outcome = run_unit(unit.config, self.here, _Telling(unit, heard))
+                outcome = unit.config.run(self.here, _Telling(unit, heard))
             except KeyboardInterrupt:
                 raise Interrupted("Interrupted.") from None
             yield from queue.over(unit, outcome)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmark.budget import MeasureUnit, run_measure
-from benchmark.cell import (
-    CellUnit,
-    ExportUnit,
-    PretrainUnit,
-    Workshop,
-    run_cell,
-    run_export,
-    run_pretraining,
-)
+from benchmark.cell import CellUnit, Workshop
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
 
-Config = CellUnit | PretrainUnit | MeasureUnit | ExportUnit
 TRIES = 2
 """How often a unit is begun whose worker dies under it."""
+
+
+class Config(Protocol):
+    """What a unit's work depends on; it is pickled on its way to a worker."""
+
+    def run(self, here: Workshop, reporter: Reporter | None) -> dict[str, Any]:
+        """Do it, and return "status" ("done" or "failed" with a "reason"), "seconds" and what it made.
+
+        Raises Interrupted on Ctrl-C, and nothing else.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +45,10 @@ class Unit:
         return isinstance(self.config, CellUnit)
 
 
-def run_unit(config: Config, here: Workshop, reporter: Reporter | None = None) -> dict[str, Any]:
-    """Do it, and return its outcome: "status", "seconds" and what it made. Raises Interrupted."""
-    if isinstance(config, CellUnit):
-        return run_cell(config, here, reporter)
-    if isinstance(config, PretrainUnit):
-        return run_pretraining(config, here, reporter)
-    if isinstance(config, MeasureUnit):
-        return run_measure(config, here)
-    return run_export(config, here, reporter)
-
-
 def failure(unit: Unit, reason: str, attempts: int = 1) -> dict[str, Any]:
     """Return the outcome of a unit that could not be run to its end."""
     found = {"status": "failed", "reason": reason, "seconds": 0.0, "attempts": attempts}
     if isinstance(unit.config, CellUnit):
-        from dataclasses import asdict
-
         return {"id": unit.config.id, **asdict(unit.config.cell), **found}
     return found
 
