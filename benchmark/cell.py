@@ -291,5 +291,3 @@ def run_export(
         return {"digest": made.result["digest"], "accuracy": made.result["accuracy"]}
 
     return guarded(work)
-
-

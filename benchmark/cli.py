@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmark.configfile import config_file
+from benchmark.configfile import config_file, without_strangers
 from tasks.console import data_options, pairs, positive, run_command, run_options, test_part
 
 
@@ -88,7 +88,9 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     help="Equal cost: as many epochs of every strategy as take this long on one thread, measured once.",
 )
 @click.option(
-    "--pretrain-updates", type=positive, help="As many epochs of every strategy as make these updates."
+    "--pretrain-updates",
+    type=positive,
+    help="As many epochs of every strategy as make these updates.",
 )
 @click.option(
     "--workers",
@@ -104,7 +106,9 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     type=click.Choice(["local", "dask"]),
     help="Where the cells run: this machine's processes, or a Dask cluster (extra: dask).",
 )
-@click.option("--scheduler", help="The Dask scheduler's address. [default: --workers processes here]")
+@click.option(
+    "--scheduler", help="The Dask scheduler's address. [default: --workers processes here]"
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run and what it would take.")
 @click.option(
     "--export-best",
@@ -126,7 +130,7 @@ def cli(**given: Any) -> None:
     """
     from benchmark.command import benchmark_command
 
-    benchmark_command(**given)
+    benchmark_command(**without_strangers(given))
 
 
 def main() -> None:

@@ -97,7 +97,9 @@ def benchmark_command(
     show = make_show(quiet)
     try:
         for bench in benches:
-            show.say(f"Data: {bench.task.name}, {bench.task.source}; test part: {bench.task.test_origin}")
+            show.say(
+                f"Data: {bench.task.name}, {bench.task.source}; test part: {bench.task.test_origin}"
+            )
             show.say(
                 f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}"
             )

@@ -1,13 +1,13 @@
 """A benchmark's options from a TOML file: the same names, checked, and errors that name the line.
 
-    data = "fashion-mnist/B"            # or a list, or [[task]] tables with data and pretrain-data
-    pretrain-data = "fashion-mnist/A"
-    strategies = ["autoencoder", "simclr"]
-    labels = [50, 200, 1000]
-    seeds = 5
+data = "fashion-mnist/B"            # or a list, or [[task]] tables with data and pretrain-data
+pretrain-data = "fashion-mnist/A"
+strategies = ["autoencoder", "simclr"]
+labels = [50, 200, 1000]
+seeds = 5
 
-    [opt]                               # of options that are spelled name=value
-    "rbm.k" = 2
+[opt]                               # of options that are spelled name=value
+"rbm.k" = 2
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ def config_file(context: click.Context, parameter: click.Parameter, value: Path 
     if value is None:
         return
     context.default_map = {**(context.default_map or {}), **defaults(value, context)}
+
+
+def without_strangers(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options without the file's pools when the command line names other data."""
+    source = click.get_current_context().get_parameter_source
+    origin = click.core.ParameterSource
+    if source("data") is origin.COMMANDLINE and source("pretrain_data") is origin.DEFAULT_MAP:
+        return {**given, "pretrain_data": ()}
+    return given
 
 
 def defaults(path: Path, context: click.Context) -> dict[str, Any]:
@@ -83,7 +92,9 @@ def line_of(text: str, *keys: str, occurrence: int = 1) -> int:
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         if path.stat().st_size > LARGEST:
-            raise InputError(f"--config {path} is larger than a megabyte: that is no configuration.")
+            raise InputError(
+                f"--config {path} is larger than a megabyte: that is no configuration."
+            )
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
@@ -118,7 +129,9 @@ def _value(option: click.Option, key: str, value: Any, where: str, context: clic
 
 def _tasks(path: Path, text: str, tables: Any) -> dict[str, Any]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise InputError(f"{path}, line {line_of(text, 'task')}: spell it [[task]], once a data set.")
+        raise InputError(
+            f"{path}, line {line_of(text, 'task')}: spell it [[task]], once a data set."
+        )
     data, pools = [], []
     for number, table in enumerate(tables, start=1):
         where = f"{path}, line {line_of(text, 'task', occurrence=number)}"

@@ -159,7 +159,9 @@ def without_test_examples(task: TargetTask, pool: Dataset, notes: list[str]) -> 
             f"Every example of the pool {pool.name!r} is a test example of {task.name!r}: "
             f"pretraining on them would be cheating. Give another --pretrain-data."
         )
-    notes.append(f"{len(found)} examples of the pool are test examples too and were left out of it.")
+    notes.append(
+        f"{len(found)} examples of the pool are test examples too and were left out of it."
+    )
     return replace(pool, x=pool.x[keep], y=None if pool.y is None else pool.y[keep])
 
 

@@ -175,7 +175,9 @@ class Benchmark:
             for strategy in self._strategies_of(name):
                 found = self._decided(self._plan(name, strategy, self.config.seeds[0]))
                 if found is not None:
-                    seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
+                    seconds = (
+                        "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
+                    )
                     parts.append(f"{strategy} {found['epochs']} epochs{seconds}")
             if parts:
                 said.append(

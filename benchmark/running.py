@@ -75,9 +75,7 @@ def paired_pools(data: Sequence[str], pools: Sequence[str]) -> list[tuple[str, s
             f"--data, in their order ({OWN!r} for a data set's own training part). Got {len(pools)}."
         )
     spread = list(pools) * len(data) if len(pools) == 1 else list(pools) or [OWN] * len(data)
-    return [
-        (name, None if pool == OWN else pool) for name, pool in zip(data, spread, strict=True)
-    ]
+    return [(name, None if pool == OWN else pool) for name, pool in zip(data, spread, strict=True)]
 
 
 def make_benches(

@@ -73,9 +73,7 @@ class Queue:
         if not ready:
             return None
         # Alone with a shape or in nobody's way, a worker keeps to the grid's order.
-        unit = min(
-            ready, key=lambda u: (u.shape not in own, u.shape in others, self._order[u.key])
-        )
+        unit = min(ready, key=lambda u: (u.shape not in own, u.shape in others, self._order[u.key]))
         del self._waiting[unit.key]
         self.attempts[unit.key] = self.attempts.get(unit.key, 0) + 1
         return unit

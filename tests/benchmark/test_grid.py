@@ -1,6 +1,5 @@
-from itertools import product
-
 from dataclasses import replace
+from itertools import product
 
 from benchmark.grid import RANDOM, SCRATCH, Arm, Cell, cells
 
@@ -8,7 +7,10 @@ SURROUNDINGS = {"recipe": {"epochs": 3}, "data": "abc"}
 
 
 def ids(strategies=("one",), labels=(50,), seeds=(0, 1), surroundings=SURROUNDINGS):
-    return {cell: cell.identity(surroundings) for cell in cells([Arm(strategies=strategies)], ["raw"], labels, seeds)}
+    return {
+        cell: cell.identity(surroundings)
+        for cell in cells([Arm(strategies=strategies)], ["raw"], labels, seeds)
+    }
 
 
 def test_every_row_has_every_budget_and_seed_once_cheap_rows_first():

@@ -30,7 +30,9 @@ def test_a_unit_waits_until_the_one_before_it_is_over():
 
 
 def test_a_worker_takes_units_of_its_own_shapes_first_and_leaves_others_theirs():
-    queue = Queue([unit("a1", shape="a"), unit("b1", shape="b"), unit("c1", shape="c"), unit("b2", shape="b")])
+    queue = Queue(
+        [unit("a1", shape="a"), unit("b1", shape="b"), unit("c1", shape="c"), unit("b2", shape="b")]
+    )
     assert keys(queue, own={"b"}, others={"a"}) == ["b1", "b2", "c1", "a1"]
 
 
