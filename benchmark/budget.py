@@ -129,10 +129,11 @@ def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
     # With fewer epochs, XLA may not be used, and then there are fewer still.
     for _ in range(3):
         each = {c.name: c.at(epochs) for c in costs}
-        epochs = fit(
-            budget.seconds,
-            lambda e, each=each: sum(each[c.name] * (e if c.own is None else c.own) for c in costs),
-        )
+
+        def spent(e: int, each: Mapping[str, float] = each) -> float:
+            return sum(each[c.name] * (e if c.own is None else c.own) for c in costs)
+
+        epochs = fit(budget.seconds, spent)
     seconds = sum(c.at(epochs) * (epochs if c.own is None else c.own) for c in costs)
     return _entry(epochs, costs, seconds)
 

@@ -126,8 +126,8 @@ def _finish(outcome: Outcome, benches: list[Benchmark], output: Path, as_json: b
     text = "\n\n".join([about, markdown(tables).rstrip(), *said, *notes]) + "\n"
     write_text(output / "table.md", text)
     if as_json:
-        rows = {str(b): [asdict(row) for row in found] for b, found in tables.items()}
-        out_json(_without_nan({"out": str(output), "tables": rows, "claims": said, "notes": notes}))
+        shown = {str(b): [asdict(row) for row in found] for b, found in tables.items()}
+        out_json(_without_nan({"out": str(output), "tables": shown, "claims": said, "notes": notes}))
     else:
         _print(about, tables, said, notes, output)
     failed = sum(record["status"] == "failed" for record in outcome.records)

@@ -247,8 +247,13 @@ class Benchmark:
         if plan is None:
             return
         assert isinstance(unit.config, MeasureUnit)
-        about = {"strategy": unit.config.pretrain.strategy, "encoder": unit.config.pretrain.encoder}
-        about |= {"pool": self.pool.name, "budget": asdict(unit.config.budget)}  # type: ignore[arg-type]
+        assert unit.config.budget is not None
+        about = {
+            "strategy": unit.config.pretrain.strategy,
+            "encoder": unit.config.pretrain.encoder,
+            "pool": self.pool.name,
+            "budget": asdict(unit.config.budget),
+        }
         self.budgets.add(unit.key.split()[1], {**about, **plan})
         self._plans.clear()
 
@@ -344,7 +349,7 @@ class Benchmark:
         )
 
     def _cell_unit(self, cell: Cell) -> CellUnit:
-        common = {
+        common: dict[str, Any] = {
             "id": self.identity(cell),
             "cell": replace(cell, encoder=cell.encoder and self._architecture(cell.encoder)),
             "data": self.source,

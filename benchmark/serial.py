@@ -17,8 +17,9 @@ from tasks.errors import Interrupted
 class Engine(Protocol):
     """What runs units: this process, a pool of processes, or a cluster."""
 
-    size: int
-    """How many units run at a time."""
+    @property
+    def size(self) -> int:
+        """How many units run at a time."""
 
     def lend(self, config: DataConfig, loaded: Loaded) -> None:
         """Offer data that this process has loaded already."""
