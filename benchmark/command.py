@@ -127,7 +127,9 @@ def _finish(outcome: Outcome, benches: list[Benchmark], output: Path, as_json: b
     write_text(output / "table.md", text)
     if as_json:
         shown = {str(b): [asdict(row) for row in found] for b, found in tables.items()}
-        out_json(_without_nan({"out": str(output), "tables": shown, "claims": said, "notes": notes}))
+        out_json(
+            _without_nan({"out": str(output), "tables": shown, "claims": said, "notes": notes})
+        )
     else:
         _print(about, tables, said, notes, output)
     failed = sum(record["status"] == "failed" for record in outcome.records)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.budget import MeasureUnit
 from benchmark.cell import cell_path, read_json
 from benchmark.grid import Cell
 from benchmark.run import RESULTS, Benchmark
@@ -72,7 +73,7 @@ def _drive(
         (bench, cell)
         for bench in benches
         for cell in bench.cells
-        if force or bench.undecided() or finished(bench, cell) is None
+        if force or bench.pretraining.undecided() or finished(bench, cell) is None
     ]
     _prepare(pending, benches, engine, show)
     results = Results(benches, folder, keep=not force)
@@ -115,9 +116,12 @@ def _prepare(
         if outcome["status"] != "done":
             kind = InputError if outcome.get("error") == "InputError" else HeadstartError
             raise kind(outcome["reason"])
-        owners[unit.key].decide(unit, outcome["plan"])
-    for bench in benches:
-        bench.reread_budgets()
+        if outcome["plan"] is not None:
+            assert isinstance(unit.config, MeasureUnit)
+            key = unit.key.split()[1]
+            owners[unit.key].pretraining.decide(key, unit.config, outcome["plan"])
+            for bench in benches:
+                bench.pretraining.reread()
 
 
 def finished(bench: Benchmark, cell: Cell) -> Record | None:

@@ -14,6 +14,7 @@ from benchmark.drive import finished
 from benchmark.live import duration
 from benchmark.run import Benchmark
 from pretrain.encoders import expected_shapes
+from pretrain.plan import Plan
 
 # Rough seconds on one core of 2026, for what was not measured yet: an update, and a classical model.
 UPDATE = {"mlp": 0.002, "convnet": 0.08, "resnet": 0.3}
@@ -76,7 +77,7 @@ def forecast(benches: Sequence[Benchmark], workers: int) -> Forecast:
                 if unit.config.path.exists():
                     continue
                 pretrainings += 1
-                plan = bench.plans_of(unit.config)
+                plan = Plan.make(bench.pool, unit.config.pretrain)
                 seconds = costs.get((unit.config.pretrain.strategy, plan.encoder["architecture"]))
                 if seconds is None and bench.config.budget and bench.config.budget.seconds:
                     seconds = bench.config.budget.seconds

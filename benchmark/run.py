@@ -4,68 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.baselines import BASELINES
-from benchmark.budget import Budget, Budgets, MeasureUnit, budget_key
+from benchmark.budget import MeasureUnit
 from benchmark.cell import CellUnit, PretrainUnit
 from benchmark.choose import choose
+from benchmark.config import BenchmarkConfig
 from benchmark.data import DataConfig, Loaded, fixed
 from benchmark.grid import RANDOM, SCRATCH, Arm, Cell, cells
 from benchmark.modes import FINE_TUNE
+from benchmark.plans import Plans
 from benchmark.surroundings import surroundings, threads_here
 from benchmark.units import Unit
 from pretrain.plan import Plan as PretrainPlan
-from pretrain.plan import PretrainConfig, choose_encoder
-from pretrain.preprocessing import Preprocessing
-from pretrain.strategies import strategies as all_strategies
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.outputs import check_output
 from tasks.target import TargetTask
-from transfer.recipes import TransferRecipe
 from transfer.run import Plan as TransferPlan
-from transfer.run import Source, TransferConfig
+from transfer.run import TransferConfig
 
 if TYPE_CHECKING:
     from benchmark.drive import Outcome
     from pretrain.engine.progress import Reporter
 
 RESULTS = "results.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchmarkConfig:
-    """All that decides a benchmark, but for the data.
-
-    strategies: names, or ("all",) for every strategy that the pool allows.
-    labels: label budgets; the subsets of one seed are nested.
-    seeds: seeds of subsets, initial weights and order; a seed's subset is the same for every row.
-    encoder, encoder_options, augment, augment_options, pretrain_fields: as in PretrainConfig; the same
-        for every strategy, the random views for those that learn from them. ``encoder`` may be several
-        names with commas; then an option spelled ENCODER.name is that encoder's alone.
-    options: of single strategies, by their names.
-    recipe: of every transfer; rows from scratch use its scratch fields.
-    modes: several recipes in its place, by the names that the rows bear.
-    budget: what each pretraining may cost; None leaves every strategy its own epochs.
-    """
-
-    strategies: Sequence[str]
-    labels: Sequence[int]
-    seeds: Sequence[int]
-    recipe: TransferRecipe
-    modes: Mapping[str, TransferRecipe] = field(default_factory=dict)
-    encoder: str = "auto"
-    encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    augment: str = "auto"
-    augment_options: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    pretrain_fields: Mapping[str, Any] = field(default_factory=dict)
-    budget: Budget | None = None
-    validation: float = 0.1
 
 
 class Benchmark:
@@ -94,25 +61,19 @@ class Benchmark:
         self.pool, self.notes = self.loaded.pool, list(self.loaded.notes)
         self.source = fixed(source or DataConfig(data=None), self.loaded)
         self.settings = surroundings(threads_here(threads))
-        self.budgets = Budgets(folder)
         modes = dict(config.modes) or {FINE_TUNE: config.recipe}
         self.recipes = modes
-        names = [name.strip() for name in config.encoder.split(",")]
-        self._options = {name: self._encoder_options(name, names) for name in dict.fromkeys(names)}
-        self._fresh = {
-            name: Source(
-                encoder=choose_encoder(self.pool, name, options),
-                preprocessing=Preprocessing.fit(self.pool).to_json(),
-            )
-            for name, options in self._options.items()
-        }
+        self.pretraining = Plans(self.pool, self.source.pool_print, config, folder)
+        self._fresh = self.pretraining.fresh
         self.fresh = next(iter(self._fresh.values()))
         self.arms = [
             Arm(
                 encoder=name,
                 mode=mode,
                 strategies=self._strategies(name),
-                suffix=_suffix(self._architecture(name), mode, len(self._fresh), len(modes)),
+                suffix=_suffix(
+                    self.pretraining.architecture(name), mode, len(self._fresh), len(modes)
+                ),
             )
             for name in self._fresh
             for mode in modes
@@ -127,11 +88,10 @@ class Benchmark:
                 )
         self.skipped = self._check_budgets(lenient)
         self.cells = cells(self.arms, list(BASELINES), config.labels, config.seeds, task.name)
-        self._plans: dict[tuple[str, str, int], PretrainPlan] = {}
         for arm in self.arms:
             for name in arm.strategies:
                 for seed in config.seeds:
-                    self._plan(arm.encoder, name, seed)
+                    self.pretraining.get(arm.encoder, name, seed)
         check_output(folder / RESULTS, force=True)
 
     @property
@@ -139,7 +99,7 @@ class Benchmark:
         """The pretrainings on the first encoder, by strategy and seed."""
         first = self.arms[0]
         return {
-            (name, seed): self._plan(first.encoder, name, seed)
+            (name, seed): self.pretraining.get(first.encoder, name, seed)
             for name in first.strategies
             for seed in self.config.seeds
         }
@@ -147,7 +107,7 @@ class Benchmark:
     @property
     def encoders(self) -> str:
         """The architectures' names, in words."""
-        return ", ".join(dict.fromkeys(self._architecture(name) for name in self._fresh))
+        return ", ".join(dict.fromkeys(self.pretraining.architecture(name) for name in self._fresh))
 
     def run(self, reporter: Reporter, *, force: bool = False) -> Outcome:
         """Run what is not done yet, in this process; see ``benchmark.drive.drive``."""
@@ -159,35 +119,23 @@ class Benchmark:
 
     def record_fields(self, cell: Cell) -> dict[str, Any]:
         """Return what a record says of its cell."""
-        fields = asdict(cell) | {"encoder": cell.encoder and self._architecture(cell.encoder)}
-        planned = self.planned(cell)
+        fields = asdict(cell) | {
+            "encoder": cell.encoder and self.pretraining.architecture(cell.encoder)
+        }
+        planned = None
+        if cell.kind == "strategy":
+            plan = self.pretraining.get(cell.encoder, cell.base, cell.seed)
+            planned = self.pretraining.decided(plan)
         if planned is not None:
             fields |= {f"pretrain_planned_{n}": planned[n] for n in ("epochs", "seconds")}
         return fields
 
     def budget_notes(self) -> list[str]:
         """Return what the budget came to, a line each encoder."""
-        if self.config.budget is None:
-            return []
-        said = []
-        for name in self._fresh:
-            parts = []
-            for strategy in self._strategies_of(name):
-                found = self._decided(self._plan(name, strategy, self.config.seeds[0]))
-                if found is not None:
-                    seconds = (
-                        "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
-                    )
-                    parts.append(f"{strategy} {found['epochs']} epochs{seconds}")
-            if parts:
-                said.append(
-                    f"Of {self.config.budget} of pretraining each, on {self._architecture(name)}, "
-                    f"became: {'; '.join(parts)}. Compiling is not counted."
-                )
-        return said
-
-    def _strategies_of(self, encoder: str) -> Sequence[str]:
-        return next(arm.strategies for arm in self.arms if arm.encoder == encoder)
+        seed = self.config.seeds[0]
+        strategies = {arm.encoder: arm.strategies for arm in self.arms}
+        said = [self.pretraining.note(str(n), found, seed) for n, found in strategies.items()]
+        return [line for line in said if line is not None]
 
     def identity(self, cell: Cell) -> str:
         """Return the cell's id."""
@@ -219,16 +167,16 @@ class Benchmark:
         for cell in wanted:
             if cell.kind != "strategy":
                 continue
-            plan = self._plan(cell.encoder, cell.base, self.config.seeds[0])
-            undecided = self.config.budget is not None and self._decided(plan) is None
+            plan = self.pretraining.get(cell.encoder, cell.base, self.config.seeds[0])
+            undecided = self.config.budget is not None and self.pretraining.decided(plan) is None
             if not undecided and plan.augmentation is None:
                 continue
-            key = f"prepare {self._budget_key(plan)}"
+            key = f"prepare {self.pretraining.key(plan)}"
             found[key] = Unit(
                 key=key,
                 config=MeasureUnit(
                     data=self.source,
-                    pretrain=self._pretrain_config(cell.encoder, cell.base, plan.seed),
+                    pretrain=self.pretraining.undecided_config(cell.encoder, cell.base, plan.seed),
                     budget=self.config.budget if undecided else None,
                     settings=self.settings,
                 ),
@@ -236,66 +184,11 @@ class Benchmark:
             )
         return list(found.values())
 
-    def undecided(self) -> bool:
-        """Whether there are strategies whose epochs the budget has not decided yet."""
-        return self.config.budget is not None and any(
-            self._decided(plan) is None for plan in self._plans.values()
-        )
-
-    def decide(self, unit: Unit, plan: Mapping[str, Any] | None) -> None:
-        """Keep what a preparation found out."""
-        if plan is None:
-            return
-        assert isinstance(unit.config, MeasureUnit)
-        assert unit.config.budget is not None
-        about = {
-            "strategy": unit.config.pretrain.strategy,
-            "encoder": unit.config.pretrain.encoder,
-            "pool": self.pool.name,
-            "budget": asdict(unit.config.budget),
-        }
-        self.budgets.add(unit.key.split()[1], {**about, **plan})
-        self._plans.clear()
-
-    def plans_of(self, unit: PretrainUnit) -> PretrainPlan:
-        """Return the plan of one of this benchmark's pretrainings."""
-        return PretrainPlan.make(self.pool, unit.pretrain)
-
-    def reread_budgets(self) -> None:
-        """Take what was decided for benchmarks of the same folder too."""
-        self.budgets = Budgets(self.folder)
-        self._plans.clear()
-
-    def planned(self, cell: Cell) -> dict[str, Any] | None:
-        """Return what the budget came to for the cell's pretraining, or None."""
-        if self.config.budget is None or cell.kind != "strategy":
-            return None
-        return self._decided(self._plan(cell.encoder, cell.base, cell.seed))
-
-    def _encoder_options(self, name: str, names: Sequence[str]) -> dict[str, Any]:
-        """Return the options that are for this encoder. Raises InputError for one that is for none."""
-        options = {}
-        for key, value in self.config.encoder_options.items():
-            owner, dot, option = key.partition(".")
-            if not dot:
-                options[key] = value
-            elif owner == name:
-                options[option] = value
-            elif owner not in names:
-                raise InputError(
-                    f"--encoder-opt {key} changes nothing: the encoder {owner!r} is not in this "
-                    f"benchmark ({', '.join(names)})."
-                )
-        return options
-
-    def _architecture(self, name: str) -> str:
-        return str(self._fresh[name].encoder["architecture"])
-
     def _strategies(self, name: str) -> list[str]:
         encoder = self._fresh[name].encoder
-        asked = replace(self.config, encoder=name, encoder_options=self._options[name])
+        asked = replace(self.config, encoder=name, encoder_options=self.pretraining.options[name])
         chosen = choose(self.pool, self.config.strategies, encoder, asked)
-        several = f" ({self._architecture(name)})" if len(self._fresh) > 1 else ""
+        several = f" ({self.pretraining.architecture(name)})" if len(self._fresh) > 1 else ""
         self.notes += [note + several for note in chosen.notes]
         return chosen.names
 
@@ -313,45 +206,12 @@ class Benchmark:
                     skipped[budget] = str(error)
         return skipped
 
-    def _plan(self, encoder: str | None, strategy: str, seed: int) -> PretrainPlan:
-        key = (str(encoder), strategy, seed)
-        if key not in self._plans:
-            config = self._pretrain_config(encoder, strategy, seed)
-            plan = PretrainPlan.make(self.pool, config)
-            decided = self._decided(plan)
-            if decided is not None:
-                plan = replace(plan, recipe=replace(plan.recipe, epochs=decided["epochs"]))
-            self._plans[key] = plan
-        return self._plans[key]
-
-    def _budget_key(self, plan: PretrainPlan) -> str:
-        return budget_key(plan, self.source.pool_print, self.config.budget or Budget())
-
-    def _decided(self, plan: PretrainPlan) -> dict[str, Any] | None:
-        if self.config.budget is None:
-            return None
-        return self.budgets.known.get(self._budget_key(plan))
-
-    def _pretrain_config(self, encoder: str | None, strategy: str, seed: int) -> PretrainConfig:
-        augments = all_strategies()[strategy].augments
-        fresh = self._fresh[str(encoder)]
-        return PretrainConfig(
-            strategy=strategy,
-            options=self.config.options.get(strategy, {}),
-            # What scratch has, to the last option, rather than what suits the strategy best.
-            encoder=fresh.encoder["architecture"],
-            encoder_options=fresh.encoder["options"],
-            augment=self.config.augment if augments else "auto",
-            augment_options=self.config.augment_options if augments else {},
-            recipe=self.config.pretrain_fields,
-            validation=self.config.validation,
-            seed=seed,
-        )
-
     def _cell_unit(self, cell: Cell) -> CellUnit:
         common: dict[str, Any] = {
             "id": self.identity(cell),
-            "cell": replace(cell, encoder=cell.encoder and self._architecture(cell.encoder)),
+            "cell": replace(
+                cell, encoder=cell.encoder and self.pretraining.architecture(cell.encoder)
+            ),
             "data": self.source,
             "folder": str(self.folder),
             "settings": self.settings,
@@ -369,16 +229,12 @@ class Benchmark:
         )
 
     def _pretrain_unit(self, cell: Cell) -> PretrainUnit:
-        plan = self._plan(cell.encoder, cell.base, cell.seed)
+        plan = self.pretraining.get(cell.encoder, cell.base, cell.seed)
         parts = [plan.to_json(), self.source.pool_print, self.settings]
         short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-        config = self._pretrain_config(cell.encoder, cell.base, cell.seed)
-        decided = self._decided(plan)
-        if decided is not None:
-            config = replace(config, recipe={**config.recipe, "epochs": decided["epochs"]})
         return PretrainUnit(
             data=self.source,
-            pretrain=config,
+            pretrain=self.pretraining.pretrain_config(cell.encoder, cell.base, cell.seed),
             folder=str(self.folder),
             file=f"{cell.base}-{plan.encoder['architecture']}-seed{cell.seed}-{short}.h5",
             settings=self.settings,
@@ -405,7 +261,7 @@ class Benchmark:
         common |= {"recipe": recipe, "fresh": fresh.identity()}
         if cell.kind == "fresh":
             return common
-        plan = self._plan(cell.encoder, cell.base, cell.seed).to_json()
+        plan = self.pretraining.get(cell.encoder, cell.base, cell.seed).to_json()
         return {**common, "plan": plan, "pool": self.source.pool_print}
 
 

@@ -57,7 +57,7 @@ def task():
 
 def test_epochs_are_decided_once_recorded_and_used_by_every_later_run(task, tmp_path):
     bench = Benchmark(task, None, CONFIG, tmp_path)
-    assert bench.undecided()
+    assert bench.pretraining.undecided()
     outcome = bench.run(Lines())
     decided = {e["strategy"]: e for e in json.loads((tmp_path / BUDGETS).read_text()).values()}
     # 54 examples are one batch of 128: two stages of one step, and one stage.
@@ -78,7 +78,7 @@ def test_epochs_are_decided_once_recorded_and_used_by_every_later_run(task, tmp_
         entry["epochs"] = 3
     (tmp_path / BUDGETS).write_text(json.dumps(known))
     again = Benchmark(task, None, CONFIG, tmp_path)
-    assert not again.undecided()
+    assert not again.pretraining.undecided()
     assert {plan.recipe.epochs for plan in again.plans.values()} == {3}
     assert bench.identity(bench.cells[-1]) != again.identity(again.cells[-1])
 
