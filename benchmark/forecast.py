@@ -78,9 +78,13 @@ def forecast(benches: Sequence[Benchmark], workers: int) -> Forecast:
                     continue
                 pretrainings += 1
                 plan = Plan.make(bench.pool, unit.config.pretrain)
-                seconds = costs.get((unit.config.pretrain.strategy, plan.encoder["architecture"]))
-                if seconds is None and bench.config.budget and bench.config.budget.seconds:
+                decided = bench.pretraining.decided(plan) or {}
+                seconds = decided.get("seconds")
+                if seconds is None and bench.config.budget is not None:
                     seconds = bench.config.budget.seconds
+                elif seconds is None:
+                    architecture = plan.encoder["architecture"]
+                    seconds = costs.get((unit.config.pretrain.strategy, architecture))
                 if seconds is None:
                     guessed = True
                     steps = math.ceil(len(bench.pool.x) * 0.9 / plan.recipe.batch_size)

@@ -78,6 +78,23 @@ def test_dask_gives_the_same_results(expected, tmp_path):
     assert results(tmp_path) == expected
 
 
+def test_a_dask_worker_that_is_killed_costs_its_unit_one_try(tmp_path):
+    pytest.importorskip("distributed")
+    from workunits import Die, KillParent, Say, units
+
+    from benchmark.dask_engine import Dask
+
+    (tmp_path / "marks").mkdir()
+    engine = Dask(None, 1)
+    try:
+        given = units(KillParent(str(tmp_path / "mark")), Die(str(tmp_path / "marks"), 1), Say())
+        found = {unit.key: outcome for unit, outcome in engine.run(given)}
+    finally:
+        engine.close()
+    assert [found[key]["status"] for key in "012"] == ["done", "done", "done"]
+    assert [found[key]["attempts"] for key in "012"] == [2, 2, 1]
+
+
 def test_a_worker_that_is_killed_loses_only_its_unit(expected, tmp_path):
     process = start(tmp_path, "--workers", "2")
     while len(list(tmp_path.glob("weights/*.checkpoints"))) == 0 and len(cells(tmp_path)) < 16:
