@@ -92,6 +92,11 @@ def _drive(
     results.write()
     records = results.records()
     noted = [note for bench in benches for note in (*bench.notes, *bench.budget_notes())]
+    noted += [
+        f"{bench.task.name} was skipped at {budget} labels: {reason}"
+        for bench in benches
+        for budget, reason in bench.skipped.items()
+    ]
     notes = list(dict.fromkeys(noted))
     rows = list(dict.fromkeys(record["row"] for record in records))
     return Outcome(records=records, rows=rows, notes=notes)

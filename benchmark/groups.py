@@ -10,9 +10,10 @@ def grouped(records: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str,
     """Return (title, records) of each table; the title is "" when there is one table only.
 
     Classical models, which have no encoder, are in every table of their data set. Inside a table a row
-    goes by its ``base``: what is common to all is in the title.
+    goes by its ``base``: what is common to all is in the title. Skipped cells are in no table.
     """
     found: list[tuple[str, list[dict[str, Any]]]] = []
+    records = [record for record in records if record["status"] != "skipped"]
     tasks = list(dict.fromkeys(record["task"] for record in records))
     for task in tasks:
         here = [record for record in records if record["task"] == task]

@@ -50,7 +50,9 @@ def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_pa
     assert "A budget of 20 labels is more than 'two' has" in lacking[0]["reason"]
     others = [r for r in outcome.records if r not in lacking]
     assert {r["status"] for r in others} == {"done"}
-    assert [title for title, _ in grouped(outcome.records)] == ["one", "two"]
+    tables = grouped(outcome.records)
+    assert [(title, len(rows)) for title, rows in tables] == [("one", 12), ("two", 6)]
+    assert "two was skipped at 20 labels: A budget of 20" in " ".join(outcome.notes)
     with pytest.raises(InputError, match="more than 'two' has"):
         Benchmark(tasks[1], None, config, tmp_path)
 
