@@ -107,7 +107,9 @@ def run_measure(unit: MeasureUnit, here: Workshop) -> dict[str, Any]:
             check_views(pool, plan.augmentation, plan.row.name)
         if unit.budget is None:
             return {"plan": None}
-        costs = list(survey(plan, pool, timed=unit.budget.seconds is not None))
+        # Of one thread, its own time: a machine that is busy with others then decides the same.
+        clock = time.process_time if here.threads == 1 else time.perf_counter
+        costs = list(survey(plan, pool, None if unit.budget.seconds is None else clock))
         return {"plan": divide(costs, unit.budget)}
 
     return guarded(work)
@@ -147,8 +149,8 @@ def _entry(epochs: int, costs: Sequence[StageCost], seconds: float | None) -> di
     }
 
 
-def survey(plan: Plan, pool: Dataset, *, timed: bool) -> Iterator[StageCost]:
-    """Yield the cost of each stage of a plan whose recipe has ``MARK`` epochs; 0 seconds if not timed.
+def survey(plan: Plan, pool: Dataset, clock: Callable[[], float] | None) -> Iterator[StageCost]:
+    """Yield the cost of each stage of a plan whose recipe has ``MARK`` epochs; 0 seconds without a clock.
 
     A stage is trained for a few steps, so that the next one is built on variables that exist.
     """
@@ -168,18 +170,21 @@ def survey(plan: Plan, pool: Dataset, *, timed: bool) -> Iterator[StageCost]:
             **({"augmentation": plan.augmentation} if plan.augmentation else {}),
         )
         for stage in plan.row.stages(setup):
-            plain = _epoch_seconds(stage, plan.seed, xla=False) if timed else 0.0
-            fast = timed and not stage.convolutional
+            plain = fast = None
+            if clock is not None:
+                plain = _epoch_seconds(stage, plan.seed, clock, xla=False)
+                if not stage.convolutional:
+                    fast = _epoch_seconds(stage, plan.seed, clock, xla=True)
             yield StageCost(
                 name=stage.name,
                 steps=stage.steps_per_epoch,
-                seconds=plain,
-                xla_seconds=_epoch_seconds(stage, plan.seed, xla=True) if fast else None,
+                seconds=plain or 0.0,
+                xla_seconds=fast,
                 own=None if stage.epochs == MARK else stage.epochs,
             )
 
 
-def _epoch_seconds(stage: Stage, seed: int, *, xla: bool) -> float:
+def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool) -> float:
     """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
     import numpy as np
     import tensorflow as tf
@@ -196,9 +201,9 @@ def _epoch_seconds(stage: Stage, seed: int, *, xla: bool) -> float:
     sums = np.zeros(len(program.names), np.float32)
 
     def run(start: int, count: int) -> float:
-        began = time.perf_counter()
+        began = clock()
         program.run(*data, order, rates, start=start, count=count, before=0, seed=seed, sums=sums)
-        return time.perf_counter() - began
+        return clock() - began
 
     # The last batch of an epoch may be compiled by itself.
     run(0, 1)
@@ -214,9 +219,9 @@ def _epoch_seconds(stage: Stage, seed: int, *, xla: bool) -> float:
         part = tensors({name: array[:EVALUATED] for name, array in stage.validation.items()})
         tables = tensors(stage.validation_tables)
         program.evaluate(part, tables)
-        began = time.perf_counter()
+        began = clock()
         program.evaluate(part, tables)
-        seconds += (time.perf_counter() - began) * rows / min(rows, EVALUATED)
+        seconds += (clock() - began) * rows / min(rows, EVALUATED)
     return seconds
 
 
