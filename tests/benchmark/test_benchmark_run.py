@@ -197,16 +197,20 @@ def test_what_needs_labels_is_refused_by_name_when_the_pool_has_none(task, tmp_p
     )
 
 
-def test_a_results_file_that_was_cut_short_costs_only_its_last_line(first, task, tmp_path):
+def test_a_result_that_was_cut_short_costs_only_its_cell(first, task, tmp_path):
     folder, _, outcome, _ = first
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "results.jsonl"
+    last = outcome.records[-1]
+    path = tmp_path / "cells" / f"{last['id']}.json"
     path.write_text(path.read_text()[:-30])
+    (tmp_path / "results.jsonl").write_text("{")  # put together from the cells, and so no matter
     _, again, lines = run(tmp_path, task)
     assert len(lines) == 1
-    last, was = again.records[-1], outcome.records[-1]
-    assert (last["id"], last["digest"], last["accuracy"]) == (
-        was["id"],
-        was["digest"],
-        was["accuracy"],
+    found = again.records[-1]
+    assert (found["id"], found["digest"], found["accuracy"]) == (
+        last["id"],
+        last["digest"],
+        last["accuracy"],
     )
+    written = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert written == again.records
