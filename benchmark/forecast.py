@@ -16,11 +16,13 @@ from benchmark.run import Benchmark
 from pretrain.encoders import expected_shapes
 from pretrain.plan import Plan
 
-# Rough seconds on one core of 2026, for what was not measured yet: an update, and a classical model.
+# Rough seconds on one core of 2026, for what was not measured yet: an update, a classical model, a
+# cell, a search.
 UPDATE = {"mlp": 0.002, "convnet": 0.08, "resnet": 0.3}
 USUAL_UPDATE = 0.1
 RAW_SECONDS = 3.0
 CELL_SECONDS = 5.0
+SEARCH_SECONDS = 40.0
 START_SECONDS = 15.0
 # TensorFlow, Keras and scikit-learn, loaded.
 PROCESS_BYTES = 700 << 20
@@ -98,6 +100,8 @@ def forecast(benches: Sequence[Benchmark], workers: int) -> Forecast:
             if found is None:
                 guessed = True
                 found = RAW_SECONDS if cell.kind == "raw" else CELL_SECONDS
+                if cell.kind == "strategy":
+                    found += min(SEARCH_SECONDS, bench.modes[str(cell.mode)].search or 0.0)
             cell_seconds += found
             disk += 2000 + 20 * bench.task.n_classes**2
     data = max(

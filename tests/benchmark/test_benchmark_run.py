@@ -11,6 +11,7 @@ from toys import Lines, patterns
 from transfers import QUICK
 
 from benchmark.baselines import BASELINES
+from benchmark.data import Loaded
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.strategies import strategies
@@ -177,9 +178,13 @@ def test_test_examples_are_taken_out_of_the_pool_and_it_is_told(tmp_path):
     )
     bench = Benchmark(task, leaking, replace(CONFIG, strategies=UNLABELLED), tmp_path)
     assert np.array_equal(bench.pool.x, pool.x)
-    assert bench.notes == ["8 examples of the pool are test examples too and were left out of it."]
+    said = f"8 examples of the pool are test examples of {task.name} too and were left out of it."
+    assert bench.notes == [bench.loaded.leakage] == [said]
     clean = Benchmark(task, pool, replace(CONFIG, strategies=UNLABELLED), tmp_path)
     assert clean.notes == []
+    assert "no test example of" in clean.loaded.leakage
+    other = Loaded.of(task, replace(pool, x=pool.x.astype(np.float32)))
+    assert "were not compared" in other.leakage
     with pytest.raises(InputError, match=r"Every example of the pool .* is a test example"):
         Benchmark(task, replace(pool, x=task.x_test, y=task.y_test), CONFIG, tmp_path)
 

@@ -17,6 +17,8 @@ from benchmark.drive import drive
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.groups import grouped
 from benchmark.live import Lines as ShownLines
+from benchmark.modes import Mode
+from benchmark.redraw import redraw
 from benchmark.run import Benchmark, BenchmarkConfig
 from benchmark.running import Running, paired_pools
 from benchmark.serial import Serial
@@ -51,8 +53,21 @@ def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_pa
     others = [r for r in outcome.records if r not in lacking]
     assert {r["status"] for r in others} == {"done"}
     tables = grouped(outcome.records)
-    assert [(title, len(rows)) for title, rows in tables] == [("one", 12), ("two", 6)]
-    assert "two was skipped at 20 labels: A budget of 20" in " ".join(outcome.notes)
+    assert [(table.title, len(table.records)) for table in tables] == [("one", 12), ("two", 6)]
+    report = redraw(tmp_path)
+    assert [t["name"] for t in json.loads((tmp_path / "benchmark.json").read_text())["tasks"]] == [
+        "one",
+        "two",
+    ]
+    assert [(title, [*by]) for title, by in report.found.items()] == [
+        ("one", [6, 20]),
+        ("two", [6]),
+    ]
+    assert not any(
+        row.failed for by in report.found.values() for rows in by.values() for row in rows
+    )
+    (skipped,) = [note for note in report.notes if note.startswith("Skipped")]
+    assert skipped.startswith("Skipped: two, 20 labels: A budget of 20")
     with pytest.raises(InputError, match="more than 'two' has"):
         Benchmark(tasks[1], None, config, tmp_path)
 
@@ -67,7 +82,7 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
         CONFIG,
         encoder="mlp,convnet",
         encoder_options={"mlp.units": [8, 4], "convnet.filters": [2, 3]},
-        modes={"fine-tune": SHORT, "linear-probe": probe},
+        modes={"fine-tune": Mode(recipe=SHORT), "linear-probe": Mode(recipe=probe)},
     )
     heard = Lines()
     found = Benchmark(task, None, both, tmp_path).run(heard).records
@@ -81,14 +96,31 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
     for old, new in zip(alone[3:], found[3:6], strict=True):
         assert [old[n] for n in results] == [new[n] for n in results]
     tables = grouped(found)
-    assert [title for title, _ in tables][::3] == ["mlp, fine-tune", "convnet, linear-probe"]
-    assert all([r["row"] for r in rows][3:] == [RANDOM, SCRATCH, "rotation"] for _, rows in tables)
+    assert [table.title for table in tables][::3] == ["mlp, fine-tune", "convnet, linear-probe"]
+    rows = [RANDOM, SCRATCH, "rotation"]
+    assert all([r["row"] for r in table.records][3:] == rows for table in tables)
     # A pretraining serves every mode.
     assert len(list(tmp_path.glob("weights/rotation-mlp-*.h5"))) == 1
     digests = {r["weights_digest"] for r in found if r["base"] == "rotation"}
     assert len(digests) == 2
     frozen = [r for r in found if r["mode"] == "linear-probe" and r["base"] == "rotation"]
     assert all(r["updates"] == 2 for r in frozen)
+
+
+def test_a_mode_that_searches_does_so_for_strategies_and_says_what_it_chose(tmp_path):
+    # No time to search: the plain transfer is what is left, and the record says so.
+    modes = {"fine-tune": Mode(recipe=SHORT), "auto": Mode(recipe=SHORT, search=1e-9)}
+    bench = Benchmark(named("one", n=60, test=9), None, replace(CONFIG, modes=modes), tmp_path)
+    records = bench.run(Lines()).records
+    assert len({r["id"] for r in records}) == len(records) == 9
+    searched = [r for r in records if "search" in r]
+    assert [r["row"] for r in searched] == ["rotation (auto)"]
+    assert searched[0]["search"]["chosen"].startswith("all 2 blocks")
+    assert searched[0]["search"]["complete"] is False
+    digests = {r["row"]: r["digest"] for r in records if "digest" in r}
+    assert digests[f"{SCRATCH} (auto)"] == digests[f"{SCRATCH} (fine-tune)"]
+    about = json.loads((tmp_path / "benchmark.json").read_text())
+    assert about["modes"]["auto"]["search"] == 1e-9
 
 
 def test_an_option_for_an_encoder_that_is_not_there_is_refused(tmp_path):
