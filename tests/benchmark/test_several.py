@@ -158,8 +158,7 @@ def test_the_best_network_is_trained_again_and_written(tmp_path, capfd):
 
     arguments = ["--data", "digits[0,1]", "--labels", "8,10", "--seeds", "1", "--out", tmp_path]
     arguments += ["--encoder", "mlp", "--pretrain-epochs", "1", "--strategies", "rotation"]
-    arguments += ["--json", "--quiet"]
-    done = command(capfd, "benchmark", *arguments, "--export-best")
+    done = command(capfd, "benchmark", *arguments, "--json", "--quiet", "--export-best")
     assert (done.code, done.err) == (0, "")
     records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     card = json.loads((tmp_path / "best.json").read_text())
@@ -176,7 +175,14 @@ def test_the_best_network_is_trained_again_and_written(tmp_path, capfd):
     )
     model = keras.models.load_model(tmp_path / "best.keras", compile=False)
     assert model.output_shape == (None, 1)
-    done = command(capfd, "benchmark", *arguments, "--export-best", "all")
+    assert "best.keras" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_best_network_may_be_trained_on_all_labels(tmp_path, capfd):
+    arguments = ["--data", "digits[0,1]", "--labels", "10", "--seeds", "1", "--out", tmp_path]
+    arguments += ["--encoder", "mlp", "--pretrain-epochs", "1", "--strategies", "rotation"]
+    done = command(capfd, "benchmark", *arguments, "--quiet", "--export-best", "all")
     assert (done.code, done.err) == (0, "")
     assert json.loads((tmp_path / "best.json").read_text())["labels"] == 288
 
