@@ -135,10 +135,6 @@ class DataCache:
         self._kept.move_to_end(config)
         return self._kept[config]
 
-    def drop(self, config: DataConfig) -> None:
-        """Forget the data."""
-        self._kept.pop(config, None)
-
 
 def unlabelled(task: TargetTask) -> Dataset:
     """Return the task's training part as a pool without labels."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 SCRATCH = "scratch"
@@ -74,8 +74,3 @@ def cells(
         for budget in labels
         for seed in seeds
     ]
-
-
-def as_record(cell: Cell) -> dict[str, Any]:
-    """Return the cell's fields as its record has them."""
-    return asdict(cell)

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from benchmark.stats import ALPHA
-from benchmark.tables import Row, Tables, best_raw, in_cpu, tables
+from benchmark.tables import Row, Tables, best_raw, in_cpu
 from benchmark.words import p_text, percent, place_name, points, possible, span
-
-
-def summarise(records: Sequence[Mapping[str, Any]]) -> dict[int, list[Row]]:
-    """Return the rows of each label budget of the first table, in the records' order."""
-    found = list(tables(records).values())
-    return found[0] if found else {}
 
 
 def table_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -102,4 +95,4 @@ def _against_scratch(row: Row) -> str:
     return f"{word} scratch ({inside})"
 
 
-__all__ = ["Row", "all_claims", "all_markdown", "claims", "markdown", "summarise"]
+__all__ = ["Row", "all_claims", "all_markdown", "claims", "markdown"]

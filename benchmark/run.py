@@ -102,11 +102,6 @@ class Benchmark:
             for seed in self.config.seeds
         }
 
-    @property
-    def encoders(self) -> str:
-        """The architectures' names, in words."""
-        return ", ".join(dict.fromkeys(self.pretraining.architecture(name) for name in self._fresh))
-
     def run(self, reporter: Reporter, *, force: bool = False) -> Outcome:
         """Run what is not done yet, in this process; see ``benchmark.drive.drive``."""
         from benchmark.drive import drive
