@@ -2,4 +2,6 @@
 
 from benchmark.cli import main
 
-main()
+# Worker processes import the main module too.
+if __name__ == "__main__":
+    main()

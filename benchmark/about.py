@@ -20,37 +20,48 @@ if TYPE_CHECKING:
 ABOUT = "benchmark.json"
 
 
-def command_line() -> str:
-    """Return the command that this process is, as one would type it."""
+def command_line() -> str | None:
+    """Return the command that this process is, as one would type it; None in a program of one's own."""
+    import click
+
+    if click.get_current_context(silent=True) is None:
+        return None
     return shlex.join(["benchmark", *sys.argv[1:]])
 
 
-def about(bench: Benchmark, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return JSON: command, time, tasks, pool, encoder, recipes, versions and what was noticed.
+def about(benches: Sequence[Benchmark], notes: Sequence[str]) -> dict[str, Any]:
+    """Return JSON: command, time, tasks, pools, encoders, modes, versions and what was noticed.
 
-    settings: versions and threads, as ``pretrain.runtime.settings`` gives them.
+    benches: of one command. notes: what was noticed, a sentence each.
     """
-    config = bench.config
+    config = benches[0].config
+    # Several data sets may have encoders of their own: "auto" looks at the data.
+    encoders = [source.encoder for bench in benches for source in bench.pretraining.fresh.values()]
     return {
         "format": "headstart-benchmark",
         "version": 1,
         "command": command_line(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tasks": [task_json(bench.task)],
-        "pool": {
-            "name": bench.pool.name,
-            "examples": len(bench.pool.x),
-            "source": bench.pool.source,
-        },
-        "encoder": bench.fresh.encoder,
-        "strategies": list(bench.strategies),
+        "tasks": [task_json(bench.task) for bench in benches],
+        "pools": [
+            {
+                "name": bench.pool.name,
+                "examples": len(bench.pool.x),
+                "source": bench.pool.source,
+            }
+            for bench in benches
+        ],
+        "encoders": [e for i, e in enumerate(encoders) if e not in encoders[:i]],
+        "strategies": list(dict.fromkeys(name for bench in benches for name in bench.strategies)),
         "labels": list(config.labels),
         "seeds": list(config.seeds),
-        "recipe": asdict(config.recipe),
+        "modes": {name: asdict(mode) for name, mode in benches[0].modes.items()},
         "pretrain": dict(config.pretrain_fields),  # may hold an Optimizer: written as its fields
+        "budget": None if config.budget is None else asdict(config.budget),
         "options": {name: dict(given) for name, given in config.options.items()},
-        **settings,
-        "notes": list(bench.notes),
+        **benches[0].settings,
+        "leakage": [bench.loaded.leakage for bench in benches],
+        "notes": list(notes),
     }
 
 
@@ -66,10 +77,12 @@ def task_json(task: TargetTask) -> dict[str, Any]:
     }
 
 
-def write_about(folder: Path, content: Mapping[str, Any], ids: Sequence[str] | None = None) -> None:
-    """Write ``benchmark.json``; ``ids``, once they are known, are the cells that belong to this grid.
+def write_about(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``benchmark.json``."""
+    write_text(folder / ABOUT, json.dumps(content, indent=1, default=asdict) + "\n")
 
-    The results file may hold more: cells of earlier, other grids in the same folder.
-    """
-    whole = {**content, **({} if ids is None else {"cells": list(ids)})}
-    write_text(folder / ABOUT, json.dumps(whole, indent=1, default=asdict) + "\n")
+
+def write_notes(folder: Path, notes: Sequence[str]) -> None:
+    """Replace the notes in ``benchmark.json``."""
+    content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    write_about(folder, {**content, "notes": list(notes)})

@@ -7,12 +7,29 @@ from typing import Any
 
 import click
 
+from benchmark.configfile import config_file, without_strangers
 from tasks.console import data_options, pairs, positive, run_command, run_options, test_part
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[report DIR]")
-@click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
-@click.option("--pretrain-data", help="The pool. [default: --data's training part, unlabelled]")
+@click.option(
+    "--config",
+    type=Path,
+    is_eager=True,
+    expose_value=False,
+    callback=config_file,
+    help="A TOML file with any of these options; those on the command line win.",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    help="The labelled data: a name, a .npz file or a folder of images. Several are compared in turn.",
+)
+@click.option(
+    "--pretrain-data",
+    multiple=True,
+    help="The pool, one for all --data or one each. [default: own, --data's training part, unlabelled]",
+)
 @click.option("--strategies", default="all", show_default=True, help="Names with commas, or all.")
 @click.option("--labels", help="Label budgets with commas, as 50,200.")
 @test_part
@@ -27,14 +44,20 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     help="default, linear-probe (the encoder stays frozen) or seed (the notebook's).",
 )
 @click.option(
-    "--encoder", help="convnet, resnet, mlp or auto (by the data). [default: the recipe's]"
+    "--modes",
+    help="Ways of the transfer side by side, with commas: fine-tune, linear-probe, auto (a search of the "
+    "reuse). [default: the recipe's]",
+)
+@click.option(
+    "--encoder",
+    help="convnet, resnet, mlp or auto (by the data); several with commas. [default: the recipe's]",
 )
 @click.option(
     "--encoder-opt",
     "encoder_options",
     multiple=True,
     callback=pairs,
-    help="name=value, of the encoder.",
+    help="name=value, of the encoder; of several, ENCODER.name=value.",
 )
 @click.option(
     "--augment",
@@ -59,6 +82,41 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
 @click.option(
     "--pretrain-epochs", type=positive, help="Epochs of every strategy. [default: its own]"
 )
+@click.option(
+    "--pretrain-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Equal cost: as many epochs of every strategy as take this long on one thread, measured once.",
+)
+@click.option(
+    "--pretrain-updates",
+    type=positive,
+    help="As many epochs of every strategy as make these updates.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=positive,
+    help="Processes of one thread each; 1 is this process.",
+)
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    type=click.Choice(["local", "dask"]),
+    help="Where the cells run: this machine's processes, or a Dask cluster (extra: dask).",
+)
+@click.option(
+    "--scheduler", help="The Dask scheduler's address. [default: --workers processes here]"
+)
+@click.option("--dry-run", is_flag=True, help="Print what would be run and what it would take.")
+@click.option(
+    "--export-best",
+    is_flag=False,
+    flag_value="budget",
+    type=click.Choice(["budget", "all"]),
+    help="Train the best network again and write best.keras: on the largest budget's labels, or all.",
+)
 @data_options
 @run_options
 @click.pass_context
@@ -76,11 +134,11 @@ def cli(context: click.Context, **given: Any) -> None:
     if context.invoked_subcommand is not None:
         return
     for name, option in (("data", "data"), ("labels", "labels"), ("output", "out")):
-        if given[name] is None:
+        if given[name] in (None, ()):
             raise click.UsageError(f"Missing option '--{option}'. See 'benchmark --help'.")
     from benchmark.command import benchmark_command
 
-    benchmark_command(**given)
+    benchmark_command(**without_strangers(given))
 
 
 @cli.command()

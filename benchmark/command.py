@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from benchmark.about import about, write_about
-from benchmark.run import RESULTS, Benchmark, BenchmarkConfig, Outcome
+from benchmark.budget import Budget
+from benchmark.data import DataConfig
+from benchmark.drive import Outcome
+from benchmark.live import make_show
+from benchmark.modes import chosen_modes
+from benchmark.results import RESULTS
+from benchmark.run import Benchmark, BenchmarkConfig
+from benchmark.running import Running, make_benches, paired_pools, run_all
 from benchmark.show import report_command
 from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
+from tasks.console import out, out_json
 from tasks.errors import HeadstartError, InputError
-from tasks.kinds import KINDS
-from tasks.load import load_dataset
-from tasks.target import TargetTask
 from transfer.recipes import recipe as transfer_recipe
 
 
 def benchmark_command(
     *,
-    data: str,
-    pretrain_data: str | None,
+    data: tuple[str, ...],
+    pretrain_data: tuple[str, ...],
     strategies: str,
     labels: str,
     test_part: float,
     seeds: int,
     output: Path,
     recipe: str,
+    modes: str | None,
     encoder: str | None,
     encoder_options: dict[str, str],
     augment: str,
     augment_options: dict[str, str],
     options: dict[str, str],
     pretrain_epochs: int | None,
+    pretrain_seconds: float | None,
+    pretrain_updates: int | None,
+    workers: int,
+    engine: str,
+    scheduler: str | None,
+    dry_run: bool,
+    export_best: str | None,
     seed: int,
     threads: int | None,
     image_size: tuple[int, int] | None,
@@ -41,62 +53,97 @@ def benchmark_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Check everything, run the grid, write results and table, and say what they mean."""
-    recipes = transfer_recipe(recipe)
+    """Check everything, run the grid, write results and report, and say what they mean."""
     base = pretrain_recipe(recipe if recipe in PRETRAIN_RECIPES else "default")
     fields = dict(base.fields)
     if pretrain_epochs is not None:
         fields["epochs"] = pretrain_epochs
     if output.exists() and not output.is_dir():
         raise InputError(f"--out must be a folder. {output} is a file.")
+    named = [] if modes is None else [part.strip() for part in modes.split(",") if part.strip()]
     config = BenchmarkConfig(
         strategies=_names(strategies),
         labels=_budgets(labels),
         seeds=[seed + i for i in range(seeds)],
-        recipe=recipes,
+        recipe=transfer_recipe(recipe),
+        modes=chosen_modes(named, recipe),
         encoder=encoder or base.encoder,
         encoder_options=encoder_options,
         augment=augment,
         augment_options=augment_options,
         options=_by_strategy(options),
         pretrain_fields=fields,
+        budget=_budget(pretrain_epochs, pretrain_seconds, pretrain_updates),
     )
-
-    def load(spec: str) -> Any:
-        return load_dataset(spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
-
-    task = TargetTask.from_dataset(load(data), seed=seed, test_fraction=test_part)
-    if task.target != "classes":
-        raise InputError(
-            f"benchmark compares classifiers only, and y of {task.name!r} is {KINDS[task.target]}. "
-            f"`transfer` learns and measures it, one strategy at a time."
+    run = Running(workers=workers, engine=engine, scheduler=scheduler, threads=threads)
+    sources = [
+        DataConfig(
+            data=name,
+            pool=pool,
+            image_size=image_size,
+            skip_unreadable=skip_unreadable,
+            seed=seed,
+            test_part=test_part,
         )
-    pool = load(pretrain_data) if pretrain_data is not None else None
-    bench = Benchmark(task, pool, config, output)
-
-    from pretrain.engine.progress import LineReporter, Reporter
-    from pretrain.runtime import settings, start
-
-    start(threads)
-    reporter = Reporter() if quiet else LineReporter()
-    reporter.say(f"Data: {task.name}, {task.source}; test part: {task.test_origin}")
-    reporter.say(f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}")
-    content = about(bench, settings())
-    write_about(output, content)
-    outcome = bench.run(reporter, force=force)
-    write_about(output, content, [record["id"] for record in outcome.records])
-    _finish(outcome, output, as_json)
+        for name, pool in paired_pools(data, pretrain_data)
+    ]
+    benches = make_benches(sources, config, output, run)
+    if dry_run:
+        _dry_run(benches, run, as_json)
+        return
+    show = make_show(quiet)
+    try:
+        for bench in benches:
+            show.say(
+                f"Data: {bench.task.name}, {bench.task.source}; test part: {bench.task.test_origin}"
+            )
+            show.say(
+                f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}"
+            )
+        done = run_all(benches, run, show, force=force, export=export_best)
+    finally:
+        show.close()
+    _finish(done, output, as_json)
 
 
 def _finish(outcome: Outcome, output: Path, as_json: bool) -> None:
-    """Write the report beside the results, print its verdict, and fail when a cell failed."""
+    """Write the report beside the results, print it, and fail when a cell failed."""
     report_command(output, as_json=as_json)
-    failed = sum(record["status"] != "done" for record in outcome.records)
+    failed = sum(record["status"] == "failed" for record in outcome.records)
     if failed:
         raise HeadstartError(
             f"{failed} of {len(outcome.records)} cells failed; the table shows the others, and "
             f"{output / RESULTS} the reasons."
         )
+
+
+def _dry_run(benches: list[Benchmark], run: Running, as_json: bool) -> None:
+    """Say what would be run."""
+    from benchmark.forecast import forecast
+
+    found = forecast(benches, run.workers)
+    if as_json:
+        out_json(asdict(found))
+        return
+    for bench in benches:
+        out(f"Data: {bench.task.name}, {bench.task.source}; test part: {bench.task.test_origin}")
+        out(f"Pool: {bench.pool.name}, {len(bench.pool.x):,} examples, {bench.pool.source}")
+        for note in bench.notes:
+            out(note)
+    for line in found.lines(run.workers):
+        out(line)
+
+
+def _budget(epochs: int | None, seconds: float | None, updates: int | None) -> Budget | None:
+    """Return the budget of each pretraining. Raises InputError when two are given."""
+    if sum(given is not None for given in (epochs, seconds, updates)) > 1:
+        raise InputError(
+            "--pretrain-epochs, --pretrain-seconds and --pretrain-updates each say how long "
+            "pretraining is: give one of them."
+        )
+    if seconds is None and updates is None:
+        return None
+    return Budget(seconds=seconds, updates=updates)
 
 
 def _names(text: str) -> list[str]:

@@ -10,11 +10,12 @@ import numpy as np
 
 from benchmark import figures
 from benchmark.grid import SCRATCH
+from benchmark.groups import grouped
 from benchmark.ranks import Ranking, rank
-from benchmark.report import title
 from benchmark.style import Drawing, available, looks
-from benchmark.tables import SEPARATOR, Row, Tables, best_raw, places
+from benchmark.tables import Row, Tables, best_raw, places
 from benchmark.verdict import Verdict
+from benchmark.words import place_name
 from tasks.outputs import slug
 
 Record = Mapping[str, Any]
@@ -24,7 +25,7 @@ Record = Mapping[str, Any]
 class Confusion:
     """The mean confusion matrix (K, K) of a row in a place, each true class adding up to 1."""
 
-    task: str
+    title: str
     labels: int
     row: str
     classes: list[str]
@@ -56,24 +57,23 @@ def draw(
     made = Drawings()
     if not available():
         return made
-    several = len(found) > 1
     look = looks([row for *_, rows in places(found) for row in rows])
-    for task, labels, rows in places(found):
-        name, heading = _name(task, labels, several), title(task, labels, several)
+    for title, labels, rows in places(found):
+        name, heading = _name(title, labels), place_name(title, labels)
         if any(row.gained.n for row in rows):
             made.gains.append(figures.gains(f"gains-{name}", heading, rows, look))
         if any(row.accuracy.n for row in rows):
             made.costs.append(figures.cost(f"cost-{name}", heading, rows, look))
-    for task, by_labels in found.items():
+    for title, by_labels in found.items():
         if sum(any(r.accuracy.n for r in rows) for rows in by_labels.values()) > 1:
-            name = f"curves-{slug(task)}" if several else "curves"
-            heading = f"Accuracy by labels, {task}" if several else "Accuracy by labels"
+            name = f"curves-{slug(title)}" if title else "curves"
+            heading = f"Accuracy by labels, {title}" if title else "Accuracy by labels"
             banded = _banded(by_labels, judged)
             made.curves.append(figures.curves(name, heading, by_labels, look, banded))
-    for task, labels in dict.fromkeys((c.task, c.labels) for c in confusions):
-        here = [c for c in confusions if (c.task, c.labels) == (task, labels)]
+    for title, labels in dict.fromkeys((c.title, c.labels) for c in confusions):
+        here = [c for c in confusions if (c.title, c.labels) == (title, labels)]
         matrices = {c.row: c.matrix for c in here}
-        name, heading = _name(task, labels, several), title(task, labels, several)
+        name, heading = _name(title, labels), place_name(title, labels)
         made.confusions.append(
             figures.confusions(f"confusion-{name}", heading, matrices, here[0].classes)
         )
@@ -84,68 +84,73 @@ def draw(
 
 
 def ranked(found: Tables) -> Ranking | None:
-    """Rank the rows over data sets, by accuracy averaged over the budgets that all data sets have."""
-    if len(found) < 2:
+    """Rank the rows over data sets, by accuracy averaged over the budgets that all tables have.
+
+    With several encoders or modes, each one's rows are ranked side by side.
+    """
+    tables = [rows for by in found.values() for rows in by.values() if rows]
+    several = [len({getattr(rows[0], n) for rows in tables}) > 1 for n in ("encoder", "mode")]
+    if len({rows[0].task for rows in tables}) < 2:
         return None
     common = set.intersection(*({*by} for by in found.values()))
-    scores = []
-    for by in found.values():
-        values: dict[str, list[float]] = {}
-        for labels in common:
-            for row in by[labels]:
-                if row.accuracy.n:
-                    values.setdefault(row.name, []).append(row.accuracy.mean)
-        scores.append({n: float(np.mean(v)) for n, v in values.items() if len(v) == len(common)})
-    return rank(scores)
+    values: dict[str, dict[str, dict[int, float]]] = {}
+    for row in (row for by in found.values() for labels in common for row in by[labels]):
+        words = [w for w, many in zip((row.encoder, row.mode), several, strict=True) if many and w]
+        arm = f" ({', '.join(words)})" if words and row.kind != "raw" else ""
+        if row.accuracy.n:
+            scores = values.setdefault(row.task, {}).setdefault(row.name + arm, {})
+            scores[row.labels] = row.accuracy.mean
+    # A row that lacks a budget has no average to compare.
+    return rank(
+        [
+            {
+                name: float(np.mean([*v.values()]))
+                for name, v in scores.items()
+                if len(v) == len(common)
+            }
+            for scores in values.values()
+        ]
+    )
 
 
 def confusions_of(
     records: Sequence[Record], found: Tables, judged: Verdict, class_names: Mapping[str, list[str]]
 ) -> list[Confusion]:
-    """Return the matrices of the best strategy and of scratch, at each data set's largest budget."""
+    """Return the matrices of the best strategy and of scratch, at each table's largest budget."""
     made = []
-    for task, by_labels in found.items():
+    for group in grouped(records):
+        by_labels = found[group.title]
         labels = max(by_labels)
         rows = [r for r in by_labels[labels] if r.accuracy.n]
         strategies = [r for r in rows if r.kind == "strategy"]
-        used = {j.use for j in judged.judgements if (j.task, j.labels) == (task, labels)}
+        used = {j.use for j in judged.judgements if (j.title, j.labels) == (group.title, labels)}
         chosen = [r for r in strategies if r.name in used] or sorted(
             strategies, key=lambda r: -r.accuracy.mean
         )
-        scratch = [r for r in rows if r.name.split(SEPARATOR)[0] == SCRATCH]
+        scratch = [r for r in rows if r.name == SCRATCH]
         for row in [*chosen[:1], *scratch[:1]]:
-            matrix = _mean_confusion(records, task, labels, row.name)
+            cells = [r for r in group.records if (r["row"], r["labels"]) == (row.name, labels)]
+            matrix = _mean_confusion(cells)
             if matrix is not None:
-                names = class_names.get(task) or []
+                names = class_names.get(group.task) or []
                 known = names if len(names) == len(matrix) else [str(k) for k in range(len(matrix))]
                 made.append(
-                    Confusion(task=task, labels=labels, row=row.name, classes=known, matrix=matrix)
+                    Confusion(
+                        title=group.title, labels=labels, row=row.name, classes=known, matrix=matrix
+                    )
                 )
     return made
 
 
-def _mean_confusion(
-    records: Sequence[Record], task: str, labels: int, name: str
-) -> np.ndarray | None:
-    parts = name.split(SEPARATOR)
+def _mean_confusion(records: Sequence[Record]) -> np.ndarray | None:
     shares = []
     for record in records:
-        if (record.get("task", ""), record["labels"], record["row"]) != (task, labels, parts[0]):
-            continue
-        if record["status"] != "done" or not record.get("confusion"):
-            continue
-        if not all(part in (_word(record, "encoder"), _word(record, "mode")) for part in parts[1:]):
-            continue
-        counts = np.asarray(record["confusion"], float)
-        shares.append(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+        if record["status"] == "done" and record.get("confusion"):
+            counts = np.asarray(record["confusion"], float)
+            shares.append(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
     if not shares or any(share.shape != shares[0].shape for share in shares):
         return None
     return np.asarray(np.mean(shares, axis=0))
-
-
-def _word(record: Record, key: str) -> Any:
-    value = record.get(key)
-    return value.get("architecture") if isinstance(value, Mapping) else value
 
 
 def _banded(by_labels: Mapping[int, Sequence[Row]], judged: Verdict) -> set[str]:
@@ -161,8 +166,8 @@ def _banded(by_labels: Mapping[int, Sequence[Row]], judged: Verdict) -> set[str]
     )
     used = {j.use for j in judged.judgements if j.use in names}
     picked = {*used, *(r.name for r in (raw, best) if r is not None)}
-    return {*picked, *(n for n in names if n.split(SEPARATOR)[0] == SCRATCH)}
+    return {*picked, *(n for n in names if n == SCRATCH)}
 
 
-def _name(task: str, labels: int, several: bool) -> str:
-    return f"{slug(task)}-{labels}" if several else str(labels)
+def _name(title: str, labels: int) -> str:
+    return f"{slug(title)}-{labels}" if title else str(labels)

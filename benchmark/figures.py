@@ -22,7 +22,7 @@ from benchmark.axes import (
 )
 from benchmark.ranks import Ranking
 from benchmark.style import COLOURS, GREY, INK, WIDTH, Drawing, Look, finish, settings
-from benchmark.tables import Row
+from benchmark.tables import Row, in_cpu
 from benchmark.words import percent, points, possible, span
 
 NUMBERS_IN = 12
@@ -106,12 +106,13 @@ def curves(
 
 def cost(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -> Drawing:
     """Draw accuracy over the seconds that a seed takes, pretraining and transfer together."""
-    shown = [r for r in rows if r.accuracy.n and r.total_seconds == r.total_seconds]
+    cpu = in_cpu(rows)
+    shown = [r for r in rows if r.accuracy.n and r.total(cpu) == r.total(cpu)]
     shown.sort(key=lambda r: -r.accuracy.mean)
     with settings():
         height = max(3.2, 0.7 + 0.19 * len(shown))
         figure, axes = new_axes(height, right=0.4 + 0.066 * longest(shown), bottom=0.45, top=0.34)
-        spent = [max(row.total_seconds, 0.01) for row in shown]
+        spent = [max(row.total(cpu), 0.01) for row in shown]
         for row, x in zip(shown, spent, strict=True):
             how, edge = look[row.name], possible(row.accuracy)
             if row.accuracy.n > 1:
@@ -124,7 +125,8 @@ def cost(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -
         axes.margins(x=0.08)
         axes.set_ylim(*accuracy_limits(shown, ()))
         axes.grid(True)
-        axes.set_xlabel("seconds a seed: pretraining + transfer")
+        unit = "CPU-seconds" if cpu else "seconds"
+        axes.set_xlabel(f"{unit} a seed: pretraining + transfer")
         axes.set_ylabel("test accuracy, %")
         axes.legend(
             loc="upper left",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 SCRATCH = "scratch"
@@ -14,32 +14,63 @@ RANDOM = "frozen random encoder"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One number of the table: a row at a label budget and a seed.
+    """One number of a table: a row at a label budget and a seed.
 
+    row: what the table calls it; ``base``, with encoder and mode behind it when there are several.
+    base: SCRATCH, RANDOM, a strategy's name or a classical model's.
     kind: "raw" (a classical model), "fresh" (scratch or a frozen random encoder) or "strategy".
+    task: the name of the labelled data.
+    encoder, mode: the architecture and the way of the transfer; None of classical models.
     """
 
     row: str
     kind: str
     labels: int
     seed: int
+    base: str
+    task: str = ""
+    encoder: str | None = None
+    mode: str | None = None
 
     def identity(self, surroundings: dict[str, Any]) -> str:
-        """Return 16 hex digits over the cell and all that decides its result."""
-        text = json.dumps([asdict(self), surroundings], sort_keys=True)
+        """Return 16 hex digits over the cell and all that decides its result.
+
+        Not over the words that a table calls it by: they change when a second encoder comes along.
+        """
+        own = [self.kind, self.base, self.labels, self.seed]
+        text = json.dumps([own, surroundings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What all rows of one comparison have in common; ``suffix`` tells them from other arms' rows."""
+
+    encoder: str | None = None
+    mode: str | None = None
+    strategies: Sequence[str] = ()
+    suffix: str = ""
+
+
 def cells(
-    strategies: Sequence[str], baselines: Sequence[str], labels: Sequence[int], seeds: Sequence[int]
+    arms: Sequence[Arm],
+    baselines: Sequence[str],
+    labels: Sequence[int],
+    seeds: Sequence[int],
+    task: str = "",
 ) -> list[Cell]:
     """Return the cells in the order in which they run: cheap rows first, seeds innermost."""
-    rows = [(name, "raw") for name in baselines]
-    rows += [(RANDOM, "fresh"), (SCRATCH, "fresh")]
-    rows += [(name, "strategy") for name in strategies]
+    rows: list[dict[str, Any]] = [{"row": n, "base": n, "kind": "raw"} for n in baselines]
+    for arm in arms:
+        named = [(RANDOM, "fresh"), (SCRATCH, "fresh")]
+        named += [(name, "strategy") for name in arm.strategies]
+        common = {"encoder": arm.encoder, "mode": arm.mode}
+        rows += [
+            {"row": base + arm.suffix, "base": base, "kind": kind, **common} for base, kind in named
+        ]
     return [
-        Cell(row=row, kind=kind, labels=budget, seed=seed)
-        for row, kind in rows
+        Cell(**row, task=task, labels=budget, seed=seed)
+        for row in rows
         for budget in labels
         for seed in seeds
     ]

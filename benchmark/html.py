@@ -11,11 +11,10 @@ from benchmark.drawings import Confusion, Drawings
 from benchmark.html_cells import cell_groups
 from benchmark.pictures import Picture, Spread
 from benchmark.ranks import Ranking
-from benchmark.report import title
 from benchmark.style import Drawing
-from benchmark.tables import Row, Tables, equivalent, places
+from benchmark.tables import Row, Tables, equivalent, in_cpu, places
 from benchmark.verdict import EMPTY, HELPED, NO_HELP, UNCLEAR, Verdict, place
-from benchmark.words import p_number, percent, points, possible, seconds, span
+from benchmark.words import p_number, percent, place_name, points, possible, seconds, span
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLES = {HELPED: "helped", NO_HELP: "no-help", UNCLEAR: "unclear", EMPTY: "unclear"}
@@ -26,7 +25,6 @@ HEADER = (
     "p, corrected",
     "minus best raw",
     "seeds",
-    "seconds a seed",
 )
 MOST_CLASSES = 30
 BESIDE = 6
@@ -77,24 +75,23 @@ def render(
             "style": STYLES[judged.kind],
             "headline": judged.headline,
             "places": [
-                (place(j, judged.several), _sentence(j.text, found[j.task][j.labels]))
-                for j in judged.judgements
+                (place(j), _sentence(j.text, found[j.title][j.labels])) for j in judged.judgements
             ],
         },
         "intervals_note": f"{METHODS[method]} {_family(found)}",
-        "tables": [_table(found, judged, *where) for where in places(found)],
+        "tables": [_table(judged, *where) for where in places(found)],
         "gains": [_figure(d) for d in drawings.gains],
         "no_figures": no_figures,
         "efficiency": _efficiency(found, drawings),
         "costs": [_figure(d) for d in drawings.costs],
         "ranks": _ranks(ranking, drawings),
-        "confusions": [_matrix(c, len(found) > 1) for c in confusions],
+        "confusions": [_matrix(c) for c in confusions],
         "confusions_wide": any(len(c.classes) > BESIDE for c in confusions),
         "pictures": [_made(picture, data) for picture, data in pictures],
         "pictures_left": pictures_left,
         "findings": findings,
         "spreads": spreads,
-        "cells": cell_groups(records, len(found) > 1),
+        "cells": cell_groups(records),
         "command": command,
         "facts": facts,
     }
@@ -134,34 +131,34 @@ def _family(found: Tables) -> str:
     )
 
 
-def _table(
-    found: Tables, judged: Verdict, task: str, labels: int, rows: Sequence[Row]
-) -> dict[str, Any]:
-    used = {j.use for j in judged.judgements if (j.task, j.labels) == (task, labels)}
+def _table(judged: Verdict, title: str, labels: int, rows: Sequence[Row]) -> dict[str, Any]:
+    used = {j.use for j in judged.judgements if (j.title, j.labels) == (title, labels)}
+    cpu = in_cpu(rows)
     # The best first; rows without any result last.
     order = sorted(rows, key=lambda r: -r.accuracy.mean if r.accuracy.n else 1.0)
     return {
-        "title": title(task, labels, len(found) > 1),
-        "header": HEADER,
+        "title": place_name(title, labels),
+        "header": (*HEADER, f"{'CPU-seconds' if cpu else 'seconds'} a seed"),
         "rows": [
-            {"name": row.name, "use": row.name in used, "cells": _cells(row)} for row in order
+            {"name": row.name, "use": row.name in used, "cells": _cells(row, cpu)} for row in order
         ],
     }
 
 
-def _cells(row: Row) -> list[tuple[str, str]]:
+def _cells(row: Row, cpu: bool) -> list[tuple[str, str]]:
     """Return the cells right of the row's name: what is large, and what stands small below it."""
     accuracy, gain, raw = row.accuracy, row.gain, row.over_raw
-    parts = [] if row.pretrain_seconds is None else [f"pretraining {seconds(row.pretrain_seconds)}"]
-    if row.cpu_seconds is not None:
-        parts.append(f"{row.cpu_seconds / 60:.1f} CPU-min")
+    pretraining, _ = row.cost(cpu)
     return [
         (percent(accuracy.mean), span(possible(accuracy), "") if accuracy.n > 1 else ""),
         _difference(gain) if gain is not None else ("", ""),
         (p_number(row.corrected) if row.kind == "strategy" else "", ""),
         _difference(raw) if raw is not None and raw.n else ("", ""),
         (str(accuracy.n), f"{len(row.failed)} failed" if row.failed else ""),
-        (seconds(row.total_seconds), ", ".join(parts)),
+        (
+            seconds(row.total(cpu)),
+            "" if pretraining is None else f"pretraining {seconds(pretraining)}",
+        ),
     ]
 
 
@@ -171,7 +168,7 @@ def _difference(interval: Any) -> tuple[str, str]:
 
 def _efficiency(found: Tables, drawings: Drawings) -> dict[str, Any] | None:
     made = []
-    for task, by_labels in found.items():
+    for title, by_labels in found.items():
         names = list(
             dict.fromkeys(
                 r.name for rows in by_labels.values() for r in rows if r.kind == "strategy"
@@ -186,7 +183,7 @@ def _efficiency(found: Tables, drawings: Drawings) -> dict[str, Any] | None:
                 cells.append(("–", "") if worth is None else worth.parts())
             rows.append((name, cells))
         if any(cell != ("–", "") for _, cells in rows for cell in cells):
-            suffix = f", {task}" if len(found) > 1 else ""
+            suffix = f", {title}" if title else ""
             budgets = [f"{labels:,}" for labels in by_labels]
             made.append({"suffix": suffix, "budgets": budgets, "rows": rows})
     if not made and not drawings.curves:
@@ -210,8 +207,8 @@ def _ranks(ranking: Ranking | None, drawings: Drawings) -> dict[str, Any] | None
     return {"text": text, "rows": rows, "figures": [_figure(d) for d in drawings.ranks]}
 
 
-def _matrix(found: Confusion, several: bool) -> dict[str, Any]:
-    where = title(found.task, found.labels, several)
+def _matrix(found: Confusion) -> dict[str, Any]:
+    where = place_name(found.title, found.labels)
     classes, matrix = found.classes[:MOST_CLASSES], found.matrix[:MOST_CLASSES, :MOST_CLASSES]
     rows = [
         (name, [(_share(value), f"{0.45 * value:.2f}") for value in values])

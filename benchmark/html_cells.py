@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmark.words import percent
 
-KNOWN = ("row", "kind", "labels", "seed", "task", "status", "reason")
+KNOWN = ("row", "base", "encoder", "mode", "kind", "labels", "seed", "task", "status", "reason")
 NAMES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -20,7 +20,9 @@ NAMES = {
     "seconds": "seconds in all",
     "pretrain_seconds": "seconds of pretraining",
     "transfer_seconds": "seconds of transfer",
-    "cpu_seconds": "CPU-seconds",
+    "cpu_seconds": "CPU-seconds in all",
+    "pretrain_cpu_seconds": "CPU-seconds of pretraining",
+    "pretrain_planned_epochs": "epochs that the budget became",
     "digest": "digest of the model",
     "weights_digest": "digest of the weights file",
     "id": "identity of the cell",
@@ -29,8 +31,9 @@ PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
 MOST_CHARACTERS = 1500
 
 
-def cell_groups(records: Sequence[Mapping[str, Any]], several: bool) -> list[dict[str, Any]]:
+def cell_groups(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the cells of each row, in the records' order."""
+    several = len({r.get("task") for r in records}) > 1
     groups = []
     for name in dict.fromkeys(r["row"] for r in records):
         here = [r for r in records if r["row"] == name]
@@ -43,7 +46,7 @@ def cell_groups(records: Sequence[Mapping[str, Any]], several: bool) -> list[dic
 
 def _cell(record: Mapping[str, Any], several: bool) -> dict[str, Any]:
     parts = [record.get("task") if several else None, record.get("encoder"), record.get("mode")]
-    words = [p.get("architecture", "") if isinstance(p, Mapping) else str(p) for p in parts if p]
+    words = [str(part) for part in parts if part]
     words += [f"{record['labels']:,} labels", f"seed {record['seed']}"]
     done = record["status"] == "done"
     end = f"{percent(record['accuracy'])} %" if done else str(record["status"])

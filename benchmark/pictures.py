@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -18,9 +18,13 @@ MOST_TOGETHER = 2_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One picture of a run: which row's and seed's, what it shows, after which epoch (None: of all)."""
+    """One picture of a run: which row's and seed's, what it shows, after which epoch (None: of all).
+
+    encoder: its architecture; "" where all runs have the same.
+    """
 
     row: str
+    encoder: str
     seed: int
     what: str
     epoch: int | None
@@ -30,23 +34,27 @@ class Picture:
     def caption(self) -> str:
         """Return "gan, seed 0: samples after epoch 5"."""
         after = "" if self.epoch is None else f" after epoch {self.epoch}"
-        return f"{self.row}, seed {self.seed}: {self.what}{after}"
+        encoder = f" ({self.encoder})" if self.encoder else ""
+        return f"{self.row}{encoder}, seed {self.seed}: {self.what}{after}"
 
 
 def pictures(folder: Path, rows: Sequence[str]) -> list[Picture]:
     """Return each row's pictures in ``folder``/weights: of its first seed, the last of each series."""
-    found: dict[tuple[str, str], Picture] = {}
+    found: dict[tuple[str, str, str], Picture] = {}
     for path in sorted((folder / "weights").glob("**/*.png")):
         if any(part.endswith(".checkpoints") for part in path.parts):
             continue
         picture = _picture(path)
         if picture is None or picture.row not in rows:
             continue
-        key = (picture.row, picture.what)
+        key = (picture.row, picture.encoder, picture.what)
         last = found.get(key)
         if last is None or (-picture.seed, picture.epoch or 0) > (-last.seed, last.epoch or 0):
             found[key] = picture
-    return sorted(found.values(), key=lambda p: (rows.index(p.row), p.what != "curves", p.what))
+    kept = list(found.values())
+    if len({picture.encoder for picture in kept}) == 1:
+        kept = [replace(picture, encoder="") for picture in kept]
+    return sorted(kept, key=lambda p: (rows.index(p.row), p.encoder, p.what != "curves", p.what))
 
 
 def _picture(path: Path) -> Picture | None:
@@ -61,6 +69,7 @@ def _picture(path: Path) -> Picture | None:
     what = numbered["what"] if numbered else rest
     return Picture(
         row=match["row"],
+        encoder=match["encoder"],
         seed=int(match["seed"]),
         what=what.replace("-", " ").replace(".", " "),
         epoch=int(numbered["number"]) if numbered else None,
@@ -100,7 +109,7 @@ class Spread:
 
 def spreads(folder: Path, rows: Sequence[str]) -> list[Spread]:
     """Return the rows' spreads from the tables of epochs beside the weights; unreadable ones are left out."""
-    runs: dict[str, list[tuple[float, float, float]]] = {}
+    runs: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for path in sorted((folder / "weights").glob("*.csv")):
         match = NAME.match(path.stem)
         if match is None or match["row"] not in rows:
@@ -115,12 +124,14 @@ def spreads(folder: Path, rows: Sequence[str]) -> list[Spread]:
         except (OSError, ValueError, csv.Error):
             continue
         if epochs and all(map(math.isfinite, epochs[-1])):
-            runs.setdefault(match["row"], []).append((epochs[0][0], *epochs[-1]))
-    found = []
-    for row in rows:
-        if row in runs:
-            before, spread, rank = min(runs[row], key=lambda run: run[1])
-            found.append(
-                Spread(row=row, seeds=len(runs[row]), before=before, spread=spread, rank=rank)
+            runs.setdefault((match["row"], match["encoder"]), []).append(
+                (epochs[0][0], *epochs[-1])
             )
+    several = len({encoder for _, encoder in runs}) > 1
+    found = []
+    for row, encoder in sorted(runs, key=lambda key: (rows.index(key[0]), key[1])):
+        seeds = runs[row, encoder]
+        before, spread, rank = min(seeds, key=lambda run: run[1])
+        name = f"{row} ({encoder})" if several else row
+        found.append(Spread(row=name, seeds=len(seeds), before=before, spread=spread, rank=rank))
     return found

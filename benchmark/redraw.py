@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.drawings import confusions_of, draw, ranked
+from benchmark.groups import base
 from benchmark.report import all_claims, all_markdown
 from benchmark.results import Results, read_results
 from benchmark.style import available
@@ -54,7 +55,7 @@ def redraw(folder: Path, method: str = "t") -> Report:
     found = tables(results.records, method)
     judged = verdict(results.records, found)
     said = all_claims(found)
-    notes = [*_strings(results.about.get("notes")), *_failures(results.records), *results.warnings]
+    notes = [*_strings(results.about.get("notes")), *_missing(results.records), *results.warnings]
     sentence = about_sentence(results.about)
     summary = summary_json(found, judged, said, method)
     figures = _write_figures_and_page(results, found, judged, method, sentence)
@@ -90,13 +91,12 @@ def _write_figures_and_page(
 
     folder, about, records = results.folder, results.about, results.records
     classes = {t["name"]: _strings(t.get("class_names")) for t in tasks_of(about)}
-    for task in found:  # records of one data set need not name it
-        if task not in classes and len(classes) == 1:
-            classes[task] = next(iter(classes.values()))
+    if len(classes) == 1:  # records of one data set need not name it
+        classes.setdefault("", next(iter(classes.values())))
     ranking = ranked(found)
     confusions = confusions_of(records, found, judged, classes)
     drawings = draw(found, judged, confusions, ranking)
-    names = list(dict.fromkeys(r["row"] for r in records if r["kind"] == "strategy"))
+    names = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
     shown, left = read_pictures(pictures(folder, names))
     page = render(
         heading=heading(about),
@@ -142,9 +142,11 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 def tasks_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the tasks that ``benchmark.json`` names."""
-    found = about.get("tasks")
-    named = [t for t in found if isinstance(t, dict)] if isinstance(found, list) else []
-    return [t for t in named if isinstance(t.get("name"), str)]
+    return [task for task in _objects(about.get("tasks")) if isinstance(task.get("name"), str)]
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
 
 
 def heading(about: Mapping[str, Any]) -> str:
@@ -160,23 +162,25 @@ def about_sentence(about: Mapping[str, Any]) -> str:
         for task in tasks_of(about)
     ]
     text = f"Test accuracy on {'; '.join(parts)}" if parts else "Test accuracy"
-    pool, encoder = about.get("pool"), about.get("encoder")
-    if isinstance(pool, dict):
-        text += f"; pool {pool.get('name')}, {_count(pool.get('examples'))} examples"
-    if isinstance(encoder, dict):
-        text += f"; encoder {encoder.get('architecture')}"
+    pools = [
+        f"{pool.get('name')}, {_count(pool.get('examples'))} examples"
+        for pool in _objects(about.get("pools"))
+    ]
+    encoders = [str(encoder.get("architecture")) for encoder in _objects(about.get("encoders"))]
+    for word, values in (("pool", pools), ("encoder", encoders)):
+        if values:
+            text += f"; {word} {'; '.join(dict.fromkeys(values))}"
     return f"{text}. Seconds are pretraining + transfer a seed."
 
 
 def findings(results: Results) -> list[str]:
     """Return what a reader has to know: leakage, what was left out, failed cells, damaged lines."""
     about = results.about
-    notes = [*_strings(about.get("notes")), *_strings(about.get("leakage"))]
-    if about and not any("of the pool" in note for note in notes):
-        notes.insert(0, "Leakage: no test example was found in the pool, by comparing contents.")
-    failures = _failures(results.records)
-    notes += failures or ["Every cell that ran came to its end: none failed."]
-    return [*notes, *results.warnings]
+    missing = _missing(results.records)
+    if not any(record["status"] == "failed" for record in results.records):
+        missing.append("Every cell that ran came to its end: none failed.")
+    notes = [*_strings(about.get("leakage")), *_strings(about.get("notes"))]
+    return list(dict.fromkeys([*notes, *missing, *results.warnings]))
 
 
 def facts(about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -184,11 +188,10 @@ def facts(about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> lis
     found: list[tuple[str, str]] = []
     for task in tasks_of(about):
         found.append((f"data: {task['name']}", str(task.get("source", "unknown"))))
-    pool = about.get("pool")
-    if isinstance(pool, dict):
+    for pool in _objects(about.get("pools")):
         found.append(("pool", f"{pool.get('name')}, {pool.get('source', 'unknown')}"))
-    names = ("started", "labels", "seeds", "encoder", "recipe", "pretrain", "options", "versions")
-    for name in (*names, "threads"):
+    names = ("started", "labels", "seeds", "encoders", "modes", "pretrain", "budget", "options")
+    for name in (*names, "versions", "threads"):
         if about.get(name):
             found.append((name, _plain(about[name])))
     return [*found, ("cells", f"{len(records)}")]
@@ -212,11 +215,13 @@ def _strings(value: Any) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list) else []
 
 
-def _failures(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    words = {"failed": "Failed", "skipped": "Skipped"}
-    return [
-        f"{words[r['status']]}: {r['row']}, {r['labels']} labels, seed {r['seed']}: "
-        f"{r.get('reason', 'no reason was recorded')}"
-        for r in records
-        if r["status"] != "done"
-    ]
+def _missing(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each cell that failed, and for each budget that was skipped."""
+    said = []
+    for r in records:
+        where, reason = f"{r['labels']:,} labels", r.get("reason", "no reason was recorded")
+        if r["status"] == "failed":
+            said.append(f"Failed: {r['row']}, {where}, seed {r['seed']}: {reason}")
+        elif r["status"] == "skipped":
+            said.append(f"Skipped: {r.get('task') or 'the data'}, {where}: {reason}")
+    return list(dict.fromkeys(said))

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from benchmark.stats import ALPHA
-from benchmark.tables import Row, Tables, best_raw, tables
-from benchmark.words import p_text, percent, points, possible, span
-
-
-def summarise(records: Sequence[Mapping[str, Any]]) -> dict[int, list[Row]]:
-    """Return the rows of each label budget of one data set, in the records' order."""
-    found = list(tables(records).values())
-    return found[0] if found else {}
+from benchmark.tables import Row, Tables, best_raw, in_cpu
+from benchmark.words import p_text, percent, place_name, points, possible, span
 
 
 def table_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """Return a header and one tuple of cells a row, in percent and percentage points."""
-    lines: list[tuple[str, ...]] = [
-        ("row", "accuracy %", "95 % interval", "minus scratch", "95 % interval", "seeds", "seconds")
-    ]
+    cpu = in_cpu(rows)
+    header = ("row", "accuracy %", "95 % interval", "minus scratch", "95 % interval", "seeds")
+    lines: list[tuple[str, ...]] = [(*header, "CPU-seconds" if cpu else "seconds")]
     for row in rows:
-        cost = "–" if row.seconds != row.seconds else f"{row.seconds:.1f}"
-        if row.pretrain_seconds is not None:
-            cost = f"{row.pretrain_seconds:.1f} + {cost}"
+        pretraining, transfer = row.cost(cpu)
+        cost = "–" if transfer != transfer else f"{transfer:.1f}"
+        if pretraining is not None:
+            cost = f"{pretraining:.1f} + {cost}"
         seeds = str(row.accuracy.n) + (f" ({len(row.failed)} failed)" if row.failed else "")
         lines.append(
             (
@@ -40,18 +34,12 @@ def table_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return lines
 
 
-def title(task: str, labels: int, several: bool) -> str:
-    """Return the heading of a table; the data set is named where there are several."""
-    return f"{task}, {labels} labels" if several else f"{labels} labels"
-
-
-def markdown(found: Mapping[int, Sequence[Row]], task: str | None = None) -> str:
-    """Return the tables of a data set in Markdown, to paste; ``task`` goes into their headings."""
+def markdown(found: Mapping[int, Sequence[Row]], title: str = "") -> str:
+    """Return the tables of one title in Markdown, to paste."""
     parts = []
     for budget, rows in found.items():
         header, *body = table_lines(rows)
-        heading = title(task or "", budget, task is not None)
-        lines = [f"**{heading}**", "", "| " + " | ".join(header) + " |"]
+        lines = [f"**{place_name(title, budget)}**", "", "| " + " | ".join(header) + " |"]
         lines.append("|" + "---|" * len(header))
         lines += ["| " + " | ".join(cells) + " |" for cells in body]
         parts.append("\n".join(lines))
@@ -59,17 +47,14 @@ def markdown(found: Mapping[int, Sequence[Row]], task: str | None = None) -> str
 
 
 def all_markdown(found: Tables) -> str:
-    """Return the tables of all data sets in Markdown."""
-    several = len(found) > 1
-    parts = [markdown(by, task if several else None).rstrip() for task, by in found.items()]
-    return "\n\n".join(parts) + "\n"
+    """Return all tables in Markdown."""
+    return "\n\n".join(markdown(by, title).rstrip() for title, by in found.items()) + "\n"
 
 
 def all_claims(found: Tables) -> list[str]:
-    """Return the claims of all data sets."""
-    several = len(found) > 1
+    """Return the claims of all tables."""
     return [
-        f"{task}, {line}" if several else line for task, by in found.items() for line in claims(by)
+        f"{title}, {line}" if title else line for title, by in found.items() for line in claims(by)
     ]
 
 
@@ -81,7 +66,7 @@ def claims(found: Mapping[int, Sequence[Row]]) -> list[str]:
         for row in rows:
             if row.kind != "strategy" or row.gain is None or not row.accuracy.n:
                 continue
-            text = f"{budget} labels: {row.name} {_against_scratch(row)}"
+            text = f"{budget:,} labels: {row.name} {_against_scratch(row)}"
             if best is not None and row.accuracy.mean < best.accuracy.mean:
                 text += (
                     f"; {best.name} alone reaches {percent(best.accuracy.mean)} %, more than its "
@@ -110,4 +95,4 @@ def _against_scratch(row: Row) -> str:
     return f"{word} scratch ({inside})"
 
 
-__all__ = ["Row", "all_claims", "all_markdown", "claims", "markdown", "summarise"]
+__all__ = ["Row", "all_claims", "all_markdown", "claims", "markdown"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ NUMBERS = (
     "transfer_seconds",
     "pretrain_seconds",
     "cpu_seconds",
+    "pretrain_cpu_seconds",
     "loss",
     "macro_f1",
     "balanced_accuracy",
 )
-CELL = ("task", "row", "encoder", "mode", "labels", "seed")
+CELL = ("task", "base", "row", "encoder", "mode", "labels", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class Results:
 def read_results(folder: Path) -> Results:
     """Read a benchmark's folder.
 
-    Lines that are damaged are left out and told of. Of several records of one cell, as other recipes in
-    the same folder leave them, the first is taken: the latest run's records come first.
+    Lines that are damaged are left out and told of. Of several records of one cell, as in files that were
+    put together by hand, the first is taken.
 
     Raises InputError when the folder is none, or has no whole record.
     """
@@ -85,7 +85,7 @@ def read_results(folder: Path) -> Results:
         )
     if not records:
         raise InputError(f"{path} holds no result that can be read. Run the benchmark again.")
-    return Results(folder=folder, records=_of_grid(records, about), about=about, warnings=warnings)
+    return Results(folder=folder, records=_each_once(records), about=about, warnings=warnings)
 
 
 def _record(line: str) -> dict[str, Any] | None:
@@ -94,6 +94,10 @@ def _record(line: str) -> dict[str, Any] | None:
         record = json.loads(line)
         whole = (
             isinstance(record["row"], str)
+            and all(
+                record.get(name) is None or isinstance(record[name], str)
+                for name in ("task", "base", "encoder", "mode")
+            )
             and record["kind"] in KINDS
             and record["status"] in STATUSES
             and all(type(record[name]) is int for name in ("labels", "seed"))
@@ -138,12 +142,7 @@ def _read_about(path: Path) -> tuple[dict[str, Any], list[str]]:
     ]
 
 
-def _of_grid(records: list[dict[str, Any]], about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Keep the grid's own cells, where it is known which they are, and one record a cell."""
-    ids = about.get("cells")
-    if isinstance(ids, list):
-        own = [r for r in records if r.get("id") in set(map(str, ids))]
-        records = own or records
+def _each_once(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for record in records:
         found.setdefault(tuple(json.dumps(record.get(name)) for name in CELL), record)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.redraw import REPORT, Report, redraw
-from benchmark.report import table_lines, title
+from benchmark.report import table_lines
 from benchmark.results import RESULTS
 from benchmark.tables import places
+from benchmark.words import place_name
 from tasks.console import out_json
 
 
@@ -24,10 +25,10 @@ def report_command(folder: Path, *, intervals: str = "t", as_json: bool = False)
 
 
 def as_json_value(report: Report) -> Any:
-    """Return what ``--json`` prints; with one data set its tables are budget -> rows."""
+    """Return what ``--json`` prints; with one title its tables are budget -> rows."""
     tables = {
-        task: {str(labels): [asdict(row) for row in rows] for labels, rows in by.items()}
-        for task, by in report.found.items()
+        title: {str(labels): [asdict(row) for row in rows] for labels, rows in by.items()}
+        for title, by in report.found.items()
     }
     shown = next(iter(tables.values())) if len(tables) == 1 else tables
     return without_nan(
@@ -54,10 +55,9 @@ def show(report: Report) -> None:
             console.print(line, markup=False, highlight=False)
 
     say("", *report.judged.lines(), "")
-    for task, labels, rows in places(report.found):
+    for title, labels, rows in places(report.found):
         header, *body = table_lines(rows)
-        heading = title(task, labels, len(report.found) > 1)
-        table = Table(title=escape(heading), title_justify="left")
+        table = Table(title=escape(place_name(title, labels)), title_justify="left")
         for i, name in enumerate(header):
             table.add_column(name, justify="left" if i == 0 else "right", no_wrap=i > 0)
         for cells in body:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.grid import SCRATCH
-from benchmark.tables import SEPARATOR, Row
+from benchmark.tables import Row
 
 INK = "#1b1f24"
 INK_ON_DARK = "#e6e8eb"
@@ -62,7 +62,7 @@ def looks(rows: Sequence[Row]) -> dict[str, Look]:
             marker = RAW_MARKERS[n % len(RAW_MARKERS)]
             found[row.name] = Look(colour=GREY, marker=marker, line="--", width=1.2)
         else:
-            scratch = row.name.split(SEPARATOR)[0] == SCRATCH
+            scratch = row.name == SCRATCH
             line, marker = ("-", "P") if scratch else (":", "p")
             found[row.name] = Look(
                 colour=INK, marker=marker, line=line, width=2 if scratch else 1.2

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.stats import Interval
 from benchmark.tables import Row, Tables, equivalent, places
-from benchmark.verdict import Verdict
+from benchmark.verdict import Judgement, Verdict
 
 INTERVALS = ("accuracy", "gain", "simultaneous", "over_raw")
 NAMES = {
@@ -28,6 +28,8 @@ def summary_rows(found: Tables) -> list[dict[str, Any]]:
 def _flat(found: Tables, row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {
         "task": row.task or None,
+        "encoder": row.encoder,
+        "mode": row.mode,
         "labels": row.labels,
         "row": row.name,
         "kind": row.kind,
@@ -52,6 +54,7 @@ def _flat(found: Tables, row: Row) -> dict[str, Any]:
     flat |= {
         "pretrain_seconds": row.pretrain_seconds,
         "transfer_seconds": _finite(row.seconds),
+        "pretrain_cpu_seconds": row.pretrain_cpu_seconds,
         "cpu_seconds": row.cpu_seconds,
     }
     return flat
@@ -73,21 +76,18 @@ def summary_json(found: Tables, judged: Verdict, claims: list[str], method: str)
         "verdict": {
             "kind": judged.kind,
             "headline": judged.headline,
-            "places": [
-                {
-                    "task": j.task or None,
-                    "labels": j.labels,
-                    "kind": j.kind,
-                    "use": j.use,
-                    "text": j.text,
-                }
-                for j in judged.judgements
-            ],
+            "places": [_place(found, judgement) for judgement in judged.judgements],
         },
         "intervals": method,
         "claims": claims,
         "rows": summary_rows(found),
     }
+
+
+def _place(found: Tables, judgement: Judgement) -> dict[str, Any]:
+    row = found[judgement.title][judgement.labels][0]
+    where = {"task": row.task or None, "encoder": row.encoder, "mode": row.mode}
+    return where | {name: getattr(judgement, name) for name in ("labels", "kind", "use", "text")}
 
 
 def _finite(value: float) -> float | None:

@@ -1,6 +1,6 @@
 """The verdict: did pretraining help, which strategy, by how much, how sure is that, and what did it cost.
 
-It is a pure function of the records. In each place (a data set and a budget of labels):
+It is a pure function of the records. In each place (a table and a budget of labels):
 
 - HELPED: a strategy has a higher mean than scratch, of three seeds or more, with a p value below 0.05 after
   Holm's correction over all comparisons of strategies with scratch in the benchmark, and no raw baseline
@@ -31,7 +31,7 @@ from benchmark.verdict_text import (
     reached,
     unclear_text,
 )
-from benchmark.words import listed, points
+from benchmark.words import listed, place_name, points
 
 HELPED, NO_HELP, UNCLEAR, EMPTY = "helped", "no help", "unclear", "empty"
 USEFUL = 0.1
@@ -45,11 +45,12 @@ MOST_GAINS = 3
 class Judgement:
     """What was found in one place.
 
+    title: of the table, "" when it is the only one.
     use: the row to use, or None where nothing can be recommended.
     text: one paragraph; it does not name the place.
     """
 
-    task: str
+    title: str
     labels: int
     kind: str
     use: str | None
@@ -64,20 +65,14 @@ class Verdict:
     headline: str
     judgements: tuple[Judgement, ...]
 
-    @property
-    def several(self) -> bool:
-        """Whether there are several data sets, which are then to be named."""
-        return len({j.task for j in self.judgements}) > 1
-
     def lines(self) -> list[str]:
         """Return the headline and a paragraph a place."""
-        return [self.headline, *(f"{place(j, self.several)}: {j.text}" for j in self.judgements)]
+        return [self.headline, *(f"{place(j)}: {j.text}" for j in self.judgements)]
 
 
-def place(judgement: Judgement, several: bool) -> str:
-    """Return "50 labels", with the data set where there are several."""
-    labels = f"{judgement.labels:,} labels"
-    return f"{judgement.task}, {labels}" if several else labels
+def place(judgement: Judgement) -> str:
+    """Return "50 labels", after the table's title where there are several."""
+    return place_name(judgement.title, judgement.labels)
 
 
 def verdict(records: Sequence[Mapping[str, Any]], found: Tables | None = None) -> Verdict:
@@ -89,14 +84,13 @@ def verdict(records: Sequence[Mapping[str, Any]], found: Tables | None = None) -
     """
     found = tables(records) if found is None else found
     judgements = tuple(
-        _judge(found, task, labels, rows, guessing(records, task))
-        for task, labels, rows in places(found)
+        _judge(found, title, labels, rows, guessing(records, rows[0].task))
+        for title, labels, rows in places(found)
     )
-    several = len({j.task for j in judgements}) > 1
     kinds = [j.kind for j in judgements]
     kind = next((k for k in (HELPED, UNCLEAR, NO_HELP) if k in kinds), EMPTY)
     parts = [
-        _headline(k, [j for j in judgements if j.kind == k], found, several, len(set(kinds)) > 1)
+        _headline(k, [j for j in judgements if j.kind == k], found, len(set(kinds)) > 1)
         for k in (HELPED, NO_HELP, UNCLEAR, EMPTY)
         if k in kinds
     ]
@@ -110,17 +104,17 @@ def guessing(records: Sequence[Mapping[str, Any]], task: str) -> tuple[float, in
     From a confusion matrix (K, K), whose rows are the true classes; None where no cell has one.
     """
     for record in records:
-        if record.get("task", "") == task and record.get("confusion"):
+        if (record.get("task") or "") == task and record.get("confusion"):
             counts = np.asarray(record["confusion"], float).sum(axis=1)
             return float(counts.max() / counts.sum()), int(counts.sum())
     return None
 
 
 def _judge(
-    found: Tables, task: str, labels: int, rows: Sequence[Row], guess: tuple[float, int] | None
+    found: Tables, title: str, labels: int, rows: Sequence[Row], guess: tuple[float, int] | None
 ) -> Judgement:
     def judged(kind: str, use: str | None, text: str) -> Judgement:
-        return Judgement(task=task, labels=labels, kind=kind, use=use, text=text)
+        return Judgement(title=title, labels=labels, kind=kind, use=use, text=text)
 
     strategies = [r for r in rows if r.kind == "strategy" and r.gained.n]
     plain = [r for r in rows if r.kind != "strategy" and r.accuracy.n]
@@ -147,7 +141,7 @@ def _judge(
     if seeds >= FEWEST_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
         text = f"no strategy is shown to beat scratch, and {raw_best(raw, best)}"
         return judged(NO_HELP, best_plain.name, text + also(best_plain, raw))
-    useful = [USEFUL * (1 - _scratch_mean(rows, r)) for r in strategies]
+    useful = [USEFUL * (1 - _scratch_mean(rows)) for r in strategies]
     highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
     if seeds > 1 and all(r.gained.high < u for r, u in zip(strategies, useful, strict=True)):
         text = (
@@ -164,26 +158,24 @@ def _guesses(rows: Sequence[Row], share: float, n: int) -> bool:
     return all(r.accuracy.mean <= share + 2 * (share * (1 - share) / n) ** 0.5 for r in rows)
 
 
-def _scratch_mean(rows: Sequence[Row], row: Row) -> float:
-    rival = scratch_of(rows, row)
+def _scratch_mean(rows: Sequence[Row]) -> float:
+    rival = scratch_of(rows)
     return rival.accuracy.mean if rival is not None else float("nan")
 
 
-def _headline(
-    kind: str, here: Sequence[Judgement], found: Tables, several: bool, mixed: bool
-) -> str:
-    where = _where(here, several) if mixed or several else ""
+def _headline(kind: str, here: Sequence[Judgement], found: Tables, mixed: bool) -> str:
+    where = _where(here) if mixed or here[0].title else ""
     at = f" at {where}" if where else " here"
     if kind == HELPED:
         gains = []
         for j in here:
             gain = points(_used(found, j).gained.mean)
-            gains.append(f"{gain} points at {place(j, several)} ({j.use})")
+            gains.append(f"{gain} points at {place(j)} ({j.use})")
         names = list(dict.fromkeys(str(j.use) for j in here))
         if len(here) > MOST_GAINS:
             means = [_used(found, j).gained.mean for j in here]
             return (
-                f"Pretraining helped at {_where(here, several)}: use {listed(names)}. Over training from "
+                f"Pretraining helped at {_where(here)}: use {listed(names)}. Over training from "
                 f"scratch it gains {points(min(means))} to {points(max(means))} points."
             )
         if len(names) == 1:
@@ -201,7 +193,7 @@ def _headline(
             return f"Pretraining did not help{at}: nothing did better than guessing."
         if len(uses) == 1:
             return f"Pretraining did not help{at}; use {next(iter(uses))}."
-        each = [f"{name} ({_where(there, several)})" for name, there in uses.items()]
+        each = [f"{name} ({_where(there)})" for name, there in uses.items()]
         return f"Pretraining did not help{at}; use {listed(each)}."
     if kind == UNCLEAR:
         return f"Too few seeds to tell whether pretraining helps{at}."
@@ -209,14 +201,14 @@ def _headline(
 
 
 def _used(found: Tables, judgement: Judgement) -> Row:
-    (row,) = [r for r in found[judgement.task][judgement.labels] if r.name == judgement.use]
+    (row,) = [r for r in found[judgement.title][judgement.labels] if r.name == judgement.use]
     return row
 
 
-def _where(here: Sequence[Judgement], several: bool) -> str:
-    """Return "50 and 200 labels", with the data sets where there are several."""
+def _where(here: Sequence[Judgement]) -> str:
+    """Return "50 and 200 labels", after the tables' titles where there are several."""
     parts = []
-    for task in dict.fromkeys(j.task for j in here):
-        labels = listed([f"{j.labels:,}" for j in here if j.task == task]) + " labels"
-        parts.append(f"{task}, {labels}" if several else labels)
+    for title in dict.fromkeys(j.title for j in here):
+        labels = listed([f"{j.labels:,}" for j in here if j.title == title]) + " labels"
+        parts.append(f"{title}, {labels}" if title else labels)
     return "; ".join(parts)

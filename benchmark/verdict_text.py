@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.stats import ALPHA, differences, p_value
-from benchmark.tables import Row, Tables, equivalent, scratch_of
+from benchmark.tables import Row, Tables, equivalent, in_cpu, scratch_of
 from benchmark.words import p_text, percent, points, seconds, span
 
 POWER = 0.8
@@ -41,7 +41,7 @@ def helped_text(
     level = [r.name for r in winners if r is not winner and not _differ(winner, r, len(winners))]
     if level:
         parts.append(f"Not shown to be worse than it: {', '.join(level)}.")
-    rival = scratch_of(rows, winner)
+    rival = scratch_of(rows)
     if rival is not None:
         parts.append(_cost(winner, rival))
     return " ".join(parts)
@@ -118,9 +118,10 @@ def seeds_needed(row: Row) -> int | None:
 
 
 def _cost(row: Row, rival: Row) -> str:
-    pretraining = row.pretrain_seconds or 0.0
-    cpu = "" if row.cpu_seconds is None else f" ({row.cpu_seconds / 60:.1f} CPU-minutes in all)"
+    cpu = in_cpu([row, rival])
+    pretraining, transfer = row.cost(cpu)
+    unit = " of processor time" if cpu else ""
     return (
-        f"It costs {seconds(pretraining)} of pretraining and {seconds(row.seconds)} of transfer a seed{cpu}; "
-        f"scratch takes {seconds(rival.seconds)}."
+        f"It costs {seconds(pretraining or 0.0)} of pretraining and {seconds(transfer)} of transfer a "
+        f"seed{unit}; scratch takes {seconds(rival.total(cpu))}."
     )

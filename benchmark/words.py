@@ -8,6 +8,11 @@ from dataclasses import replace
 from benchmark.stats import Interval
 
 
+def place_name(title: str, labels: int) -> str:
+    """Return "50 labels", after the table's title where there are several tables."""
+    return f"{title}, {labels:,} labels" if title else f"{labels:,} labels"
+
+
 def possible(accuracy: Interval) -> Interval:
     """Cut an interval of accuracies to 0..1: Student's t does not know that there is an end."""
     return replace(accuracy, low=max(0.0, accuracy.low), high=min(1.0, accuracy.high))

@@ -228,7 +228,11 @@ run_options = options(
         type=click.IntRange(0, 2**31 - 1),
         help="Decides every random choice.",
     ),
-    click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]"),
+    click.option(
+        "--threads",
+        type=positive,
+        help="Threads in one operation. [default: all cores; of benchmark, one]",
+    ),
     click.option("--force", is_flag=True, help="Replace an existing output."),
     click.option("--quiet", is_flag=True, help="Show no progress."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON."),

@@ -11,6 +11,7 @@ from toys import Lines, patterns
 from transfers import QUICK
 
 from benchmark.baselines import BASELINES
+from benchmark.data import Loaded
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.strategies import strategies
@@ -177,9 +178,13 @@ def test_test_examples_are_taken_out_of_the_pool_and_it_is_told(tmp_path):
     )
     bench = Benchmark(task, leaking, replace(CONFIG, strategies=UNLABELLED), tmp_path)
     assert np.array_equal(bench.pool.x, pool.x)
-    assert bench.notes == ["8 examples of the pool are test examples too and were left out of it."]
+    said = f"8 examples of the pool are test examples of {task.name} too and were left out of it."
+    assert bench.notes == [bench.loaded.leakage] == [said]
     clean = Benchmark(task, pool, replace(CONFIG, strategies=UNLABELLED), tmp_path)
     assert clean.notes == []
+    assert "no test example of" in clean.loaded.leakage
+    other = Loaded.of(task, replace(pool, x=pool.x.astype(np.float32)))
+    assert "were not compared" in other.leakage
     with pytest.raises(InputError, match=r"Every example of the pool .* is a test example"):
         Benchmark(task, replace(pool, x=task.x_test, y=task.y_test), CONFIG, tmp_path)
 
@@ -197,16 +202,20 @@ def test_what_needs_labels_is_refused_by_name_when_the_pool_has_none(task, tmp_p
     )
 
 
-def test_a_results_file_that_was_cut_short_costs_only_its_last_line(first, task, tmp_path):
+def test_a_result_that_was_cut_short_costs_only_its_cell(first, task, tmp_path):
     folder, _, outcome, _ = first
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "results.jsonl"
+    last = outcome.records[-1]
+    path = tmp_path / "cells" / f"{last['id']}.json"
     path.write_text(path.read_text()[:-30])
+    (tmp_path / "results.jsonl").write_text("{")  # put together from the cells, and so no matter
     _, again, lines = run(tmp_path, task)
     assert len(lines) == 1
-    last, was = again.records[-1], outcome.records[-1]
-    assert (last["id"], last["digest"], last["accuracy"]) == (
-        was["id"],
-        was["digest"],
-        was["accuracy"],
+    found = again.records[-1]
+    assert (found["id"], found["digest"], found["accuracy"]) == (
+        last["id"],
+        last["digest"],
+        last["accuracy"],
     )
+    written = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert written == again.records

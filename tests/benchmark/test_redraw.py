@@ -1,6 +1,7 @@
 """The files of a report, drawn from a folder alone."""
 
 import csv
+import io
 import json
 import re
 import resource
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from commands import run
+from PIL import Image
 from records import STRATEGIES, about, benchmark, everything, failed, write
 
 from benchmark import style
@@ -181,6 +183,44 @@ def test_several_data_sets_are_ranked_and_named(tmp_path):
     assert "Ranks over data sets" in text
     assert "With fewer than five data sets" in text
     assert "**shoes, 20 labels**" in (tmp_path / "table.md").read_text()
+
+
+def test_encoders_and_modes_have_tables_figures_and_pictures_of_their_own(tmp_path):
+    records = [
+        {**r, "base": r["row"], "encoder": None if r["kind"] == "raw" else encoder}
+        for number, encoder in enumerate(("mlp", "convnet"))
+        for r in benchmark(number, gains={"one": 0.1}, labels=(20, 50), seeds=3)
+        if r["kind"] != "raw" or not number
+    ]
+    for record in records:
+        if record["encoder"]:
+            record["row"] += f" ({record['encoder']})"
+    lacking = {"status": "skipped", "reason": "It has not so many.", "labels": 900}
+    write(tmp_path, [*records, {**records[-1], **lacking}], about(classes=list("abcd")))
+    (tmp_path / "weights").mkdir()
+    for encoder in ("mlp", "convnet"):
+        picture = tmp_path / "weights" / f"one-{encoder}-seed0-0123abcd.curves.png"
+        picture.write_bytes(small_png())
+    report = redraw(tmp_path)
+    assert [*report.found] == ["mlp", "convnet"]
+    assert all([*by] == [20, 50] for by in report.found.values())
+    assert report.notes == ["Skipped: the data, 900 labels: It has not so many."]
+    names = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
+    assert {"curves-mlp", "gains-convnet-20", "confusion-mlp-50"} <= names
+    assert "ranks" not in names
+    page = Page((tmp_path / "report.html").read_text())
+    text = " ".join(page.text)
+    assert "one (convnet), seed 0: curves" in text
+    assert "Every cell that ran came to its end: none failed." in text
+    rows = json.loads((tmp_path / "summary.json").read_text())["rows"]
+    ours = [(r["encoder"], r["labels"]) for r in rows if r["row"] == "one"]
+    assert ours == [("mlp", 20), ("mlp", 50), ("convnet", 20), ("convnet", 50)]
+
+
+def small_png():
+    file = io.BytesIO()
+    Image.new("RGB", (40, 20)).save(file, "png")
+    return file.getvalue()
 
 
 def test_without_matplotlib_all_but_the_figures_is_there(tmp_path, monkeypatch):

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from benchmark.grid import RANDOM, SCRATCH
-from benchmark.report import claims, markdown, summarise, table_lines
+from benchmark.report import claims, markdown, table_lines
+from benchmark.tables import tables as all_tables
 
 SCRATCH_SCORES = [0.80, 0.84, 0.82, 0.86]
 
@@ -22,6 +23,10 @@ def records(scores, *, raw=0.5, scratch=SCRATCH_SCORES, labels=50):
         record("way", s, a, labels, transfer_seconds=1.5, pretrain_seconds=10.0)
         for s, a in enumerate(scores)
     ]
+
+
+def summarise(found):
+    return all_tables(found)[""]
 
 
 def claim(scores, **how):
@@ -112,3 +117,16 @@ def test_one_seed_shows_no_interval():
     way = table_lines(tables[50])[-1]
     assert way[2] == way[4] == "–"
     assert math.isnan(tables[50][-1].accuracy.low)
+
+
+def test_costs_are_processor_time_where_all_rows_have_it():
+    def spent(record):
+        strategy = record["kind"] == "strategy"
+        return {**record, "cpu_seconds": 0.5} | ({"pretrain_cpu_seconds": 4.0} if strategy else {})
+
+    found = records([0.85, 0.90, 0.87, 0.92])
+    header, *body = table_lines(summarise([spent(r) for r in found])[50])
+    assert (header[-1], body[-1][-1]) == ("CPU-seconds", "4.0 + 0.5")
+    mixed = [spent(r) if r["kind"] == "raw" else r for r in found]
+    header, *body = table_lines(summarise(mixed)[50])
+    assert (header[-1], body[-1][-1]) == ("seconds", "10.0 + 1.5")

@@ -7,7 +7,8 @@ import pytest
 from records import SPREAD, benchmark, failed
 from scipy import stats
 
-from benchmark.grid import SCRATCH
+from benchmark.baselines import BASELINES
+from benchmark.grid import RANDOM, SCRATCH
 from benchmark.tables import tables
 from benchmark.verdict import EMPTY, HELPED, NO_HELP, UNCLEAR, guessing, verdict
 from benchmark.verdict_text import seeds_needed
@@ -220,24 +221,33 @@ def test_failed_cells_and_missing_rows_are_survived():
 
 
 def test_data_sets_encoders_and_modes_are_told_apart():
+    def arm(record, encoder, bonus):
+        if record["kind"] == "raw":
+            return {"base": record["row"], "encoder": None}
+        name = f"{record['row']} ({encoder})"
+        accuracy = record["accuracy"] + bonus
+        return {"row": name, "base": record["row"], "encoder": encoder, "accuracy": accuracy}
+
     records = [
-        {**r, "task": task, "encoder": encoder, "accuracy": min(1.0, r["accuracy"] + bonus)}
+        {**r, "task": task, **arm(r, encoder, bonus)}
         for task in ("shoes", "hats")
         for encoder, bonus in (("mlp", 0.0), ("convnet", 0.05))
-        for r in benchmark(1, gains={"one": 0.08}, labels=(50,))
+        for r in benchmark(1, gains={"one": 0.08}, labels=(50,), scratch=0.7)
+        if r["kind"] != "raw" or encoder == "mlp"
     ]
     found = tables(records)
-    assert list(found) == ["shoes", "hats"]
-    rows = {r.name: r for r in found["shoes"][50]}
-    assert "raw 1-NN" in rows  # raw rows have no encoder
-    assert {"one · mlp", "one · convnet", "scratch · mlp", "scratch · convnet"} <= rows.keys()
+    assert list(found) == ["shoes, mlp", "shoes, convnet", "hats, mlp", "hats, convnet"]
+    rows = {title: {r.name: r for r in by[50]} for title, by in found.items()}
+    small, large = rows["shoes, mlp"], rows["shoes, convnet"]
+    assert small.keys() == large.keys() == {*BASELINES, RANDOM, SCRATCH, "one"}
+    assert small["raw 1-NN"].accuracy == large["raw 1-NN"].accuracy  # raw rows have no encoder
     # each against scratch of its own encoder: the bonus is no gain of pretraining
-    assert rows["one · mlp"].gain.mean == pytest.approx(rows["one · convnet"].gain.mean)
-    assert rows["one · mlp"].comparisons == 4
+    assert small["one"].gain.mean == pytest.approx(large["one"].gain.mean)
+    assert large["one"].accuracy.mean == pytest.approx(small["one"].accuracy.mean + 0.05)
+    assert small["one"].comparisons == 4
     judged = verdict(records)
-    assert judged.several
-    assert [j.use for j in judged.judgements] == ["one · convnet"] * 2
-    assert "shoes, 50 labels" in judged.headline
+    assert [(j.title, j.use) for j in judged.judgements] == [(title, "one") for title in found]
+    assert "Pretraining helped at shoes, mlp, 50 labels; shoes, convnet, 50" in judged.headline
 
 
 def test_modes_are_compared_with_the_one_scratch_there_is():
@@ -247,8 +257,9 @@ def test_modes_are_compared_with_the_one_scratch_there_is():
         for r in benchmark(1, gains={"one": 0.08}, labels=(50,))
         if r["kind"] == "strategy" or mode == "fine-tune"
     ]
-    rows = {r.name: r for r in tables(records)[""][50]}
-    assert rows["one · linear-probe"].gain.n == rows["one · fine-tune"].gain.n == 5
+    found = tables(records)
+    assert list(found) == ["fine-tune", "linear-probe"]
+    assert all(rows[50][-1].gain.n == 5 for rows in found.values())
 
 
 def test_guessing_is_the_share_of_the_commonest_class():

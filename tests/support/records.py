@@ -152,8 +152,8 @@ def about(classes=CLOTHES, tests=400, tasks=("fashion-mnist",), notes=()):
             }
             for name in tasks
         ],
-        "pool": {"name": "clothes without labels", "examples": 60_000, "source": "made up"},
-        "encoder": {"architecture": "convnet", "options": {"features": 128}},
+        "pools": [{"name": "clothes without labels", "examples": 60_000, "source": "made up"}],
+        "encoders": [{"architecture": "convnet", "options": {"features": 128}}],
         "versions": {"headstart": "0.1.0", "tensorflow": "2.21.0"},
         "notes": list(notes),
     }

@@ -1,0 +1,212 @@
+"""Several data sets, encoders and modes in one run; the dry run; the best model."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import environment
+from commands import run as command
+from toys import Lines, patterns
+from transfers import QUICK
+
+from benchmark.drive import drive
+from benchmark.grid import RANDOM, SCRATCH
+from benchmark.groups import grouped
+from benchmark.live import Lines as ShownLines
+from benchmark.modes import Mode
+from benchmark.redraw import redraw
+from benchmark.run import Benchmark, BenchmarkConfig
+from benchmark.running import Running, paired_pools
+from benchmark.serial import Serial
+from tasks.errors import InputError
+from tasks.target import TargetTask
+
+SHORT = replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2)
+CONFIG = BenchmarkConfig(
+    strategies=["rotation"],
+    labels=[6],
+    seeds=[0],
+    recipe=SHORT,
+    encoder="mlp",
+    encoder_options={"units": [8, 4]},
+    pretrain_fields={"epochs": 1},
+)
+
+
+def named(name, **how):
+    return TargetTask.from_dataset(replace(patterns(**how), name=name))
+
+
+def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_path):
+    tasks = [named("one", n=60, test=9), named("two", n=12, test=9, seed=3)]
+    config = replace(CONFIG, labels=[6, 20])
+    benches = [Benchmark(task, None, config, tmp_path, lenient=True) for task in tasks]
+    outcome = drive(benches, Serial(), ShownLines(Lines()))
+    assert [r["task"] for r in outcome.records] == ["one"] * 12 + ["two"] * 12
+    lacking = [r for r in outcome.records if r["task"] == "two" and r["labels"] == 20]
+    assert {r["status"] for r in lacking} == {"skipped"}
+    assert "A budget of 20 labels is more than 'two' has" in lacking[0]["reason"]
+    others = [r for r in outcome.records if r not in lacking]
+    assert {r["status"] for r in others} == {"done"}
+    tables = grouped(outcome.records)
+    assert [(table.title, len(table.records)) for table in tables] == [("one", 12), ("two", 6)]
+    report = redraw(tmp_path)
+    assert [t["name"] for t in json.loads((tmp_path / "benchmark.json").read_text())["tasks"]] == [
+        "one",
+        "two",
+    ]
+    assert [(title, [*by]) for title, by in report.found.items()] == [
+        ("one", [6, 20]),
+        ("two", [6]),
+    ]
+    assert not any(
+        row.failed for by in report.found.values() for rows in by.values() for row in rows
+    )
+    (skipped,) = [note for note in report.notes if note.startswith("Skipped")]
+    assert skipped.startswith("Skipped: two, 20 labels: A budget of 20")
+    with pytest.raises(InputError, match="more than 'two' has"):
+        Benchmark(tasks[1], None, config, tmp_path)
+
+
+def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
+    task = named("one", n=60, test=9)
+    first = Benchmark(task, None, CONFIG, tmp_path)
+    alone = first.run(Lines()).records
+    assert {r["mode"] for r in alone if r["kind"] != "raw"} == {"fine-tune"}
+    probe = replace(SHORT, freeze_epochs=2, epochs=0)
+    both = replace(
+        CONFIG,
+        encoder="mlp,convnet",
+        encoder_options={"mlp.units": [8, 4], "convnet.filters": [2, 3]},
+        modes={"fine-tune": Mode(recipe=SHORT), "linear-probe": Mode(recipe=probe)},
+    )
+    heard = Lines()
+    found = Benchmark(task, None, both, tmp_path).run(heard).records
+    assert "6 of 15 cells are done already" in " ".join(heard.said)
+    assert [r["row"] for r in found[3:6]] == [
+        f"{RANDOM} (mlp, fine-tune)",
+        f"{SCRATCH} (mlp, fine-tune)",
+        "rotation (mlp, fine-tune)",
+    ]
+    results = ("accuracy", "digest")
+    for old, new in zip(alone[3:], found[3:6], strict=True):
+        assert [old[n] for n in results] == [new[n] for n in results]
+    tables = grouped(found)
+    assert [table.title for table in tables][::3] == ["mlp, fine-tune", "convnet, linear-probe"]
+    rows = [RANDOM, SCRATCH, "rotation"]
+    assert all([r["row"] for r in table.records][3:] == rows for table in tables)
+    # A pretraining serves every mode.
+    assert len(list(tmp_path.glob("weights/rotation-mlp-*.h5"))) == 1
+    digests = {r["weights_digest"] for r in found if r["base"] == "rotation"}
+    assert len(digests) == 2
+    frozen = [r for r in found if r["mode"] == "linear-probe" and r["base"] == "rotation"]
+    assert all(r["updates"] == 2 for r in frozen)
+
+
+def test_a_mode_that_searches_does_so_for_strategies_and_says_what_it_chose(tmp_path):
+    # No time to search: the plain transfer is what is left, and the record says so.
+    modes = {"fine-tune": Mode(recipe=SHORT), "auto": Mode(recipe=SHORT, search=1e-9)}
+    bench = Benchmark(named("one", n=60, test=9), None, replace(CONFIG, modes=modes), tmp_path)
+    records = bench.run(Lines()).records
+    assert len({r["id"] for r in records}) == len(records) == 9
+    searched = [r for r in records if "search" in r]
+    assert [r["row"] for r in searched] == ["rotation (auto)"]
+    assert searched[0]["search"]["chosen"].startswith("all 2 blocks")
+    assert searched[0]["search"]["complete"] is False
+    digests = {r["row"]: r["digest"] for r in records if "digest" in r}
+    assert digests[f"{SCRATCH} (auto)"] == digests[f"{SCRATCH} (fine-tune)"]
+    about = json.loads((tmp_path / "benchmark.json").read_text())
+    assert about["modes"]["auto"]["search"] == 1e-9
+
+
+def test_an_option_for_an_encoder_that_is_not_there_is_refused(tmp_path):
+    config = replace(CONFIG, encoder_options={"resnet.filters": [2]})
+    with pytest.raises(InputError, match="the encoder 'resnet' is not in this benchmark"):
+        Benchmark(named("one", n=60, test=9), None, config, tmp_path)
+
+
+def test_pools_are_paired_with_data():
+    assert paired_pools(["a"], []) == [("a", None)]
+    assert paired_pools(["a", "b"], ["p"]) == [("a", "p"), ("b", "p")]
+    assert paired_pools(["a", "b"], ["own", "q"]) == [("a", None), ("b", "q")]
+    with pytest.raises(InputError, match="once for each of the 3"):
+        paired_pools(["a", "b", "c"], ["p", "q"])
+    with pytest.raises(InputError, match="'a' twice"):
+        paired_pools(["a", "a"], [])
+    with pytest.raises(InputError, match="--scheduler changes nothing"):
+        Running(scheduler="tcp://there")
+
+
+def test_steps_are_traced_as_often_for_three_seeds_as_for_one(tmp_path):
+    task = named("one", n=60, test=9)
+    traces = []
+    for seeds in ([0], [0, 1, 2]):
+        engine = Serial()
+        folder = tmp_path / str(len(seeds))
+        bench = Benchmark(task, None, replace(CONFIG, seeds=seeds), folder)
+        drive([bench], engine, ShownLines(Lines()))
+        traces.append(engine.here.programs.traces)
+    assert traces[0] == traces[1] > 0
+
+
+def test_the_best_network_is_trained_again_and_written(tmp_path, capfd):
+    import keras
+
+    arguments = ["--data", "digits[0,1]", "--labels", "8,10", "--seeds", "1", "--out", tmp_path]
+    arguments += ["--encoder", "mlp", "--pretrain-epochs", "1", "--strategies", "rotation"]
+    done = command(capfd, "benchmark", *arguments, "--json", "--quiet", "--export-best")
+    assert (done.code, done.err) == (0, "")
+    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    card = json.loads((tmp_path / "best.json").read_text())
+    (cell,) = [r for r in records if r["id"] == card["benchmark"]["cell"]]
+    assert cell["digest"] == card["digest"]  # the very model that was measured
+    assert (cell["labels"], cell["seed"], card["labels"]) == (10, 0, 10)
+    means = {
+        row: np.mean([r["accuracy"] for r in records if r["row"] == row and r["labels"] == 10])
+        for row in (RANDOM, SCRATCH, "rotation")
+    }
+    assert means[cell["row"]] == max(means.values())
+    assert f"best.keras: {cell['row']}, trained on 10 labels" in " ".join(
+        json.loads(done.out)["notes"]
+    )
+    model = keras.models.load_model(tmp_path / "best.keras", compile=False)
+    assert model.output_shape == (None, 1)
+    assert "best.keras" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_best_network_may_be_trained_on_all_labels(tmp_path, capfd):
+    arguments = ["--data", "digits[0,1]", "--labels", "10", "--seeds", "1", "--out", tmp_path]
+    arguments += ["--encoder", "mlp", "--pretrain-epochs", "1", "--strategies", "rotation"]
+    done = command(capfd, "benchmark", *arguments, "--quiet", "--export-best", "all")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads((tmp_path / "best.json").read_text())["labels"] == 288
+
+
+def test_the_dry_run_starts_no_tensorflow_and_writes_nothing(tmp_path):
+    arguments = ["--data", "digits", "--labels", "50", "--out", str(tmp_path / "report")]
+    code = (
+        "import sys, benchmark.cli\n"
+        f"sys.argv = ['benchmark', *{arguments!r}, '--dry-run', '--json']\n"
+        "try: benchmark.cli.main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["guessed"]
+    assert found["done"] == 0
+    assert found["cells"] == len(found["rows"]) * 5
+    assert found["pretrain_seconds"] > 0
+    assert not (tmp_path / "report").exists()
