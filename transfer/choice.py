@@ -58,8 +58,7 @@ class Tried:
 def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
-    The best validates highest (of equals, the frozen before the fine-tuned, then the lowest loss). Among
-    those of its kind, frozen or fine-tuned, the one-standard-error rule (Breiman et al. 1984,
+    The best validates highest (of equals, the one with the lowest loss). Among those of its kind, frozen or fine-tuned, the one-standard-error rule (Breiman et al. 1984,
     "Classification and Regression Trees", section 3.4.3) takes the simplest that is not behind it by more
     than one standard error; here that of the paired difference, example by example, which is smaller than
     each one's own. Simpler is what moves fewer weights. Not from fine-tuned to frozen: on held-out training
@@ -72,7 +71,7 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     if not done:
         return 0, None, "the plain transfer, for the time was up before any candidate was validated"
     tuned = [row.candidate.moves > 0 for row in tried]
-    ranked = sorted(done, key=lambda i: (-tried[i].right.mean(), tuned[i], tried[i].loss.mean()))
+    ranked = sorted(done, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
     among = [i for i in ranked if tried[i].candidate.whole]
     why = "it validated highest"
     if among and among[0] != ranked[0]:

@@ -114,12 +114,13 @@ def search(
 def folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return [(rows to train on, rows to validate on)]: every row is validated on once.
 
-    Stratified; as many folds as the budget allows, and two where a class has fewer examples than that.
+    Stratified: a class with fewer examples than there are folds has at most one in each, so that what is
+    trained on holds every class of two examples or more.
     """
     from tasks.splits import generator
 
     count = FOLDS if len(y) < LARGE else FEW_FOLDS
-    count = max(2, min(count, int(np.bincount(y)[np.bincount(y) > 0].min())))
+    count = max(2, min(count, len(y) // 2))
     rng = generator(seed)
     # Dealt out class by class without starting anew, so that the folds are of one size, give or take one.
     order = np.concatenate([rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)])
