@@ -58,11 +58,12 @@ class Tried:
 def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
-    The best validates highest (of equals, the one with the lowest loss). Among those of its kind, frozen or fine-tuned, the one-standard-error rule (Breiman et al. 1984,
-    "Classification and Regression Trees", section 3.4.3) takes the simplest that is not behind it by more
-    than one standard error; here that of the paired difference, example by example, which is smaller than
-    each one's own. Simpler is what moves fewer weights. Not from fine-tuned to frozen: on held-out training
-    images of Fashion-MNIST that cost a point at 1,000 labels, where one error is a point.
+    The best validates highest (of equals, the one with the lowest loss). Among those of its kind, frozen or
+    fine-tuned, the one-standard-error rule (Breiman et al. 1984, "Classification and Regression Trees",
+    section 3.4.3) takes the simplest that is not behind it by more than one standard error; here that of
+    the paired difference, example by example, which is smaller than each one's own. Simpler is what moves
+    fewer weights. Not from fine-tuned to frozen: on held-out training images of Fashion-MNIST that cost a
+    point at 1,000 labels, where one error is a point.
 
     A network that is not the whole encoder is looked at only when it is ahead of the best whole one by more
     than two standard errors: among so many, some are ahead by one by chance.
