@@ -246,12 +246,14 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, in the main thread."""
+    """Treat SIGTERM as Ctrl-C, in the main thread; and Ctrl-C too where a shell's "&" made it ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
