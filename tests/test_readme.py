@@ -185,7 +185,8 @@ def test_the_demo_can_be_run_twice(tmp_path):
     assert run([ROOT / "scripts" / "demo", "runs"], tmp_path, **more).count("Wrote") == 4
     # The curves are there when matplotlib is.
     left = {path.name for path in (tmp_path / "runs").iterdir()} - {"weights.curves.png"}
-    assert left == {"model.json", "model.keras", "report", "weights.csv", "weights.h5"}
+    models = {"model.json", "model.keras", "model.md"}
+    assert left == {*models, "report", "weights.csv", "weights.h5"}
 
 
 @pytest.mark.parametrize("script", ["demo", "test", "check"])

@@ -174,6 +174,10 @@ class RateOrFind(click.ParamType):
     metavar="C",
     help="Solve the frozen stage as a logistic regression of this C.",
 )
+@click.option(
+    "--statistics",
+    help="Of normalisation in fine-tuned blocks: kept as they came, or moving. [default: kept]",
+)
 @click.option("--balance", is_flag=True, default=None, help="Weigh all classes alike.")
 @click.option(
     "--validation",

@@ -80,7 +80,8 @@ def fit(
     from transfer.inputs import apply
 
     recipe = plan.recipe
-    made = [target, source.encoder, asdict(plan.arrangement), outputs, recipe.unfreeze]
+    made = [target, source.encoder, asdict(plan.arrangement), outputs]
+    made += [recipe.unfreeze, recipe.statistics]
     run = Run(
         seed=seed,
         key=json.dumps(["transfer", *made], sort_keys=True),
@@ -209,9 +210,10 @@ class _Stages:
             scales += [scale] * len(block.trainable_weights)
         variables += head.trainable_weights
         scales += [1.0] * len(head.trainable_weights)
+        following = self.fresh if recipe.statistics == "kept" else blocks
         objective = Objective(
             name=self.kind.name,
-            loss=self.kind.loss(blocks, set(map(id, blocks)), head),
+            loss=self.kind.loss(blocks, set(map(id, following)), head),
             metrics=self.kind.metrics,
             variables=variables,
             state=[v for block in blocks for v in block.weights],

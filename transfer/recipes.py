@@ -11,6 +11,7 @@ from pretrain.stage import Optimizer
 from tasks.errors import InputError, suggest
 
 SCHEDULES = ("constant", "cosine")
+STATISTICS = ("kept", "moving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class TransferRecipe:
         with this inverse strength C of its L2 penalty, where nothing but the head is new (Kumar et al.
         2022, "Fine-Tuning can Distort Pretrained Features"); None trains by gradient steps.
     balance: weigh every class alike, however many labels it has.
+    statistics: of the normalisation of kept blocks while they are fine-tuned: "kept" as they came (their
+        dropout off too), or "moving" with the batches, as those of frozen blocks never do.
     find: choose the learning rate of the fine-tuning, or from scratch, by a short run (transfer.finder).
     validation: hold out this part of the labels, and end each stage as it was after the epoch with the
         lowest loss on them; 0 trains on all labels for all epochs.
@@ -54,6 +57,7 @@ class TransferRecipe:
     balance: bool = False
     validation: float = 0.0
     find: bool = False
+    statistics: str = "kept"
 
     def __post_init__(self) -> None:
         for name in ("freeze_epochs", "epochs", "scratch_epochs"):
@@ -63,6 +67,11 @@ class TransferRecipe:
             raise InputError(
                 f"--schedule must be {' or '.join(SCHEDULES)}. "
                 f"Got {self.schedule!r}.{suggest(self.schedule, SCHEDULES)}"
+            )
+        if self.statistics not in STATISTICS:
+            raise InputError(
+                f"--statistics must be {' or '.join(STATISTICS)}. "
+                f"Got {self.statistics!r}.{suggest(self.statistics, STATISTICS)}"
             )
         if self.unfreeze is not None and self.unfreeze < 0:
             raise InputError(f"--unfreeze must be 'all' or 0 or more. Got {self.unfreeze}.")

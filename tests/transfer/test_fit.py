@@ -184,7 +184,11 @@ def normalised(monkeypatch):
     ("changes", "still"),
     [({"epochs": 0}, {"block1", "block2"}), ({"unfreeze": 1}, {"block1"}), ({}, set())],
 )
-def test_frozen_blocks_and_their_statistics_stay_and_unfrozen_ones_move(normalised, changes, still):
+@pytest.mark.parametrize("statistics", ["kept", "moving"])
+def test_frozen_blocks_and_their_statistics_stay_and_unfrozen_ones_move(
+    normalised, changes, still, statistics
+):
+    changes = {**changes, "statistics": statistics}
     done = run(normalised, replace(QUICK, **changes), programs=Programs())
     weights = {
         f"{name}/{layer.name}/{weight.name}": weight.numpy()
@@ -197,13 +201,15 @@ def test_frozen_blocks_and_their_statistics_stay_and_unfrozen_ones_move(normalis
     assert set(weights) == set(normalised.tensors)
     for path, before in normalised.tensors.items():
         same = before.tobytes() == weights[path].tobytes()
-        assert same == (path.split("/")[0] in still), path
+        kept = statistics == "kept" and "moving" in path
+        assert same == (path.split("/")[0] in still or kept), path
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"schedule": "cosin"}, r"--schedule must be constant or cosine.*mean 'cosine'"),
+        ({"statistics": "move"}, r"--statistics must be kept or moving.*mean 'moving'"),
         ({"warmup": 1.5}, r"--warmup must be from 0 to 0.99. Got 1.5"),
         ({"validation": 1.0}, r"--validation must be from 0 to 0.9"),
         ({"layer_decay": 2.0}, r"--layer-decay must be from 1e-06 to 1. Got 2"),
