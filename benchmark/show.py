@@ -64,10 +64,10 @@ def show(report: Report) -> None:
             table.add_row(*map(escape, cells))
         console.print(table)
     say(report.about, *report.said, *report.notes)
-    say(
-        f"Wrote {report.folder / REPORT}; beside it {RESULTS}, table.md, summary.csv, "
-        f"summary.json and figures/"
-    )
+    beside = [RESULTS, "table.md", "summary.csv", "summary.json"]
+    if any(path.parent.name == "figures" for path in report.written):
+        beside.append("figures/")
+    say(f"Wrote {report.folder / REPORT}; beside it {', '.join(beside[:-1])} and {beside[-1]}")
 
 
 def escape(text: str) -> str:
