@@ -10,8 +10,8 @@ import numpy as np
 
 from transfer.candidates import Candidate
 
-# Standard errors by which a cut network must be ahead.
-AHEAD = 2.0
+# Standard errors by which a cut network must be ahead of a whole one, and a frozen one of a fine-tuned one.
+AHEAD, FROZEN_AHEAD = 2.0, 1.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,59 +58,77 @@ class Tried:
 def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
-    The best validates highest (of equals, the one with the lowest loss). Among those of its kind, frozen or
-    fine-tuned, the one-standard-error rule (Breiman et al. 1984, "Classification and Regression Trees",
-    section 3.4.3) takes the simplest that is not behind it by more than one standard error; here that of
-    the paired difference, example by example, which is smaller than each one's own. Simpler is what moves
-    fewer weights. Not from fine-tuned to frozen: on held-out training images of Fashion-MNIST that cost a
-    point at 1,000 labels, where one error is a point.
+    Of the candidates that keep the whole encoder, fine-tuned ones come first: a frozen one is taken only when
+    the best frozen is ahead of the best fine-tuned by more than one standard error. (Few labels cannot tell
+    the two apart, and where they differ much fine-tuning is mostly the better: see docs/reuse.md.) The best
+    validates highest, of equals with the lowest loss. Within its kind the one-standard-error rule (Breiman et
+    al. 1984, "Classification and Regression Trees", section 3.4.3) takes the simplest, the one that moves the
+    fewest weights; here with the error of the paired difference, example by example, which is smaller than
+    each one's own.
 
     A network that is not the whole encoder is looked at only when it is ahead of the best whole one by more
     than two standard errors: among so many, some are ahead by one by chance.
+
+    A fine-tuned plain transfer, the first of ``tried``, that time did not let finish is compared on the
+    examples it has seen.
     """
     done = [i for i, row in enumerate(tried) if row.complete]
-    if not done:
-        return 0, None, "the plain transfer, for the time was up before any candidate was validated"
-    tuned = [row.candidate.moves > 0 for row in tried]
-    ranked = sorted(done, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
-    among = [i for i in ranked if tried[i].candidate.whole]
-    why = "it validated highest"
-    if among and among[0] != ranked[0]:
-        first = tried[among[0]]
-        ahead = [
-            i
-            for i in ranked
-            if not tried[i].candidate.whole
-            and -_lag(first, tried[i]) > AHEAD * _error(first, tried[i])
-        ]
-        why += (
-            " of those that keep the whole encoder, and none of the others is ahead by two errors"
-        )
+    whole = [i for i in done if tried[i].candidate.whole]
+    kinds = [_ranked(tried, [i for i in whole if _tuned(tried[i]) is kind]) for kind in (True, False)]
+    if not kinds[0] and _tuned(tried[0]):
+        kinds[0] = [0]
+    tuned, frozen = kinds
+    among, why = tuned or frozen, "it validated highest"
+    if tuned and frozen:
+        if _ahead(tried[frozen[0]], tried[tuned[0]], FROZEN_AHEAD):
+            among = frozen
+        elif _lag(tried[frozen[0]], tried[tuned[0]]) > 0:
+            why = "no frozen encoder is ahead of the fine-tuned ones by more than one standard error"
+    best_whole = next(iter(_ranked(tried, whole)), None)
+    others = _ranked(tried, [i for i in done if not tried[i].candidate.whole])
+    if best_whole is None:
+        among = among or others
+    else:
+        ahead = [i for i in others if _ahead(tried[i], tried[best_whole], AHEAD)]
         if ahead:
+            among = [i for i in ahead if _tuned(tried[i]) is _tuned(tried[ahead[0]])]
             why = "it is ahead of the whole encoder by more than two standard errors"
-            among = ahead
-    among = among or ranked
+        elif others and _lag(tried[others[0]], tried[best_whole]) > 0:
+            why += ", and no changed network is ahead of the whole one by two errors"
+    if not among or not tried[among[0]].complete:
+        why = "the plain transfer, for the time was up before any fine-tuned candidate was validated"
+        return 0, next(iter(_ranked(tried, done)), None), why
     best = among[0]
-    close = [
-        i
-        for i in among
-        if tuned[i] == tuned[best] and _lag(tried[best], tried[i]) <= _error(tried[best], tried[i])
-    ]
+    close = [i for i in among if not _ahead(tried[best], tried[i], 1.0)]
     chosen = min(close, key=lambda i: (tried[i].candidate.moves, tried[i].loss.mean()))
-    runner_up = next((i for i in ranked if i != chosen), None)
-    if chosen == best:
-        return chosen, runner_up, why
-    lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
-    return (
-        chosen,
-        runner_up,
-        f"the simplest within one standard error ({100 * error:.2f} points, behind by "
-        f"{100 * lag:.2f}) of {tried[best].candidate.name}: {why}",
-    )
+    runner_up = next((i for i in _ranked(tried, done) if i != chosen), None)
+    if chosen != best:
+        lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
+        why = (
+            f"the simplest within one standard error ({100 * error:.2f} points, behind by "
+            f"{100 * lag:.2f}) of {tried[best].candidate.name}: {why}"
+        )
+    return chosen, runner_up, why
+
+
+def _ranked(tried: Sequence[Tried], among: Sequence[int]) -> list[int]:
+    """Sort from the one that validates highest down; of equals the lowest loss is first."""
+    return sorted(among, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
+
+
+def _tuned(row: Tried) -> bool:
+    return row.candidate.moves > 0
+
+
+def _ahead(row: Tried, other: Tried, errors: float) -> bool:
+    """Whether a candidate is ahead of another by more than so many standard errors."""
+    return _lag(row, other) > errors * _error(row, other)
 
 
 def _lag(best: Tried, row: Tried) -> float:
-    return float((best.right - row.right).mean())
+    """Return how much more often the first was right, on the examples that both have seen (0: on none)."""
+    apart = _apart(best, row)
+    return float(apart.mean()) if len(apart) else 0.0
 
 
 def _error(best: Tried, row: Tried) -> float:
@@ -118,5 +136,10 @@ def _error(best: Tried, row: Tried) -> float:
 
     Without that, one example in which two candidates differ would already be more than its own error.
     """
-    differing = float(np.square(best.right - row.right).sum())
-    return (differing + 1) ** 0.5 / len(row.right)
+    apart = _apart(best, row)
+    return (float(np.square(apart).sum()) + 1) ** 0.5 / max(1, len(apart))
+
+
+def _apart(best: Tried, row: Tried) -> np.ndarray:
+    apart = best.right - row.right
+    return apart[~np.isnan(apart)]

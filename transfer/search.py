@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SECONDS = 120.0
 # Large budgets need fewer folds for the same precision, and can afford fewer.
 FOLDS, FEW_FOLDS, LARGE = 5, 3, 600
-# After each of the first folds so many of the trained candidates go on, besides the plain ones.
+# After each of the first folds so many of the trained candidates go on, besides the plain one.
 PLACES = (3, 2)
 # ... and none that is behind the leader by more than this many standard errors of their difference.
 HOPELESS = 2.0
@@ -145,12 +145,16 @@ class _Race:
     bodies: dict[Arrangement, Body] = field(default_factory=dict)
 
     def run(self, table: Sequence[Candidate]) -> list[Tried]:
-        """Score every candidate, the trained ones in rounds of one fold from which the worst drop out."""
+        """Score every candidate, the trained ones in rounds of one fold from which the worst drop out.
+
+        The first, the plain transfer, is validated whole before the race: all are compared with it, and time
+        that is up should not leave it out.
+        """
         tried = [Tried.empty(candidate, len(self.y)) for candidate in table]
-        going = [row for row in tried if not row.candidate.cheap]
         for row in tried:
-            for fold in range(len(self.folds)) if row.candidate.cheap else []:
+            for fold in range(len(self.folds)) if row.candidate.cheap or row is tried[0] else []:
                 self._score(row, fold)
+        going = [row for row in tried[1:] if not row.candidate.cheap]
         for fold in range(len(self.folds)):
             if not going:
                 break
@@ -159,27 +163,22 @@ class _Race:
             self.reporter.say(
                 f"Search: {len(going)} of {len(tried)} candidates trained on fold {fold + 1}"
             )
-            going = self._left(tried, going, fold)
+            going = self._left(tried[0], going, fold)
         return tried
 
-    def _left(self, tried: list[Tried], going: list[Tried], fold: int) -> list[Tried]:
+    def _left(self, plain: Tried, going: list[Tried], fold: int) -> list[Tried]:
         """Return those that go on after a fold."""
         rows = np.concatenate([self.folds[i][1] for i in range(fold + 1)])
         left = len(self.y) - len(rows)
-        most = max((row.right.sum() for row in tried if row.complete), default=0)
         whole = [row for row in going if not np.isnan(row.right[rows]).any()]
         ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
         kept: list[Tried] = []
-        # The plain transfer has a place of its own: what everyone compares with is to be in the table whole.
-        firsts = [row for row in ranked if row is not tried[0]]
-        firsts = firsts[: PLACES[min(fold, len(PLACES) - 1)]]
-        for row in [*firsts, *(row for row in ranked if row is tried[0])]:
-            behind = ranked[0].right[rows] - row.right[rows]
-            # Nor one that could not get ahead of what is done already, were all the rest right.
-            could = row.right[rows].sum() + left > most
-            if could and (
-                row is tried[0] or behind.mean() <= HOPELESS * behind.std() / len(rows) ** 0.5
-            ):
+        for row in ranked[: PLACES[min(fold, len(PLACES) - 1)]]:
+            best = max((plain, ranked[0]), key=lambda other: other.right[rows].sum())
+            behind = best.right[rows] - row.right[rows]
+            # Nor one that could not catch up with the plain one, were all the rest right.
+            could = row.right[rows].sum() + left >= plain.right.sum()
+            if could and behind.mean() <= HOPELESS * behind.std() / len(rows) ** 0.5:
                 kept.append(row)
         return [row for row in going if any(row is other for other in kept)]
 

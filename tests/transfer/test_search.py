@@ -193,17 +193,33 @@ def test_a_cut_network_must_be_ahead_by_two_errors_and_equals_go_by_loss():
         [made(five[::-1]), made(np.r_[0, five[1:4], base[4:]], cut=True)]
     )
     assert (chosen, runner_up) == (0, 1)
-    assert "none of the others is ahead by two errors" in reason
+    assert "no changed network is ahead" in reason
 
 
-def test_a_frozen_encoder_must_validate_as_high_as_a_fine_tuned_one_and_of_equals_the_loss_decides():
+def test_a_frozen_encoder_must_be_ahead_of_the_fine_tuned_ones_by_an_error():
     base = np.ones(40)
     base[:4] = 0
+    assert choose([made(base, 0.5, moves=9), made(base, 0.1)])[0] == 0
     better = base.copy()
-    better[0] = 1
-    assert choose([made(better, moves=9), made(base, 0.1)])[0] == 0
-    assert choose([made(base, 0.5, moves=9), made(base, 0.1)])[0] == 1
-    assert choose([made(base, 0.1, moves=9), made(base, 0.5)])[0] == 0
+    better[:2] = 1  # 0.05 against sqrt(2 + 1) / 40 = 0.0433
+    assert choose([made(base, moves=9), made(better)])[0] == 1
+    better[4] = 0  # 0.025 against sqrt(3 + 1) / 40 = 0.05
+    chosen, _, reason = choose([made(base, moves=9), made(better)])
+    assert chosen == 0
+    assert "no frozen encoder is ahead" in reason
+    assert choose([made(base, 0.2), made(base, 0.1)])[0] == 1
+
+
+def test_a_plain_transfer_that_time_cut_short_is_compared_on_what_it_saw():
+    part = np.full(40, np.nan)
+    part[:10] = 1
+    frozen = np.ones(40)
+    chosen, runner_up, reason = choose([made(part, moves=9), made(frozen)])
+    assert (chosen, runner_up) == (0, 1)
+    assert "time was up" in reason
+    part[:5] = 0  # 0.5 on the ten against sqrt(5 + 1) / 10 = 0.245
+    assert choose([made(part, moves=9), made(frozen)])[0] == 1
+    assert choose([made(np.full(40, np.nan), moves=9), made(frozen)])[0] == 0
 
 
 def test_a_candidate_that_was_stopped_is_not_chosen():
