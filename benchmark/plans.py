@@ -14,7 +14,7 @@ from pretrain.preprocessing import Preprocessing
 from pretrain.strategies import strategies as all_strategies
 from tasks.dataset import Dataset
 from tasks.errors import InputError
-from transfer.run import Source
+from transfer.plan import Source
 
 
 class Plans:

@@ -26,8 +26,8 @@ from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.outputs import check_output
 from tasks.target import TargetTask
-from transfer.run import Plan as TransferPlan
-from transfer.run import TransferConfig
+from transfer.plan import Plan as TransferPlan
+from transfer.plan import TransferConfig
 
 if TYPE_CHECKING:
     from benchmark.drive import Outcome

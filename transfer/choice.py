@@ -74,7 +74,9 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """
     done = [i for i, row in enumerate(tried) if row.complete]
     whole = [i for i in done if tried[i].candidate.whole]
-    kinds = [_ranked(tried, [i for i in whole if _tuned(tried[i]) is kind]) for kind in (True, False)]
+    kinds = [
+        _ranked(tried, [i for i in whole if _tuned(tried[i]) is kind]) for kind in (True, False)
+    ]
     if not kinds[0] and _tuned(tried[0]):
         kinds[0] = [0]
     tuned, frozen = kinds
@@ -83,7 +85,9 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
         if _ahead(tried[frozen[0]], tried[tuned[0]], FROZEN_AHEAD):
             among = frozen
         elif _lag(tried[frozen[0]], tried[tuned[0]]) > 0:
-            why = "no frozen encoder is ahead of the fine-tuned ones by more than one standard error"
+            why = (
+                "no frozen encoder is ahead of the fine-tuned ones by more than one standard error"
+            )
     best_whole = next(iter(_ranked(tried, whole)), None)
     others = _ranked(tried, [i for i in done if not tried[i].candidate.whole])
     if best_whole is None:
@@ -96,7 +100,9 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
         elif others and _lag(tried[others[0]], tried[best_whole]) > 0:
             why += ", and no changed network is ahead of the whole one by two errors"
     if not among or not tried[among[0]].complete:
-        why = "the plain transfer, for the time was up before any fine-tuned candidate was validated"
+        why = (
+            "the plain transfer, for the time was up before any fine-tuned candidate was validated"
+        )
         return 0, next(iter(_ranked(tried, done)), None), why
     best = among[0]
     close = [i for i in among if not _ahead(tried[best], tried[i], 1.0)]

@@ -23,9 +23,10 @@ from transfer.finder import picture
 from transfer.inputs import Inputs
 from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.pictures import folder_of
+from transfer.plan import Plan, Source, TransferConfig
 from transfer.pool import Pool
 from transfer.recipes import recipe as named_recipe
-from transfer.run import Plan, Source, TransferConfig, checkpoints_of, transfer
+from transfer.run import checkpoints_of, transfer
 from transfer.search import SECONDS
 from transfer.tables import show_pool, show_search, told
 
@@ -181,6 +182,7 @@ def transfer_command(
             checkpoints=checkpoints,
             resume=resume,
             pool=unlabelled,
+            guard=False,
         )
     finally:
         reporter.close()

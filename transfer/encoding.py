@@ -20,7 +20,7 @@ from tasks.errors import HeadstartError, InputError, Interrupted
 from transfer.examples import Examples, check_range, flat, warn_of_range
 from transfer.inputs import Inputs
 from transfer.network import Network
-from transfer.run import Source
+from transfer.plan import Source
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs

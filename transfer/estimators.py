@@ -30,8 +30,8 @@ from transfer.examples import flat
 from transfer.inputs import Inputs
 from transfer.learning import Learning
 from transfer.network import ENGINE, Network
+from transfer.plan import Source, arranged
 from transfer.recipes import recipe as named_recipe
-from transfer.run import Source, arranged
 from transfer.scratch import bottleneck_source, reconstruct
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pretrain.stage import Stage
     from transfer.body import Body
     from transfer.finder import Curve
-    from transfer.run import Plan, Source
+    from transfer.plan import Plan, Source
 
 
 @dataclass(frozen=True, kw_only=True)

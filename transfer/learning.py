@@ -16,8 +16,8 @@ from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.encoding import RULES, Encoding, as_python, programs
 from transfer.examples import flat
 from transfer.network import ENGINE, Network
+from transfer.plan import Plan, Source, arranged
 from transfer.recipes import recipe as named_recipe
-from transfer.run import Plan, Source, arranged
 from transfer.scratch import small_source
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
     from transfer.body import Body
     from transfer.fit import Fitted
+    from transfer.plan import Plan, Source
     from transfer.recipes import TransferRecipe
-    from transfer.run import Plan, Source
 
 # Prepared examples (M, ...), distributions float32 (M, K), weights float32 (M,).
 Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pretrain.encoders import block_names
-from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.kinds import KINDS
 from tasks.target import TargetTask
-from transfer.arrangement import Arrangement
 from transfer.inputs import Inputs
+from transfer.leakage import leakage, leaks, refuse
+from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
@@ -26,57 +24,6 @@ if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from transfer.pool import Pool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the encoder comes from: a weights file, or a fresh one (``tensors`` is None)."""
-
-    encoder: dict[str, Any]
-    preprocessing: dict[str, Any]
-    tensors: Mapping[str, np.ndarray] | None = None
-    digest: str | None = None
-
-    @classmethod
-    def from_weights(cls, weights: WeightsFile) -> Source:
-        """Take everything from a weights file that was read."""
-        return cls(
-            encoder=weights.encoder,
-            preprocessing=weights.preprocessing,
-            tensors=weights.tensors,
-            digest=weights.digest,
-        )
-
-    def identity(self) -> dict[str, Any]:
-        """Return what decides the source's bits."""
-        return {
-            "encoder": self.encoder,
-            "preprocessing": self.preprocessing,
-            "fresh": self.tensors is None,
-            "digest": self.digest,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransferConfig:
-    """All that decides a transfer, but for the source and the data.
-
-    labels: the label budget; None takes every training example.
-    rows: exactly these rows of the training part, in place of a budget that is drawn.
-    reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
-    above, head: what comes above them (transfer.arrangement).
-    search: choose reuse, above and schedule on validation inside the budget (transfer.search), for at most
-        so many seconds; None takes them as they are given.
-    """
-
-    recipe: TransferRecipe
-    labels: int | None = None
-    reuse: int | None = None
-    seed: int = 0
-    rows: tuple[int, ...] | None = None
-    above: str = "reset"
-    head: str = "linear"
-    search: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,68 +41,6 @@ class Transferred:
     history: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A transfer checked: nothing in it can be refused any more."""
-
-    inputs: Inputs
-    arrangement: Arrangement
-    rows: np.ndarray
-    recipe: TransferRecipe
-
-    @classmethod
-    def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
-        """Check everything that can be, without TensorFlow. Raises InputError."""
-        arrangement = arranged(source, config.reuse, config.above, config.head)
-        _check_target(task, config)
-        inputs = Inputs.match(
-            task.input_shape,
-            str(task.x.dtype),
-            task.value_range,
-            tuple(source.encoder["input_shape"]),
-            source.preprocessing,
-        )
-        labels = len(task.x) if config.labels is None else config.labels
-        rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
-        return cls(
-            inputs=inputs,
-            arrangement=arrangement,
-            rows=rows,
-            recipe=config.recipe.for_budget(len(rows)),
-        )
-
-    def taking(self, found: Mapping[str, Any]) -> Plan:
-        """Return the plan with what a search chose, as its JSON says."""
-        return replace(
-            self,
-            arrangement=Arrangement(**found["arrangement"]),
-            recipe=TransferRecipe.from_json(found["recipe"]).for_budget(len(self.rows)),
-        )
-
-
-def _check_target(task: TargetTask, config: TransferConfig) -> None:
-    """Refuse what only classes have. Raises InputError."""
-    if task.target == "classes":
-        return
-    for option, given in (("--reuse auto", config.search), ("--balance", config.recipe.balance)):
-        if given:
-            raise InputError(
-                f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave it "
-                f"out."
-            )
-
-
-def arranged(
-    source: Source, reuse: int | None, above: str = "reset", head: str = "linear"
-) -> Arrangement:
-    """Return the arrangement; ``reuse`` None keeps all blocks that there are. Raises InputError."""
-    if reuse is None:
-        reuse = 0 if source.tensors is None else len(block_names(source.encoder))
-    arrangement = Arrangement(reuse=reuse, above=above, head=head)
-    arrangement.check(source.encoder)
-    return arrangement
-
-
 def transfer(
     task: TargetTask,
     source: Source,
@@ -166,18 +51,25 @@ def transfer(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     pool: Pool | None = None,
+    guard: bool = True,
 ) -> Transferred:
     """Train ``source``'s encoder and a new head on a budget of ``task``'s labels, and test it once.
 
     pool: examples without labels that may help (transfer.pooling); whoever keeps checkpoints names it in
         their identity.
+    guard: look the examples up in the pool of the weights file, and note it under ``leakage`` in the result
+        (transfer.leakage). False where whoever calls has done so.
 
     Raises:
-        InputError: the configuration does not fit the encoder or the data.
+        InputError: the configuration does not fit the encoder or the data, or the pretraining used labels
+            of test examples.
         NonFiniteError: training became non-finite.
         Interrupted: Ctrl-C.
     """
     plan = Plan.make(task, source, config)
+    leaked = leakage(task, plan.rows, source.weights) if guard and source.weights else None
+    if leaked is not None:
+        refuse(leaked, task.name, f"the encoder {source.digest}", "guard=False")
 
     from transfer.aim import Aim
     from transfer.export import whole_model
@@ -251,6 +143,7 @@ def transfer(
         **({} if found is None else {"search": found}),
         **({} if fitted.curve is None else {"learning_rate": fitted.curve.to_json()}),
         **({} if pooled is None else {"pool": pooled}),
+        **({} if leaked is None else {"leakage": {**leaked, "leaks": leaks(leaked)}}),
         "updates": run.updates,
         "source_digest": source.digest,
         "digest": tensors_digest(encoder.tensors()),

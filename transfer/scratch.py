@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pretrain.encoders import encoder_config
+from transfer.plan import Source
 from transfer.recipes import TransferRecipe
-from transfer.run import Source
 
 if TYPE_CHECKING:
     from pretrain.encoder import Encoder

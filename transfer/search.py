@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from transfer.body import Body
-    from transfer.run import Plan, Source
+    from transfer.plan import Plan, Source
 
 SECONDS = 120.0
 # Large budgets need fewer folds for the same precision, and can afford fewer.

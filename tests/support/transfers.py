@@ -5,8 +5,8 @@ from toys import patterns
 from pretrain.encoders import encoder_config
 from pretrain.weights import WeightsFile
 from tasks.target import TargetTask
+from transfer.plan import Source
 from transfer.recipes import TransferRecipe
-from transfer.run import Source
 
 SMALL = {
     "mlp": {"units": [24, 12, 8]},

@@ -12,8 +12,9 @@ from transfers import QUICK, encoder_weights, source, task
 
 from tasks.target import TargetTask
 from transfer import TransferClassifier, TransferRegressor
+from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
-from transfer.run import Plan, TransferConfig, transfer
+from transfer.run import transfer
 
 QUICKLY = {
     "freeze_epochs": QUICK.freeze_epochs,

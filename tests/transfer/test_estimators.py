@@ -19,8 +19,9 @@ from pretrain.stage import Batch
 from tasks.load import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
 from transfer.heads import TARGETS
+from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
-from transfer.run import Plan, TransferConfig, transfer
+from transfer.run import transfer
 
 NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 SHORT = {"epochs": 5, "freeze_epochs": 0, "learning_rate": 5e-2, "batch_size": 16}

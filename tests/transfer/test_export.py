@@ -12,7 +12,8 @@ from transfers import QUICK, source, task
 from tasks.errors import HeadstartError, InputError
 from transfer.export import ABOUT, probabilities, read_about, save_model
 from transfer.inputs import apply
-from transfer.run import TransferConfig, transfer
+from transfer.plan import TransferConfig
+from transfer.run import transfer
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["sigmoid", "softmax"])

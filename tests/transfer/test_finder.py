@@ -13,7 +13,8 @@ from pretrain.engine.program import Programs
 from pretrain.stage import Objective, Optimizer, Stage
 from tasks.errors import NonFiniteError
 from transfer.finder import HIGHEST, LOWEST, find_rate, picture
-from transfer.run import TransferConfig, transfer
+from transfer.plan import TransferConfig
+from transfer.run import transfer
 
 
 def quadratic(curvature, factor=1.0):

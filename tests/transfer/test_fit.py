@@ -15,7 +15,8 @@ from pretrain.engine.program import Programs
 from pretrain.stage import Optimizer
 from tasks.errors import InputError
 from transfer.fit import balanced
-from transfer.run import Source, TransferConfig, transfer
+from transfer.plan import Source, TransferConfig
+from transfer.run import transfer
 from transfer.solve import solve_classes, solve_numbers
 
 SHARED = Programs()

@@ -17,7 +17,8 @@ from transfer.cli import cli
 from transfer.export import save_model
 from transfer.frozen import COUNTS, STRENGTHS
 from transfer.neighbours import nearest, neighbours_head
-from transfer.run import Plan, TransferConfig, transfer
+from transfer.plan import Plan, TransferConfig
+from transfer.run import transfer
 
 
 def run(head, *, on=None, name="mlp", labels=40, **how):

@@ -16,8 +16,9 @@ from tasks.load import load_dataset
 from tasks.target import TargetTask
 from transfer.inputs import Inputs, apply
 from transfer.leakage import leakage, leaks, tell
+from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import recipe
-from transfer.run import Plan, Source, TransferConfig, transfer
+from transfer.run import transfer
 
 
 def trained_by_others(path):

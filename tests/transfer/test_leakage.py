@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pictures import WAYS, blobs, jpeg, shifted
-from transfers import weights
+from transfers import QUICK, weights
 
+from pretrain.weights import WeightsFile
 from tasks.errors import InputError
 from tasks.fingerprints import Fingerprints
 from tasks.load import load_dataset
 from tasks.target import TargetTask
 from transfer.cli import cli
 from transfer.leakage import leakage, leaks, refuse, tell
+from transfer.plan import Source, TransferConfig
+from transfer.run import transfer
 
 RANGE = (0, 255)
 
@@ -213,3 +216,16 @@ def test_the_command_tells_of_a_pool_without_labels(folder):
     assert "Leakage: in the pool pool were 2 (and 0 near duplicates) of 40 test" in done.stderr
     assert "Warning" not in done.stderr
     assert json.loads(done.stdout)["leakage"]["leaks"] is False
+
+
+def test_the_function_refuses_like_the_command_unless_it_is_told_not_to_look(folder):
+    task = TargetTask.from_dataset(load_dataset(str(folder / "data.npz")))
+    source = Source.from_weights(WeightsFile.read(folder / "used.h5"))
+    config = TransferConfig(recipe=QUICK, labels=30)
+    with pytest.raises(InputError, match="guard=False"):
+        transfer(task, source, config)
+    assert "leakage" not in transfer(task, source, config, guard=False).result
+    source = Source.from_weights(WeightsFile.read(folder / "unused.h5"))
+    found = transfer(task, source, config).result["leakage"]
+    assert found["test"] == {"n": 40, "exact": 2, "near": 0}
+    assert found["leaks"] is False

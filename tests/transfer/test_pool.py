@@ -12,9 +12,10 @@ from transfers import PREPROCESSING, QUICK, source, task, weights
 from pretrain.engine.program import Programs
 from tasks.errors import InputError, Interrupted
 from transfer.cli import cli
+from transfer.plan import TransferConfig
 from transfer.pool import Pool
 from transfer.pooling import PLAIN, SELF, SPREAD, choose
-from transfer.run import TransferConfig, transfer
+from transfer.run import transfer
 from transfer.selftrain import confidence, student, teach, together
 from transfer.spread import spread
 

@@ -8,8 +8,9 @@ from transfers import QUICK, source, task
 
 from tasks.errors import InputError
 from transfer.export import save_model
+from transfer.plan import TransferConfig
 from transfer.predict import predict
-from transfer.run import TransferConfig, transfer
+from transfer.run import transfer
 
 
 def trained(folder, **how):

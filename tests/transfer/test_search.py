@@ -15,8 +15,9 @@ from tasks.errors import Interrupted
 from transfer.arrangement import Arrangement
 from transfer.candidates import Candidate, candidates
 from transfer.choice import Tried, choose
+from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
-from transfer.run import Plan, TransferConfig, transfer
+from transfer.run import transfer
 from transfer.search import folds, search
 from transfer.tables import search_rows
 

@@ -9,7 +9,8 @@ from pretrain.encoders import ARCHITECTURES
 from pretrain.engine.program import Programs
 from tasks.errors import InputError, NonFiniteError
 from tasks.target import TargetTask
-from transfer.run import Plan, TransferConfig, transfer
+from transfer.plan import Plan, TransferConfig
+from transfer.run import transfer
 
 FROZEN = replace(QUICK, epochs=0)
 # Adam moves a weight by about this a step: less than float32 can add to any but a zero.

@@ -203,7 +203,8 @@ def test_a_headstart_model_can_be_imported_again(tmp_path):
     from transfers import QUICK, source, task
 
     from transfer.export import save_model
-    from transfer.run import TransferConfig, transfer
+    from transfer.plan import TransferConfig
+    from transfer.run import transfer
 
     data = task()
     done = transfer(data, source("convnet"), TransferConfig(recipe=QUICK, labels=12))

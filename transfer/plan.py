@@ -1,0 +1,136 @@
+"""What is transferred, how, and onto which labels: checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from pretrain.encoders import block_names
+from pretrain.weights import WeightsFile
+from tasks.errors import InputError
+from tasks.kinds import KINDS
+from tasks.target import TargetTask
+from transfer.arrangement import Arrangement
+from transfer.inputs import Inputs
+from transfer.recipes import TransferRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the encoder comes from: a weights file, or a fresh one (``tensors`` is None).
+
+    weights: the file itself, which tells what was in the pool (transfer.leakage).
+    """
+
+    encoder: dict[str, Any]
+    preprocessing: dict[str, Any]
+    tensors: Mapping[str, np.ndarray] | None = None
+    digest: str | None = None
+    weights: WeightsFile | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_weights(cls, weights: WeightsFile) -> Source:
+        """Take everything from a weights file that was read."""
+        return cls(
+            encoder=weights.encoder,
+            preprocessing=weights.preprocessing,
+            tensors=weights.tensors,
+            digest=weights.digest,
+            weights=weights,
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the source's bits."""
+        return {
+            "encoder": self.encoder,
+            "preprocessing": self.preprocessing,
+            "fresh": self.tensors is None,
+            "digest": self.digest,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """All that decides a transfer, but for the source and the data.
+
+    labels: the label budget; None takes every training example.
+    rows: exactly these rows of the training part, in place of a budget that is drawn.
+    reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
+    above, head: what comes above them (transfer.arrangement).
+    search: choose reuse, above and schedule on validation inside the budget (transfer.search), for at most
+        so many seconds; None takes them as they are given.
+    """
+
+    recipe: TransferRecipe
+    labels: int | None = None
+    reuse: int | None = None
+    seed: int = 0
+    rows: tuple[int, ...] | None = None
+    above: str = "reset"
+    head: str = "linear"
+    search: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A transfer checked: nothing in it can be refused any more."""
+
+    inputs: Inputs
+    arrangement: Arrangement
+    rows: np.ndarray
+    recipe: TransferRecipe
+
+    @classmethod
+    def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
+        """Check everything that can be, without TensorFlow. Raises InputError."""
+        arrangement = arranged(source, config.reuse, config.above, config.head)
+        _check_target(task, config)
+        inputs = Inputs.match(
+            task.input_shape,
+            str(task.x.dtype),
+            task.value_range,
+            tuple(source.encoder["input_shape"]),
+            source.preprocessing,
+        )
+        labels = len(task.x) if config.labels is None else config.labels
+        rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
+        return cls(
+            inputs=inputs,
+            arrangement=arrangement,
+            rows=rows,
+            recipe=config.recipe.for_budget(len(rows)),
+        )
+
+    def taking(self, found: Mapping[str, Any]) -> Plan:
+        """Return the plan with what a search chose, as its JSON says."""
+        return replace(
+            self,
+            arrangement=Arrangement(**found["arrangement"]),
+            recipe=TransferRecipe.from_json(found["recipe"]).for_budget(len(self.rows)),
+        )
+
+
+def _check_target(task: TargetTask, config: TransferConfig) -> None:
+    """Refuse what only classes have. Raises InputError."""
+    if task.target == "classes":
+        return
+    for option, given in (("--reuse auto", config.search), ("--balance", config.recipe.balance)):
+        if given:
+            raise InputError(
+                f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave it "
+                f"out."
+            )
+
+
+def arranged(
+    source: Source, reuse: int | None, above: str = "reset", head: str = "linear"
+) -> Arrangement:
+    """Return the arrangement; ``reuse`` None keeps all blocks that there are. Raises InputError."""
+    if reuse is None:
+        reuse = 0 if source.tensors is None else len(block_names(source.encoder))
+    arrangement = Arrangement(reuse=reuse, above=above, head=head)
+    arrangement.check(source.encoder)
+    return arrangement
