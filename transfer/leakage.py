@@ -63,9 +63,7 @@ def leaks(found: dict[str, Any]) -> bool:
     return bool(found["labels_used"] and (test["exact"] or many_near))
 
 
-def refuse(
-    found: dict[str, Any], task: str, weights: str, anyway: str = "--allow-leakage"
-) -> None:
+def refuse(found: dict[str, Any], task: str, weights: str, anyway: str = "--allow-leakage") -> None:
     """Raises InputError, with the numbers and the ways out, when ``leaks(found)``.
 
     anyway: what to give to have it measured all the same.
