@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.data import DataConfig
 from pretrain.plan import Plan, PretrainConfig
-from pretrain.run import HEADS_STREAM
-from pretrain.strategies.base import Setup
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.outputs import write_text
@@ -154,21 +152,11 @@ def survey(plan: Plan, pool: Dataset, clock: Callable[[], float] | None) -> Iter
 
     A stage is trained for a few steps, so that the next one is built on variables that exist.
     """
-    from pretrain.encoder import Encoder, seeded, stream
+    from pretrain.encoder import Encoder
 
     arrays, held_out = plan.split(pool)
     encoder = Encoder(plan.encoder, plan.seed)
-    with seeded(stream(plan.seed, HEADS_STREAM)):
-        setup = Setup(
-            encoder=encoder,
-            preprocess=plan.preprocessing,
-            arrays=arrays,
-            validation=held_out,
-            n_classes=pool.n_classes if plan.labelled else 0,
-            options=plan.options,
-            recipe=plan.recipe,
-            **({"augmentation": plan.augmentation} if plan.augmentation else {}),
-        )
+    with plan.setting_up(encoder, arrays, held_out, pool.n_classes) as setup:
         for stage in plan.row.stages(setup):
             plain = fast = None
             if clock is not None:

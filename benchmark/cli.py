@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from benchmark.configfile import config_file, without_strangers
-from tasks.console import data_options, pairs, positive, run_command, run_options, test_part
+from tasks.console import (
+    augment_options,
+    data_options,
+    pairs,
+    positive,
+    run_command,
+    run_options,
+    test_part,
+)
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[report DIR]")
@@ -59,19 +67,7 @@ from tasks.console import data_options, pairs, positive, run_command, run_option
     callback=pairs,
     help="name=value, of the encoder; of several, ENCODER.name=value.",
 )
-@click.option(
-    "--augment",
-    default="auto",
-    show_default=True,
-    help="The random views, of strategies that learn from them: see pretrain --list.",
-)
-@click.option(
-    "--augment-opt",
-    "augment_options",
-    multiple=True,
-    callback=pairs,
-    help="name=value, of the augmentation.",
-)
+@augment_options
 @click.option(
     "--opt",
     "options",

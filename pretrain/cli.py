@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tasks.console import (
+    augment_options,
     checkpoint_seconds,
     data_options,
     import_options,
@@ -68,19 +69,7 @@ from tasks.console import (
     type=click.FloatRange(0, 0.9),
     help="Part of the pool held out to measure on.",
 )
-@click.option(
-    "--augment",
-    default="auto",
-    show_default=True,
-    help="The random views, of strategies that learn from them: see --list.",
-)
-@click.option(
-    "--augment-opt",
-    "augment_options",
-    multiple=True,
-    callback=pairs,
-    help="name=value, of the augmentation.",
-)
+@augment_options
 @click.option(
     "--preview-augment",
     "preview",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -49,12 +49,7 @@ class Encoder:
     @property
     def variables(self) -> dict[str, Any]:
         """Every weight by its ``"block/layer/variable"`` path, in order; no random-generator state."""
-        found = {
-            f"{name}/{layer.name}/{weight.name}": weight
-            for name, block in self.blocks
-            for layer in block.layers
-            for weight in layer.weights
-        }
+        found = by_path(self.blocks)
         return {path: found[path] for path in expected_shapes(self.config)}
 
     @property
@@ -69,9 +64,23 @@ class Encoder:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return a copy of every weight as float32, by path."""
-        return {
-            path: np.array(weight.numpy(), np.float32) for path, weight in self.variables.items()
-        }
+        return copies(self.variables)
+
+
+def by_path(blocks: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return every weight of (name, keras.Model) pairs by its "block/layer/variable" path, in order."""
+    return {
+        f"{name}/{layer.name}/{weight.name}": weight
+        for name, block in blocks
+        for layer in block.layers
+        for weight in layer.weights
+        if "seed_generator" not in weight.path
+    }
+
+
+def copies(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return a copy of every variable as float32, by the same names."""
+    return {name: np.array(variable.numpy(), np.float32) for name, variable in variables.items()}
 
 
 def stream(seed: int, number: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,13 +18,15 @@ from pretrain.encoders.base import resolve_options
 from pretrain.preprocessing import Preprocessing
 from pretrain.probe import Probe
 from pretrain.strategies import strategy
-from pretrain.strategies.base import Recipe, Strategy
+from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.kinds import KINDS
 from tasks.splits import class_split, stratified_split
 
 VALIDATION = 0.1
+# Of random numbers for heads, decoders and generators; transfer's heads have 1.
+HEADS_STREAM = 2
 # Two classes must be left to hold out, and two to train on, with something to spare.
 LEAST_CLASSES = 5
 KEEP_BEST = {"probe": ("probe_linear", 1), "validation": ("val_loss", -1)}
@@ -146,6 +149,33 @@ class Plan:
         if not len(held):
             return whole, None
         return {n: a[kept] for n, a in whole.items()}, {n: a[held] for n, a in whole.items()}
+
+    @contextmanager
+    def setting_up(
+        self,
+        encoder: Any,
+        arrays: Mapping[str, np.ndarray],
+        validation: Mapping[str, np.ndarray] | None,
+        n_classes: int,
+    ) -> Iterator[Setup]:
+        """Give a strategy its setup; heads that are drawn inside are a function of the seed alone.
+
+        encoder: the ``pretrain.encoder.Encoder``; arrays, validation: what ``split`` returned;
+        n_classes: of the pool.
+        """
+        from pretrain.encoder import seeded, stream
+
+        with seeded(stream(self.seed, HEADS_STREAM)):
+            yield Setup(
+                encoder=encoder,
+                preprocess=self.preprocessing,
+                arrays=arrays,
+                validation=validation,
+                n_classes=n_classes if self.labelled else 0,
+                options=self.options,
+                recipe=self.recipe,
+                **({"augmentation": self.augmentation} if self.augmentation else {}),
+            )
 
 
 def check_needs(row: Strategy, dataset: Dataset) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from pretrain.curves import Companions
 from pretrain.plan import KEEP_BEST, Plan, PretrainConfig, choose_encoder
-from pretrain.strategies.base import Setup
 from pretrain.weights import WeightsFile
 from tasks.dataset import Dataset
 from tasks.errors import HeadstartError, InputError
@@ -22,10 +21,6 @@ from tasks.outputs import check_output
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-
-
-# Of heads, decoders and generators; transfer's heads have 1.
-HEADS_STREAM = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +83,7 @@ def pretrain(
         beside.check(force=force or resume)
 
     from pretrain.augment.check import check_views
-    from pretrain.encoder import Encoder, seeded, stream
+    from pretrain.encoder import Encoder
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
@@ -120,17 +115,7 @@ def pretrain(
         gallery=_gallery(beside, plan.row.name, reporter) if companions else None,
     )
     encoder = Encoder(plan.encoder, plan.seed)
-    with seeded(stream(plan.seed, HEADS_STREAM)):
-        setup = Setup(
-            encoder=encoder,
-            preprocess=plan.preprocessing,
-            arrays=arrays,
-            validation=held_out,
-            n_classes=dataset.n_classes if plan.labelled else 0,
-            options=plan.options,
-            recipe=plan.recipe,
-            **({"augmentation": plan.augmentation} if plan.augmentation else {}),
-        )
+    with plan.setting_up(encoder, arrays, held_out, dataset.n_classes) as setup:
         run.watch = Watcher(plan, encoder, arrays, held_out, run.history, reporter.say)
         train(check_keeping(plan.row.stages(setup), plan.keep_best, reporter.say), run)
     kept = kept_rows(run.history, plan.keep_best)

@@ -213,6 +213,21 @@ import_options = options(
         help="The values that an imported model expects. [default: by the model]",
     ),
 )
+augment_options = options(
+    click.option(
+        "--augment",
+        default="auto",
+        show_default=True,
+        help="The random views, of strategies that learn from them: see pretrain --list.",
+    ),
+    click.option(
+        "--augment-opt",
+        "augment_options",
+        multiple=True,
+        callback=pairs,
+        help="name=value, of the augmentation.",
+    ),
+)
 test_part = click.option(
     "--test-part",
     default=0.2,

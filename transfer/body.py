@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.encoder import Encoder, seeded, stream
+from pretrain.encoder import Encoder, by_path, copies, seeded, stream
 from pretrain.weights import assign
 from transfer.arrangement import Arrangement
 
@@ -98,22 +98,14 @@ class Body:
     @property
     def variables(self) -> dict[str, Any]:
         """Every weight by its "block/layer/variable" path, the head's as "head/kernel"."""
-        found = {
-            f"{name}/{layer.name}/{weight.name}": weight
-            for name, block in self.blocks
-            for layer in block.layers
-            for weight in layer.weights
-            if "seed_generator" not in weight.path
-        }
+        found = by_path(self.blocks)
         if self.head is not None:
             found |= {f"head/{weight.name}": weight for weight in self.head.weights}
         return found
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return a copy of every weight as float32, by path."""
-        return {
-            path: np.array(weight.numpy(), np.float32) for path, weight in self.variables.items()
-        }
+        return copies(self.variables)
 
 
 def assign_lowest(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
