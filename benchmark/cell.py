@@ -208,11 +208,11 @@ def transferred(
     assert unit.fresh is not None
     assert unit.mode is not None
     programs, cell = here.programs, unit.cell
-    source, recipe, search, reuse = unit.fresh, unit.mode.recipe, None, None
+    source, recipe, reuse = unit.fresh, unit.mode.recipe, None
     about: dict[str, Any] = {}
     if unit.pretraining is not None:
         weights, cost = weights_of(unit.pretraining, here, reporter)
-        source, search = Source.from_weights(weights), unit.mode.search
+        source = Source.from_weights(weights)
         about = {
             "weights_digest": weights.digest,
             "pretrain_seconds": cost.get("seconds"),
@@ -232,7 +232,7 @@ def transferred(
         labels=cell.labels if labels == -1 else labels,
         reuse=reuse,
         seed=cell.seed,
-        search=search,
+        search=unit.mode.search,
     )
     task = here.data.get(unit.data).task
     # Test examples were taken out of the pool before it was used (benchmark.data).

@@ -100,7 +100,7 @@ def forecast(benches: Sequence[Benchmark], workers: int) -> Forecast:
             if found is None:
                 guessed = True
                 found = RAW_SECONDS if cell.kind == "raw" else CELL_SECONDS
-                if cell.kind == "strategy":
+                if cell.kind != "raw":
                     found += min(SEARCH_SECONDS, bench.modes[str(cell.mode)].search or 0.0)
             cell_seconds += found
             disk += 2000 + 20 * bench.task.n_classes**2

@@ -17,8 +17,9 @@ FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
 class Mode:
     """One way of the transfer.
 
-    search: strategies choose how to reuse their encoder by transfer.search, for at most so many seconds a
-        cell, and ``recipe`` is the plain candidate; None takes the recipe as it is.
+    search: every row chooses by transfer.search, for at most so many seconds a cell, and ``recipe`` is the
+        plain candidate; None takes the recipe as it is. Strategies choose how to reuse their encoder,
+        scratch its rate and length, the frozen random encoder its depth and head.
     """
 
     recipe: TransferRecipe

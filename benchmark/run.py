@@ -250,7 +250,6 @@ class Benchmark:
         if cell.kind == "raw":
             return common
         fresh = self._fresh[str(cell.encoder)]
-        # The rows that search nothing have a result for each mode all the same: a table is whole.
         common |= {"mode": asdict(self.modes[str(cell.mode)]), "fresh": fresh.identity()}
         if cell.kind == "fresh":
             return common

@@ -118,7 +118,33 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
         if count > 2:
             found += [made(count - 2, "drop")]
         found += [made(0)]
-    return found
+    # Of a recipe that trains no encoder, the plain transfer is the frozen candidate.
+    return list(dict.fromkeys(found))
+
+
+def fresh_candidates(
+    encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int
+) -> list[Candidate]:
+    """Return the candidates of a network from scratch: rates and lengths, the recipe's own first."""
+    blocks, weights = len(block_names(encoder)), sum(_sizes(encoder))
+    own = recipe.for_budget(labels).scratch_epochs
+    lengths = (recipe.scratch_epochs, 2 * own)
+    return [
+        Candidate(
+            arrangement=Arrangement(reuse=0),
+            recipe=replace(
+                recipe,
+                validation=0.0,
+                scratch_epochs=epochs,
+                scratch_learning_rate=times * recipe.scratch_learning_rate,
+            ),
+            moves=weights,
+            blocks=blocks,
+            labels=labels,
+        )
+        for epochs in lengths
+        for times in (1.0, *RATES)
+    ]
 
 
 def _sizes(encoder: Mapping[str, Any]) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.arrangement import Arrangement
-from transfer.candidates import Candidate, candidates
+from transfer.candidates import Candidate, candidates, fresh_candidates
 from transfer.choice import Tried, choose
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def search(
         late=lambda: time.monotonic() - began > most_seconds,
         reporter=reporter or Reporter(),
     )
-    tried = race.run(among or candidates(source.encoder, plan.recipe, len(y)))
+    make = fresh_candidates if plan.arrangement.reuse == 0 else candidates
+    tried = race.run(among or make(source.encoder, plan.recipe, len(y)))
     chosen, runner_up, reason = choose(tried)
     return Found(
         tried=tried,

@@ -107,16 +107,19 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
     assert all(r["updates"] == 2 for r in frozen)
 
 
-def test_a_mode_that_searches_does_so_for_strategies_and_says_what_it_chose(tmp_path):
+def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_chose(tmp_path):
     # No time to search: the plain transfer is what is left, and the record says so.
     modes = {"fine-tune": Mode(recipe=SHORT), "auto": Mode(recipe=SHORT, search=1e-9)}
     bench = Benchmark(named("one", n=60, test=9), None, replace(CONFIG, modes=modes), tmp_path)
     records = bench.run(Lines()).records
     assert len({r["id"] for r in records}) == len(records) == 9
     searched = [r for r in records if "search" in r]
-    assert [r["row"] for r in searched] == ["rotation (auto)"]
-    assert searched[0]["search"]["chosen"].startswith("all 2 blocks")
-    assert searched[0]["search"]["complete"] is False
+    chosen = {r["base"]: r["search"]["chosen"] for r in searched}
+    assert set(chosen) == {"rotation", SCRATCH, RANDOM}
+    assert chosen["rotation"].startswith("all 2 blocks")
+    assert chosen[SCRATCH].startswith("from scratch")
+    assert {r["mode"] for r in searched} == {"auto"}
+    assert not any(r["search"]["complete"] for r in searched)
     digests = {r["row"]: r["digest"] for r in records if "digest" in r}
     assert digests[f"{SCRATCH} (auto)"] == digests[f"{SCRATCH} (fine-tune)"]
     about = json.loads((tmp_path / "benchmark.json").read_text())

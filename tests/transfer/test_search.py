@@ -13,7 +13,7 @@ from transfers import QUICK, source, task
 from pretrain.engine.program import Programs
 from tasks.errors import Interrupted
 from transfer.arrangement import Arrangement
-from transfer.candidates import Candidate, candidates
+from transfer.candidates import Candidate, candidates, fresh_candidates
 from transfer.choice import Tried, choose
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
@@ -71,6 +71,37 @@ def test_there_are_enough_candidates_and_the_plain_transfer_is_the_first():
         "options": {**source("convnet").encoder["options"], "filters": [4, 8, 16]},
     }
     assert len(candidates(large, recipe("default"), 200)) >= 24
+
+
+def test_a_recipe_that_trains_no_encoder_has_frozen_candidates_alone_and_each_once():
+    encoder = source("convnet").encoder
+    found = candidates(encoder, recipe("linear-probe"), 200)
+    assert len({c.name for c in found}) == len(found) == 1 + 3 * 3
+    assert {c.moves for c in found} == {0}
+
+
+def test_from_scratch_rates_and_lengths_are_searched():
+    encoder = source("convnet").encoder
+    found = fresh_candidates(encoder, recipe("default"), 50)
+    assert len({c.name for c in found}) == len(found) == 6
+    assert all(c.arrangement.reuse == 0 for c in found)
+    own = recipe("default").for_budget(50)
+    assert found[0].recipe.for_budget(50) == own
+    assert {c.recipe.for_budget(50).scratch_epochs for c in found} == {
+        own.scratch_epochs,
+        2 * own.scratch_epochs,
+    }
+    fresh, on = replace(source("convnet"), tensors=None), task()
+    config = TransferConfig(recipe=SHORT, labels=30, reuse=0, search=1e9)
+    done = transfer(on, fresh, config, programs=PROGRAMS).result
+    assert len(done["search"]["tried"]) == 6
+    assert done["search"]["complete"]
+    assert "epochs at" in done["search"]["chosen"]
+    by_hand = replace(
+        SHORT, **{k: v for k, v in done["search"]["recipe"].items() if k.startswith("scratch")}
+    )
+    config = TransferConfig(recipe=by_hand, labels=30, reuse=0)
+    assert transfer(on, fresh, config).result["digest"] == done["digest"]
 
 
 def test_the_choice_trains_to_the_same_bits_as_its_options_given_by_hand():
