@@ -108,4 +108,5 @@ def test_it_works_from_an_empty_folder(installed, tmp_path):
     names = {path.name for path in tmp_path.iterdir()}
     # The curves are there when matplotlib is.
     found = names - {"weights.curves.png"}
-    assert found == {"weights.h5", "weights.csv", "model.keras", "model.json", "model.md"}
+    models = {"model.keras", "model.json", "model.md"}
+    assert found == {"weights.h5", "weights.csv", "weights.reconstructions-001.png", *models}

@@ -8,12 +8,17 @@ reconstruction r = sigmoid(logits), the loss is the mean over examples and value
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from pretrain.encoders.base import Option, choice
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.stage import Batch, Look, Objective, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.tiles import tile
+
+SHOWN = 10
 
 
 def reconstruction_loss(x: Any, logits: Any, kind: str) -> Any:
@@ -23,6 +28,34 @@ def reconstruction_loss(x: Any, logits: Any, kind: str) -> Any:
     if kind == "bce":
         return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(x, logits))
     return tf.reduce_mean(tf.square(x - tf.sigmoid(logits)))
+
+
+def shown(
+    setup: Setup, decoder: Any, spoil: Callable[[Any, Batch], Any] | None = None
+) -> dict[str, Any]:
+    """Return the stage's fields by which it ends with a picture: images above, reconstructions below.
+
+    decoder: features (B, D) to logits (B, ...). spoil: what the encoder was given instead of x in [0, 1];
+    it is shown between the two. Nothing for examples that are no images.
+    """
+    shape = tuple(setup.encoder.config["input_shape"])
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        return {}
+    examples = (setup.validation or setup.arrays)["x"][:SHOWN]
+
+    def look() -> Look:
+        import tensorflow as tf
+
+        x = given = setup.preprocess(examples)
+        if spoil is not None:
+            batch = Batch(arrays={"x": examples}, seed=tf.constant([0, 0]), training=False)
+            given = spoil(x, batch)
+        made = tf.sigmoid(decoder(setup.encoder(given, False), training=False))
+        rows = [x, made] if spoil is None else [x, given, made]
+        picture = tile(np.concatenate([np.asarray(row) for row in rows]), columns=len(examples))
+        return Look(pictures={"reconstructions": picture})
+
+    return {"look": look, "look_epochs": max(1, setup.recipe.epochs)}
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
@@ -44,6 +77,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
             state=[*encoder.state, *decoder.non_trainable_weights],
             optimizer=setup.recipe.optimizer,
         ),
+        **shown(setup, decoder),
     )
 
 

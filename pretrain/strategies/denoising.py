@@ -20,7 +20,7 @@ from typing import Any
 
 from pretrain.encoders.base import Option, choice, number
 from pretrain.stage import Batch, Objective, Stage
-from pretrain.strategies.autoencoder import reconstruction_loss
+from pretrain.strategies.autoencoder import reconstruction_loss, shown
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
 
@@ -43,10 +43,12 @@ def stages(setup: Setup) -> Iterator[Stage]:
     encoder, options = setup.encoder, setup.options
     decoder = encoder.row.decode(tuple(encoder.config["input_shape"]), encoder.config["options"])
 
+    def spoil(x: Any, batch: Batch) -> Any:
+        return corrupt(x, batch, options["corrupt"], options["amount"])
+
     def loss(batch: Batch) -> Mapping[str, Any]:
         x = setup.preprocess(batch.x)
-        spoilt = corrupt(x, batch, options["corrupt"], options["amount"])
-        logits = decoder(encoder(spoilt, batch.training), training=batch.training)
+        logits = decoder(encoder(spoil(x, batch), batch.training), training=batch.training)
         return {"loss": reconstruction_loss(x, logits, options["loss"])}
 
     yield setup.stage(
@@ -58,6 +60,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
             state=[*encoder.state, *decoder.non_trainable_weights],
             optimizer=setup.recipe.optimizer,
         ),
+        **shown(setup, decoder, spoil),
     )
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.stage import Batch, Objective, Stage
-from pretrain.strategies.autoencoder import reconstruction_loss
+from pretrain.strategies.autoencoder import reconstruction_loss, shown
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.errors import InputError
 
@@ -100,10 +100,13 @@ def stages(setup: Setup) -> Iterator[Stage]:
     patch = patch_size(shape, options["patch"])
     decoder = encoder.row.decode(shape, encoder.config["options"])
 
+    def blank(x: Any, batch: Batch) -> tuple[Any, Any]:
+        hidden = draw_hidden(shape, tf.shape(x)[0], batch.draw(0), options["hidden"], patch)
+        return tf.where(hidden, tf.zeros_like(x), x), hidden
+
     def loss(batch: Batch) -> Mapping[str, Any]:
         x = setup.preprocess(batch.x)
-        hidden = draw_hidden(shape, tf.shape(x)[0], batch.draw(0), options["hidden"], patch)
-        seen = tf.where(hidden, tf.zeros_like(x), x)
+        seen, hidden = blank(x, batch)
         logits = decoder(encoder(seen, batch.training), training=batch.training)
         return {"loss": hidden_loss(x, logits, hidden, options["loss"])}
 
@@ -116,6 +119,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
             state=[*encoder.state, *decoder.non_trainable_weights],
             optimizer=setup.recipe.optimizer,
         ),
+        **shown(setup, decoder, lambda x, batch: blank(x, batch)[0]),
     )
 
 

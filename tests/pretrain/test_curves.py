@@ -31,6 +31,7 @@ CONFIG = PretrainConfig(
     recipe={"epochs": 3, "batch_size": 16},
 )
 FILES = {"w.h5", "w.csv", "w.curves.png"}
+PICTURE = "w.reconstructions-003.png"
 
 
 def test_a_row_an_epoch_and_blanks_where_there_is_nothing():
@@ -164,7 +165,7 @@ def test_what_lies_there_is_replaced_with_the_weights_and_not_before(tmp_path, r
         run(tmp_path)
     assert listing(tmp_path) == {"w.csv": b"a table of my own"}
     run(tmp_path, force=True)
-    assert set(listing(tmp_path)) == FILES
+    assert set(listing(tmp_path)) == FILES | {PICTURE}
     assert (tmp_path / "w.csv").read_text().startswith("stage,epoch,loss")
 
 
@@ -198,8 +199,8 @@ def test_without_matplotlib_there_is_the_table_and_a_line_that_says_so(tmp_path,
         patch.setattr(builtins, "__import__", refuse)
         made = run(tmp_path, reporter=heard)
     assert any("pip install 'headstart[plot]'" in line for line in heard.said)
-    assert set(listing(tmp_path)) == {"w.h5", "w.csv"}
-    assert [p.name for p in made.companions] == ["w.csv"]
+    assert set(listing(tmp_path)) == {"w.h5", "w.csv", PICTURE}
+    assert {p.name for p in made.companions} == {"w.csv", PICTURE}
 
 
 def test_a_disk_that_takes_no_companions_does_not_cost_the_weights(tmp_path, monkeypatch, run):
