@@ -23,7 +23,7 @@ SECONDS = 120.0
 # Large budgets need fewer folds for the same precision, and can afford fewer.
 FOLDS, FEW_FOLDS, LARGE = 5, 3, 600
 # After each of the first folds so many of the trained candidates go on, besides the plain one.
-PLACES = (3, 2)
+PLACES = (3, 1)
 # ... and none that is behind the leader by more than this many standard errors of their difference.
 HOPELESS = 2.0
 
