@@ -1,4 +1,4 @@
-"""Small Keras models as other people save them, and their files spoilt in known ways."""
+"""Small Keras models as other people save them, their files spoilt in known ways, and what they compute."""
 
 import json
 import zipfile
@@ -6,6 +6,8 @@ import zipfile
 import keras
 import numpy as np
 from keras import layers as kl
+
+from pretrain.preprocessing import Preprocessing
 
 
 def small(shape=(12, 10, 3), classes=5):
@@ -65,3 +67,23 @@ def respelt(path, to, change=None, members=None, left_out=(), more=()):
 
 def layer_of(config, name):
     return next(one for one in config["config"]["layers"] if one["config"]["name"] == name)
+
+
+def features(made, x):
+    """What the encoder that was made of a model computes of raw examples."""
+    from pretrain.encoder import Encoder
+    from pretrain.weights import assign
+
+    encoder = Encoder(made.encoder, seed=5)
+    assign(made.tensors, encoder.variables)
+    return np.asarray(encoder(Preprocessing.from_json(made.preprocessing)(x), False))
+
+
+def images(shape=(12, 10, 3), n=3):
+    return np.random.default_rng(1).integers(0, 256, (n, *shape)).astype(np.uint8)
+
+
+def averaged(maps):
+    """Maps (N, ..., C) as features (N, C), as an encoder hands them on."""
+    maps = np.asarray(maps)
+    return maps.mean(axis=tuple(range(1, maps.ndim - 1)))

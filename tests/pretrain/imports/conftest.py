@@ -1,0 +1,8 @@
+import pytest
+from foreign import save, small
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    model = small()
+    return model, str(save(model, tmp_path_factory.mktemp("models") / "small.keras"))
