@@ -17,12 +17,6 @@ OPTIMIZERS = [
 ]
 
 
-@pytest.fixture(params=[False, True], ids=["graph", "xla"])
-def path(request, monkeypatch):
-    """Take one of the two ways, however many steps are planned."""
-    monkeypatch.setattr("pretrain.engine.train.use_xla", lambda stage: request.param)
-
-
 def fit(linear, *, seed=0, **how):
     run = Run(seed=seed, key="linear", **how)
     train([linear.stage()], run)

@@ -1,11 +1,17 @@
-"""Small Keras models as other people save them, and their files spoilt in known ways."""
+"""Small Keras models as other people save them, their files spoilt, and what comes of them."""
 
 import json
 import zipfile
 
 import keras
 import numpy as np
+import pytest
 from keras import layers as kl
+
+from pretrain.imports import archive
+from pretrain.imports.source import import_model
+from pretrain.preprocessing import Preprocessing
+from tasks.errors import InputError
 
 
 def small(shape=(12, 10, 3), classes=5):
@@ -65,3 +71,32 @@ def respelt(path, to, change=None, members=None, left_out=(), more=()):
 
 def layer_of(config, name):
     return next(one for one in config["config"]["layers"] if one["config"]["name"] == name)
+
+
+def refused(path, says):
+    """The file is refused before Keras has seen anything of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "_load", lambda path: pytest.fail("Keras was given the file"))
+        with pytest.raises(InputError, match=says) as caught:
+            import_model(str(path))
+    assert str(caught.value).startswith(f"{path.name} cannot be imported: "), caught.value
+
+
+def features(made, x):
+    """What the encoder that was made of a model computes of raw examples."""
+    from pretrain.encoder import Encoder
+    from pretrain.weights import assign
+
+    encoder = Encoder(made.encoder, seed=5)
+    assign(made.tensors, encoder.variables)
+    return np.asarray(encoder(Preprocessing.from_json(made.preprocessing)(x), False))
+
+
+def images(shape=(12, 10, 3), n=3):
+    return np.random.default_rng(1).integers(0, 256, (n, *shape)).astype(np.uint8)
+
+
+def averaged(maps):
+    """Maps (N, ..., C) as features (N, C), as an encoder hands them on."""
+    maps = np.asarray(maps)
+    return maps.mean(axis=tuple(range(1, maps.ndim - 1)))

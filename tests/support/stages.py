@@ -1,11 +1,20 @@
-"""Small stages for tests of the engine, and their slow reference in NumPy."""
+"""Small stages for tests of the engine, runs of two of them, and their slow reference in NumPy."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.order import learning_rates, permutation
+from pretrain.engine.program import Programs
+from pretrain.engine.progress import Reporter
+from pretrain.engine.train import Run, train
 from pretrain.stage import Objective, Optimizer, Stage
+
+STEPS = 18  # two stages of three epochs of three steps
+
+# Compiled once for all tests but those that are about a fresh process.
+SHARED = Programs()
 
 
 def data(n, seed=0):
@@ -52,6 +61,39 @@ class Linear:
 
     def values(self):
         return [self.w.numpy(), self.b.numpy()]
+
+
+class Two:
+    """A second stage whose data are the first stage's result."""
+
+    def __init__(self):
+        self.first = Linear(epochs=3, validation=data(4))
+        self.second = Linear(epochs=3)
+
+    def stages(self):
+        yield self.first.stage("first")
+        x = self.second.how["arrays"]["x"] * self.first.w.numpy()[:, 0]
+        self.second.how["arrays"] = {**self.second.how["arrays"], "x": x}
+        self.second.b.assign(self.first.b.value)
+        yield self.second.stage("second")
+
+    def bits(self):
+        return [v.tobytes() for v in (*self.first.values(), *self.second.values())]
+
+
+def run_two(folder=None, *, reporter=None, resume=False, programs=SHARED, seconds=5.0, **how):
+    two = Two()
+    run = Run(
+        seed=4,
+        key="two",
+        checkpoints=folder and Checkpoints(folder, {"run": "two"}, seconds),
+        reporter=reporter or Reporter(),
+        resume=resume,
+        programs=programs,
+        **how,
+    )
+    train(two.stages(), run)
+    return two.bits(), run
 
 
 def reference(stage, values, *, seed, index=0):

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from transfer.card import card, cell, code
+from transfer.card import card
+from transfer.markdown import cell, code
 
 RESULT = {
     "data": "digits[3,8]",
