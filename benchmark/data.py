@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from tasks.dataset import Dataset
 from tasks.errors import InputError
+from tasks.fingerprints import Fingerprints, comparable
 from tasks.load import load_dataset
 from tasks.overlap import overlap
 from tasks.target import TargetTask
+from transfer.leakage import NEAR_ALLOWED
 
 OWN = "own"
 """How --pretrain-data spells "the training part of --data, without its labels"."""
@@ -75,9 +78,37 @@ class Loaded:
                 f"Leakage: the test examples of {self.task.name} are not of the pool's shape and type, so "
                 f"they were not compared."
             )
+        said = f"Leakage: no test example of {self.task.name} was found in the pool, by comparing contents."
         if self.left_out:
-            return self.notes[0]
-        return f"Leakage: no test example of {self.task.name} was found in the pool, by comparing contents."
+            said = self.notes[0]
+        if self.near:
+            test, are = len(self.task.x_test), "is" if self.near == 1 else "are"
+            said += (
+                f" Of its {test:,} test examples, {self.near:,} {are} nearly the same as an example that "
+                f"stays in the pool (moved by a pixel, re-encoded, brightened)."
+            )
+            if self.near > NEAR_ALLOWED * test:
+                said += (
+                    " That is more than 1 %: a strategy that uses the pool's labels may know the answers"
+                    if self.pool.y is not None
+                    else " That is more than 1 %: pretraining may gain from having seen them"
+                )
+                said += ", so pretrain on other examples before you rely on the gains."
+        return said
+
+    @cached_property
+    def near(self) -> int | None:
+        """How many test examples have a near duplicate in the pool; None when that cannot be told.
+
+        See ``tasks.fingerprints`` for what counts as near. Takes 2 s for 60,000 images, so it is found out
+        when it is asked for.
+        """
+        if not comparable(self.pool.input_shape):
+            return None
+        _, near = Fingerprints.of(self.pool.x, self.pool.value_range).find(
+            self.task.x_test, self.task.value_range
+        )
+        return None if near is None else int(near.sum())
 
 
 def load(config: DataConfig) -> Loaded:

@@ -185,8 +185,23 @@ def test_test_examples_are_taken_out_of_the_pool_and_it_is_told(tmp_path):
     assert "no test example of" in clean.loaded.leakage
     other = Loaded.of(task, replace(pool, x=pool.x.astype(np.float32)))
     assert "were not compared" in other.leakage
+    assert clean.loaded.near == 0
     with pytest.raises(InputError, match=r"Every example of the pool .* is a test example"):
         Benchmark(task, replace(pool, x=task.x_test, y=task.y_test), CONFIG, tmp_path)
+
+
+def test_near_duplicates_that_stay_in_the_pool_are_counted():
+    task = TargetTask.from_dataset(patterns(60, test=30))
+    pool = patterns(50, seed=3)
+    brighter = np.clip(task.x_test[:7].astype(int) + 3, 0, 255).astype(np.uint8)
+    both = np.concatenate([pool.x, brighter])
+    planted = replace(pool, x=both, y=None, class_names=None)
+    loaded = Loaded.of(task, planted)
+    assert (loaded.near, loaded.left_out) == (7, 0)
+    assert "Of its 30 test examples, 7 are nearly the same" in loaded.leakage
+    assert "may gain from having seen them" in loaded.leakage
+    labelled = Loaded.of(task, replace(pool, x=both, y=np.zeros(57, int)))
+    assert "may know the answers" in labelled.leakage
 
 
 @pytest.mark.parametrize("name", LABELLED)
