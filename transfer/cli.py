@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from tasks.console import (
     checkpoint_seconds,
     data_options,
     image_size,
-    import_options,
     out,
     out_json,
     positive,
@@ -19,7 +19,7 @@ from tasks.console import (
     run_options,
     test_part,
 )
-from transfer.options import Blocks, pool_options, recipe_options
+from transfer.options import Blocks, pool_options, recipe_options, source_options
 
 FORMATS = ("onnx", "savedmodel")
 
@@ -27,18 +27,7 @@ FORMATS = ("onnx", "savedmodel")
 @click.group(
     invoke_without_command=True, subcommand_metavar="[predict ... | suggest ... | export ...]"
 )
-@click.option(
-    "--from",
-    "weights",
-    type=Path,
-    help="The weights file that `pretrain` wrote, a .keras model, or keras.applications:NAME.",
-)
-@click.option(
-    "--from-weights",
-    help="Of keras.applications: imagenet (downloaded), none (random) or a .h5 file. "
-    "[default: imagenet]",
-)
-@import_options
+@source_options
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
 @click.option(
@@ -129,9 +118,7 @@ def cli(context: click.Context, **given: Any) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    for name, option in (("weights", "from"), ("data", "data")):
-        if given[name] is None:
-            raise click.UsageError(f"Missing option '--{option}'. See 'transfer --help'.")
+    _required(given, "transfer --help", weights="--from", data="--data")
     from transfer.command import transfer_command
 
     transfer_command(**given)
@@ -204,9 +191,7 @@ def export(as_json: bool, **given: Any) -> None:
 
 
 @cli.command()
-@click.option(
-    "--from", "weights", required=True, type=Path, help="The weights file that `pretrain` wrote."
-)
+@source_options
 @click.option(
     "--data",
     "--pool",
@@ -232,6 +217,7 @@ def suggest(as_json: bool, **given: Any) -> None:
     No label is looked at. Of labelled data, examples are chosen from the part that `transfer` trains on,
     and `transfer --labels-from` uses them: give both the same --data, --test-part and --seed.
     """
+    _required(given, "transfer suggest --help", weights="--from")
     from transfer.command_suggest import suggest_command
 
     result = suggest_command(**given)
@@ -242,6 +228,13 @@ def suggest(as_json: bool, **given: Any) -> None:
         out(
             f"Wrote {result['out']}{beside}: {result['labels']:,} of {result['examples']:,} examples"
         )
+
+
+def _required(given: Mapping[str, Any], see: str, **options: str) -> None:
+    """Refuse, as click would, when one of these is missing."""
+    for name, option in options.items():
+        if given[name] is None:
+            raise click.UsageError(f"Missing option '{option}'. See '{see}'.")
 
 
 def main() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pretrain.weights import WeightsFile
+from pretrain.engine.progress import LineReporter, Reporter, make_reporter
+from pretrain.imports.source import read_source
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.load import load_dataset
@@ -17,6 +18,10 @@ from transfer.inputs import Inputs
 def suggest_command(
     *,
     weights: Path,
+    from_weights: str | None,
+    cut: str | None,
+    input_shape: tuple[int, ...] | None,
+    value_range: tuple[float, float] | None,
     data: str,
     labels: int,
     test_part: float,
@@ -39,7 +44,15 @@ def suggest_command(
     picture = output.with_suffix(".png")
     for path in (output, picture):
         check_output(path, force)
-    file = WeightsFile.read(weights)
+    file = read_source(
+        str(weights),
+        cut=cut,
+        weights=from_weights,
+        input_shape=input_shape,
+        value_range=value_range,
+        threads=threads,
+        say=(Reporter if quiet else LineReporter)().say,
+    )
     shape = tuple(file.encoder["input_shape"])
     if image_size is None and Path(data).is_dir() and len(shape) == 3:
         image_size = (shape[0], shape[1])
@@ -57,7 +70,6 @@ def suggest_command(
         )
 
     from pretrain.curves import write_picture
-    from pretrain.engine.progress import make_reporter
     from pretrain.runtime import start
 
     start(threads)

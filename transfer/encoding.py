@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pretrain.encoders.base import integer, number
-from pretrain.weights import WeightsFile
+from pretrain.imports.source import read_source
 from tasks.errors import HeadstartError, InputError, Interrupted
 from transfer.examples import Examples, check_range, flat, warn_of_range
 from transfer.inputs import Inputs
@@ -100,10 +101,14 @@ class Encoding(BaseEstimator):
             return None
         if not isinstance(self.weights, str | Path):
             raise InputError(
-                f"weights must be the path of a weights file, which `pretrain` writes, or None. Got "
-                f"{self.weights!r}."
+                f"weights must be the path of a weights file, which `pretrain` writes, or of a .keras "
+                f"model, or None. Got {self.weights!r}."
             )
-        return Source.from_weights(WeightsFile.read(Path(self.weights)))
+        said: list[str] = []
+        file = read_source(str(self.weights), say=said.append)
+        if said:  # what an import took for granted
+            warnings.warn("; ".join(said), UserWarning, stacklevel=3)
+        return Source.from_weights(file)
 
     @property
     def _dtype(self) -> type:

@@ -39,7 +39,8 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
     """Examples to the features of a weights file's encoder, which ``fit`` does not change.
 
     Args:
-        weights: the path of a weights file. None trains a small dense autoencoder on standardised X.
+        weights: the path of a weights file, or of a ``.keras`` model, cut and scaled as by default. None
+            trains a small dense autoencoder on standardised X.
         reuse: the features are the output of the lowest K blocks; None or "all" takes every block.
             Of an output that is a map (height, width, channels), the mean over height and width is
             taken. Counts with a weights file only.
@@ -130,8 +131,8 @@ class TransferClassifier(ClassifierMixin, Learning):
     """A pretrained encoder and a new head: the head is trained first, then both.
 
     Args:
-        weights: the path of a weights file. None trains a small dense net from scratch, on
-            standardised X.
+        weights: the path of a weights file, or of a ``.keras`` model, cut and scaled as by default. None
+            trains a small dense net from scratch, on standardised X.
         recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
             change it.
         reuse: keep the lowest K blocks; None or "all" keeps every one. "auto" chooses how many, and how

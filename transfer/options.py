@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from tasks.console import options, positive, rate
+from tasks.console import import_options, options, positive, rate
 
 
 class Blocks(click.ParamType):
@@ -40,6 +41,21 @@ class RateOrFind(click.ParamType):
         return "find" if value == "find" else float(rate.convert(value, parameter, context))
 
 
+# Not required by click, for a group that is called for a subcommand would ask for it too.
+source_options = options(
+    click.option(
+        "--from",
+        "weights",
+        type=Path,
+        help="The weights file that `pretrain` wrote, a .keras model, or keras.applications:NAME.",
+    ),
+    click.option(
+        "--from-weights",
+        help="Of keras.applications: imagenet (downloaded), none (random) or a .h5 file. "
+        "[default: imagenet]",
+    ),
+    import_options,
+)
 pool_options = options(
     click.option(
         "--pool", help="More examples, without labels: used if validation says that they help."

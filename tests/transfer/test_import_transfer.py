@@ -14,6 +14,7 @@ from pretrain.imports.source import import_model
 from tasks.errors import InputError
 from tasks.load import load_dataset
 from tasks.target import TargetTask
+from transfer import EncoderTransformer
 from transfer.inputs import Inputs, apply
 from transfer.leakage import leakage, leaks, tell
 from transfer.plan import Plan, Source, TransferConfig
@@ -127,6 +128,22 @@ def test_the_command_takes_a_model_of_keras(others, tmp_path, capfd):
     assert '"test": {"n": 73, "exact": null, "near": null}' in done.out
     x = load_dataset("digits[5,6]").x[:5]
     assert keras.models.load_model(out).predict(x, verbose=0).shape == (5, 1)
+
+
+def test_suggestions_and_estimators_take_a_model_of_keras(others, tmp_path, capfd):
+    out = tmp_path / "suggested.csv"
+    given = ("--pool", "digits[5,6]", "--labels", 5, "--out", out, "--json")
+    done = run(capfd, "transfer", "suggest", "--from", others, "--cut", "features", *given)
+    assert done.code == 0, done.err
+    assert "Imported digits.keras up to the layer features" in done.err
+    assert len(out.read_text().splitlines()) == 6
+    done = run(capfd, "transfer", "suggest", *given)
+    assert (done.code, "Missing option '--from'" in done.err) == (2, True)
+    data = load_dataset("digits[5,6]")
+    x = data.x.reshape(len(data.x), -1)
+    with pytest.warns(UserWarning, match=r"Imported digits\.keras"):
+        features = EncoderTransformer(others, value_range=(0, 16)).fit(x).transform(x[:5])
+    assert features.shape == (5, 64)
 
 
 @pytest.mark.slow
