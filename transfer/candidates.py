@@ -71,7 +71,8 @@ class Candidate:
         moved = recipe.unfreeze
         what = "all" if moved is None or moved >= self.arrangement.reuse else f"top {moved}"
         decay = f", layer decay {recipe.layer_decay:g}" if recipe.layer_decay != 1 else ""
-        return f"{first}, then {what} {recipe.epochs} epochs at {recipe.learning_rate:.2g}{decay}"
+        rate = "the rate found" if recipe.find else f"{recipe.learning_rate:.2g}"
+        return f"{first}, then {what} {recipe.epochs} epochs at {rate}{decay}"
 
 
 def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) -> list[Candidate]:
@@ -95,6 +96,8 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
         elif above == "add":
             moved += sizes[min(reuse, count - 1)]
         arrangement = Arrangement(reuse=reuse, above=above)
+        if arrangement.fresh(count):  # below a head there is nothing to solve it on yet
+            own = replace(own, solve=None)
         return Candidate(
             arrangement=arrangement, recipe=own, moves=moved, blocks=count, labels=labels
         )
@@ -107,9 +110,10 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
     for depth in depths:
         above = "drop" if depth < count else "reset"
         found += [made(depth, above, solve=c, **frozen) for c in STRENGTHS]
-    if recipe.epochs:
+    if recipe.epochs and recipe.unfreeze != 0:
         rate = recipe.learning_rate
-        found += [made(count, learning_rate=r * rate) for r in RATES]
+        if not recipe.find:
+            found += [made(count, learning_rate=r * rate) for r in RATES]
         found += [made(count, solve=0.1), made(count, freeze_epochs=0)]
         found += [made(count, unfreeze=n) for n in (1, 2) if n < count]
         found += [made(count, layer_decay=0.5)]

@@ -69,6 +69,8 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     A network that is not the whole encoder is looked at only when it is ahead of the best whole one by more
     than two standard errors: among so many, some are ahead by one by chance.
 
+    From scratch, where no candidate is the pretrained encoder, they are compared with one another.
+
     A fine-tuned plain transfer, the first of ``tried``, that time did not let finish is compared on the
     examples it has seen.
     """
@@ -77,7 +79,7 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     kinds = [
         _ranked(tried, [i for i in whole if _tuned(tried[i]) is kind]) for kind in (True, False)
     ]
-    if not kinds[0] and _tuned(tried[0]):
+    if not kinds[0] and _tuned(tried[0]) and tried[0].candidate.whole:
         kinds[0] = [0]
     tuned, frozen = kinds
     among, why = tuned or frozen, "it validated highest"
@@ -117,6 +119,15 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     return chosen, runner_up, why
 
 
+def paired_error(apart: np.ndarray) -> float:
+    """Return the standard error of a mean difference, as if one more example had been told apart.
+
+    apart: (N,), for each example 1, 0 or -1: the one right minus the other right. Without the one more, a
+    single example in which two methods differ would already be more than its own error.
+    """
+    return (float(np.square(apart).sum()) + 1) ** 0.5 / max(1, len(apart))
+
+
 def _ranked(tried: Sequence[Tried], among: Sequence[int]) -> list[int]:
     """Sort from the one that validates highest down; of equals the lowest loss is first."""
     return sorted(among, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
@@ -138,12 +149,7 @@ def _lag(best: Tried, row: Tried) -> float:
 
 
 def _error(best: Tried, row: Tried) -> float:
-    """Return the standard error of the mean difference, as if one more example had been told apart.
-
-    Without that, one example in which two candidates differ would already be more than its own error.
-    """
-    apart = _apart(best, row)
-    return (float(np.square(apart).sum()) + 1) ** 0.5 / max(1, len(apart))
+    return paired_error(_apart(best, row))
 
 
 def _apart(best: Tried, row: Tried) -> np.ndarray:

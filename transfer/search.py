@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.errors import InputError
 from transfer.arrangement import Arrangement
 from transfer.candidates import Candidate, candidates, fresh_candidates
 from transfer.choice import Tried, choose
@@ -116,10 +117,16 @@ def folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return [(rows to train on, rows to validate on)]: every row is validated on once.
 
     Stratified: a class with fewer examples than there are folds has at most one in each, so that what is
-    trained on holds every class of two examples or more.
+    trained on holds every class of two examples or more. Raises InputError for fewer than two examples.
     """
     from tasks.splits import generator
 
+    if len(y) < 2:
+        raise InputError(
+            f"What is best is found out by training on some labels and looking at the others, which takes "
+            f"two or more. Got {len(y)}: leave --reuse auto out, and choose the method of a --pool yourself "
+            f"(--pool-method)."
+        )
     count = FOLDS if len(y) < LARGE else FEW_FOLDS
     count = max(2, min(count, len(y) // 2))
     rng = generator(seed)

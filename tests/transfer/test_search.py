@@ -11,7 +11,7 @@ from toys import Lines
 from transfers import QUICK, source, task
 
 from pretrain.engine.program import Programs
-from tasks.errors import Interrupted
+from tasks.errors import InputError, Interrupted
 from transfer.arrangement import Arrangement
 from transfer.candidates import Candidate, candidates, fresh_candidates
 from transfer.choice import Tried, choose
@@ -78,6 +78,23 @@ def test_a_recipe_that_trains_no_encoder_has_frozen_candidates_alone_and_each_on
     found = candidates(encoder, recipe("linear-probe"), 200)
     assert len({c.name for c in found}) == len(found) == 1 + 3 * 3
     assert {c.moves for c in found} == {0}
+
+
+def test_candidates_change_only_what_the_recipe_leaves_open():
+    encoder = source("convnet").encoder
+    usual = candidates(encoder, recipe("default"), 200)
+    found = candidates(encoder, replace(recipe("default"), find=True), 200)
+    assert len(found) == len(usual) - 2  # no rates beside the one that is looked for
+    assert found[0].told.endswith("at the rate found")
+    solved = candidates(encoder, replace(recipe("default"), solve=1.0), 200)
+    assert all(c.recipe.solve is None for c in solved if c.arrangement.fresh(c.blocks))
+    still = candidates(encoder, replace(recipe("default"), unfreeze=0), 200)
+    assert {c.moves for c in still} == {0}
+
+
+def test_one_label_cannot_be_searched_on():
+    with pytest.raises(InputError, match=r"takes two or more\. Got 1: leave --reuse auto out"):
+        folds(np.zeros(1, int), 0)
 
 
 def test_from_scratch_rates_and_lengths_are_searched():
@@ -252,6 +269,17 @@ def test_a_plain_transfer_that_time_cut_short_is_compared_on_what_it_saw():
     part[:5] = 0  # 0.5 on the ten against sqrt(5 + 1) / 10 = 0.245
     assert choose([made(part, moves=9), made(frozen)])[0] == 1
     assert choose([made(np.full(40, np.nan), moves=9), made(frozen)])[0] == 0
+
+
+def test_from_scratch_the_better_one_is_taken():
+    """None of them is the whole encoder, so no plain transfer stands in front."""
+
+    def fresh(right, loss):
+        row = made(np.full(50, right), loss, moves=9)
+        return replace(row, candidate=replace(row.candidate, arrangement=Arrangement(reuse=0)))
+
+    assert choose([fresh(0, 2.0), fresh(1, 0.1), fresh(0, 1.0)])[:2] == (1, 2)
+    assert choose([fresh(1, 0.5), fresh(1, 0.1)])[0] == 1
 
 
 def test_a_candidate_that_was_stopped_is_not_chosen():
