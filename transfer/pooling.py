@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transfer.choice import paired_error
 from transfer.pool import Pool
 from transfer.selftrain import student, teach, together
 from transfer.spread import spread
@@ -200,7 +201,7 @@ def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]
                 "method": name,
                 "accuracy": float(values.mean()),
                 "minus_plain": float(apart.mean()),
-                "standard_error": float(apart.std() / len(apart) ** 0.5),
+                "standard_error": paired_error(apart),
             }
         )
     best = max(tried[1:], key=lambda row: row["minus_plain"])

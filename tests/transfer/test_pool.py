@@ -112,6 +112,9 @@ def test_the_pool_is_taken_only_when_clearly_better():
     assert "not used" in reason
     assert [row["method"] for row in tried] == [PLAIN, SELF, SPREAD]
     assert tried[2]["minus_plain"] == pytest.approx(0.01)
+    lucky = plain.copy()
+    lucky[1] = 1  # a single example is no evidence
+    assert choose({PLAIN: plain, SELF: lucky, SPREAD: plain})[0] == PLAIN
 
 
 def run(method, **how):
