@@ -68,6 +68,11 @@ class Arrangement:
                 f"none. Leave --above out to train the whole encoder from scratch."
             )
 
+    def fresh(self, blocks: int) -> bool:
+        """Whether something below the last layer is new, of an encoder of ``blocks`` blocks."""
+        reset = self.above == "reset" and self.reuse < blocks
+        return reset or self.above == "add" or self.head == "hidden"
+
     def told(self, blocks: int) -> str:
         """Return in words what is kept of an encoder of ``blocks`` blocks."""
         if self.reuse == 0:

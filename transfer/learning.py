@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from pretrain.encoders import block_names
 from pretrain.runtime import start
 from tasks.errors import InputError
 from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.encoding import RULES, Encoding, as_python, programs
 from transfer.examples import flat
 from transfer.network import ENGINE, Network
-from transfer.plan import Plan, Source, arranged
+from transfer.plan import Plan, Source, arranged, check_trained
 from transfer.recipes import recipe as named_recipe
 from transfer.scratch import small_source
 
@@ -101,9 +102,11 @@ class Learning(Encoding):
             source, inputs = self._match(X, given, file, small_source)
             x = self.examples_(X)
             kept = None if file is None else reuse
+            arrangement = arranged(source, kept, self._above(kept), self.head)
+            check_trained(arrangement, recipe, len(block_names(source.encoder)), search=auto)
             plan = Plan(
                 inputs=inputs,
-                arrangement=arranged(source, kept, self._above(kept), self.head),
+                arrangement=arrangement,
                 rows=some,
                 recipe=recipe.for_budget(len(x)),
             )

@@ -87,14 +87,10 @@ class Plan:
     def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
         """Check everything that can be, without TensorFlow. Raises InputError."""
         arrangement = arranged(source, config.reuse, config.above, config.head)
+        search = config.search is not None
+        check_trained(arrangement, config.recipe, len(block_names(source.encoder)), search=search)
         _check_target(task, config)
-        inputs = Inputs.match(
-            task.input_shape,
-            str(task.x.dtype),
-            task.value_range,
-            tuple(source.encoder["input_shape"]),
-            source.preprocessing,
-        )
+        inputs = Inputs.of(task, source.encoder["input_shape"], source.preprocessing)
         labels = len(task.x) if config.labels is None else config.labels
         rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
         return cls(
@@ -110,6 +106,28 @@ class Plan:
             self,
             arrangement=Arrangement(**found["arrangement"]),
             recipe=TransferRecipe.from_json(found["recipe"]).for_budget(len(self.rows)),
+        )
+
+
+def check_trained(
+    arrangement: Arrangement, recipe: TransferRecipe, blocks: int, *, search: bool = False
+) -> None:
+    """Refuse what would train nothing, or would be passed over. Raises InputError.
+
+    blocks: how many the encoder has. search: arrangement and recipe are where a reuse search begins.
+    """
+    if search and recipe.validation:
+        raise InputError(
+            "--reuse auto validates on folds of the labels, and trains its choice on all of them: leave "
+            "--validation out."
+        )
+    if arrangement.reuse == 0 and not recipe.scratch_epochs:
+        raise InputError("Nothing would be trained: from scratch, at least one epoch is needed.")
+    if recipe.solve is not None and arrangement.fresh(blocks):
+        raise InputError(
+            f"--solve finds a last layer on blocks that have learnt already, and with "
+            f"{arrangement.told(blocks)} there is something new below it: leave --solve out, or give "
+            f"--above drop and --head linear."
         )
 
 

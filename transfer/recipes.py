@@ -85,9 +85,12 @@ class TransferRecipe:
             if value is not None and not low <= value <= high:
                 option = name.replace("_", "-")
                 raise InputError(f"--{option} must be from {low:g} to {high:g}. Got {value:g}.")
-        if self.freeze_epochs + self.epochs == 0 and self.solve is None:
+        tuned = self.epochs and self.unfreeze != 0
+        if not tuned and not self.freeze_epochs and self.solve is None:
+            zero = "--unfreeze 0 moves no block" if self.epochs else "--epochs is 0"
             raise InputError(
-                "A transfer needs at least one epoch: give --epochs or --freeze-epochs."
+                f"Nothing would be trained: --freeze-epochs is 0 and {zero}. A transfer needs at least one "
+                f"epoch: give --epochs or --freeze-epochs."
             )
 
     @classmethod

@@ -120,8 +120,29 @@ def test_solving_takes_the_place_of_the_frozen_epochs():
     assert only.history == []
     assert moved(given, only) == []
     assert only.result["accuracy"] > 0.8
-    # Where blocks are fresh there is nothing to solve on yet.
-    assert run(given, replace(QUICK, solve=1.0, epochs=0), reuse=1).history
+    assert run(given, replace(QUICK, solve=1.0, epochs=0), reuse=1, above="drop").history == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "how", "says"),
+    [
+        ({"solve": 1.0}, {"reuse": 1}, "with lowest 1 of 3 blocks, others reset there is"),
+        ({"solve": 1.0}, {"reuse": 1, "above": "add"}, "others|one added there is something new"),
+        ({"solve": 1.0}, {"head": "hidden"}, "hidden layer there is something new below it"),
+        ({"solve": 1.0}, {"reuse": 0}, "with from scratch|there is something new below it"),
+        ({"validation": 0.2}, {"search": 9.0}, "leave --validation out"),
+        ({"scratch_epochs": 0}, {"reuse": 0}, "Nothing would be trained"),
+    ],
+)
+def test_what_would_train_nothing_or_be_passed_over_is_refused(changes, how, says):
+    with pytest.raises(InputError, match=says):
+        run(source(), replace(QUICK, **changes), **how)
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"unfreeze": 0}])
+def test_a_recipe_trains_something(changes):
+    with pytest.raises(InputError, match="Nothing would be trained: --freeze-epochs is 0 and"):
+        replace(QUICK, freeze_epochs=0, **changes)
 
 
 def test_balanced_weights_give_every_class_the_same_sum():
