@@ -23,7 +23,7 @@ from benchmark.surroundings import check_surroundings
 from pretrain.plan import PretrainConfig
 from pretrain.run import pretrain
 from tasks.errors import HeadstartError, Interrupted
-from tasks.outputs import write_text
+from tasks.outputs import read_json, write_text
 from transfer.plan import Source, TransferConfig
 from transfer.run import Transferred, transfer
 
@@ -244,7 +244,7 @@ def weights_of(
 ) -> tuple[WeightsFile, dict[str, Any]]:
     """Return the weights and what they cost, pretraining if need be; two processes never train the same.
 
-    Cost: seconds, cpu_seconds, updates; of a run that was interrupted, of the part after that.
+    Cost: seconds, cpu_seconds, updates; of a run that was interrupted, of all its parts.
     """
     from filelock import FileLock
 
@@ -264,21 +264,12 @@ def weights_of(
         if made.updates:
             cost = {
                 "seconds": round(made.seconds, 3),
-                "cpu_seconds": round(time.process_time() - cpu, 3),
+                "cpu_seconds": round(time.process_time() - cpu + made.before[1], 3),
                 "updates": made.updates,
                 "resumed": made.resumed_from is not None,
             }
             write_text(beside, json.dumps(cost) + "\n")
     return made.weights, read_json(beside) or {}
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in the file, or None where there is none or it was cut short."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def run_export(

@@ -73,13 +73,13 @@ class Loaded:
     @property
     def leakage(self) -> str:
         """Say what was found when the pool was compared with the test examples."""
-        if self.left_out is None:
-            return (
-                f"Leakage: the test examples of {self.task.name} are not of the pool's shape and type, so "
-                f"they were not compared."
-            )
         said = f"Leakage: no test example of {self.task.name} was found in the pool, by comparing contents."
-        if self.left_out:
+        if self.left_out is None:
+            said = (
+                f"Leakage: the test examples of {self.task.name} are not of the pool's shape, so equal ones "
+                f"were not looked for."
+            )
+        elif self.left_out:
             said = self.notes[0]
         if self.near:
             test, are = len(self.task.x_test), "is" if self.near == 1 else "are"
@@ -87,14 +87,21 @@ class Loaded:
                 f" Of its {test:,} test examples, {self.near:,} {are} nearly the same as an example that "
                 f"stays in the pool (moved by a pixel, re-encoded, brightened)."
             )
-            if self.near > NEAR_ALLOWED * test:
-                said += (
-                    " That is more than 1 %: a strategy that uses the pool's labels may know the answers"
-                    if self.pool.y is not None
-                    else " That is more than 1 %: pretraining may gain from having seen them"
-                )
-                said += ", so pretrain on other examples before you rely on the gains."
         return said
+
+    @property
+    def warned(self) -> list[str]:
+        """Warn of more near duplicates than ``transfer`` lets pass."""
+        if not self.near or self.near <= NEAR_ALLOWED * len(self.task.x_test):
+            return []
+        may = "gain from having seen them"
+        if self.pool.y is not None:
+            may = "know the answers where it uses the pool's labels"
+        return [
+            f"Warning: {self.near:,} of the {len(self.task.x_test):,} test examples of {self.task.name} "
+            f"have near duplicates in the pool {self.pool.name}, more than 1 %: pretraining may {may}. Take "
+            f"them out of the pool before you rely on the gains."
+        ]
 
     @cached_property
     def near(self) -> int | None:
@@ -202,7 +209,7 @@ def without_test_examples(task: TargetTask, pool: Dataset) -> tuple[Dataset, int
     Returns the rest, and how many were dropped; None if they cannot be compared. Raises InputError when
     nothing is left.
     """
-    if pool.input_shape != task.input_shape or pool.x.dtype != task.x.dtype:
+    if pool.input_shape != task.input_shape:
         return pool, None
     found = np.unique(overlap(task.x_test, pool.x))
     if not len(found):

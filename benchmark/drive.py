@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.about import about, write_about
 from benchmark.budget import MeasureUnit
-from benchmark.cell import cell_path, read_json
+from benchmark.cell import cell_path
 from benchmark.grid import Cell
 from benchmark.results import RESULTS
 from benchmark.run import Benchmark
 from benchmark.units import Unit
 from tasks.errors import HeadstartError, InputError, Interrupted
-from tasks.outputs import write_text
+from tasks.outputs import read_json, write_text
 
 if TYPE_CHECKING:
     from benchmark.live import Show
@@ -78,7 +78,11 @@ def _drive(
         if force or bench.pretraining.undecided() or finished(bench, cell) is None
     ]
     _prepare(pending, benches, engine, show)
-    noted = [note for bench in benches for note in (*bench.notes, *bench.budget_notes())]
+    noted = [
+        note
+        for bench in benches
+        for note in (*bench.notes, *bench.loaded.warned, *bench.budget_notes())
+    ]
     notes = list(dict.fromkeys(noted))
     results = Results(benches, folder, keep=not force)
     # Before the cells: the report of an interrupted run can be drawn too.

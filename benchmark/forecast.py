@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.cell import CELLS, WEIGHTS, PretrainUnit, read_json
+from benchmark.cell import CELLS, WEIGHTS, PretrainUnit
 from benchmark.drive import finished
 from benchmark.live import duration
 from benchmark.run import Benchmark
 from pretrain.encoders import expected_shapes
 from pretrain.plan import Plan
+from tasks.outputs import read_json
 
 # Rough seconds on one core of 2026, for what was not measured yet: an update, a classical model, a
 # cell, a search.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Pretrained:
     """What a run made: the weights file as written, its epochs, and what it cost.
 
+    seconds: from the beginning, with what interrupted parts of the run took up to their checkpoints.
+    before: of that, what these parts took, of the clock and of the processor.
     kept: of each stage the row of the epoch whose weights it ended with.
     companions: the files written beside the weights.
     """
@@ -37,6 +39,7 @@ class Pretrained:
     updates: int
     seconds: float
     resumed_from: str | None
+    before: tuple[float, float] = (0.0, 0.0)
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     companions: list[Path] = field(default_factory=list)
 
@@ -144,8 +147,9 @@ def pretrain(
         path=out,
         history=run.history,
         updates=run.updates,
-        seconds=time.monotonic() - began,
+        seconds=time.monotonic() - began + checkpoints.before[0],
         resumed_from=run.resumed_from,
+        before=checkpoints.before,
         kept=kept,
         companions=written,
     )

@@ -12,7 +12,7 @@ from pretrain.weights import WeightsFile
 from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.kinds import KINDS
-from tasks.load import load_dataset
+from tasks.load import folder_size, load_dataset
 from tasks.pairs import all_pairs
 
 MOST_PAIRS = 200_000
@@ -32,8 +32,7 @@ def verify_command(
     """Check everything, then measure; returns what ``verify_weights`` does."""
     weights = WeightsFile.read(file)
     shape = weights.encoder["input_shape"]
-    if image_size is None and Path(data).is_dir() and len(shape) == 3:
-        image_size = (shape[0], shape[1])
+    image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
     check(weights, dataset)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,18 @@ def load_dataset(
     if image_size is not None and dataset.input_shape[:-1] != tuple(image_size):
         dataset = _resized(dataset, (image_size[0], image_size[1]))
     return dataset
+
+
+def folder_size(spec: str, shape: Sequence[int]) -> tuple[int, int] | None:
+    """Return the (height, width) at which to read the folder of images that ``spec`` names.
+
+    spec: a path, with a view or without. shape: of one example of the model that the images are for.
+    None when ``spec`` names no folder, or the model takes no images: then there is nothing to choose.
+    """
+    base, _ = _split_view(spec.strip(), all_sources())
+    if len(shape) != 3 or not _exists(base) or not Path(base).expanduser().is_dir():
+        return None
+    return shape[0], shape[1]
 
 
 def _resized(dataset: Dataset, image_size: tuple[int, int]) -> Dataset:

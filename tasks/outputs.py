@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import HeadstartError, InputError
 
@@ -35,6 +37,15 @@ def check_output(path: Path, force: bool = False) -> None:
         _try(final)
     except (OSError, ValueError) as error:
         raise _refused(path, error) from None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the object in the file, or None where there is none or it was cut short."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) -> None:

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pretrain.engine.checkpoint import checkpoint_folder
 from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.imports.source import read_source
 from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
 from tasks.errors import InputError
 from tasks.kinds import KINDS
-from tasks.load import load_dataset
-from tasks.outputs import check_output, write_bytes, write_text
+from tasks.load import folder_size, load_dataset
+from tasks.outputs import check_output, read_json, write_bytes, write_text
 from tasks.target import TargetTask
 from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.baseline import baselines
@@ -73,11 +74,13 @@ def transfer_command(
     if output.suffix != ".keras":
         raise InputError(f"--out must end in .keras, or Keras will not load it. Got {output}.")
     beside = Beside(model=output, formats=export, pictures=pictures, map=kind)
+    # Only a run that began here may find files of its own.
+    own = force or (resume and (output.exists() or checkpoint_folder(output).exists()))
     curve = output.with_name(f"{output.stem}-learning-rate.png")
     finds = changes.get("learning_rate") == "find"
     for path in (output, *([curve] if finds else [])):
-        check_output(path, force=force or resume)
-    beside.check(force=force or resume)
+        check_output(path, force=own)
+    beside.check(force=own)
     if labels is not None and labels_from is not None:
         raise InputError("--labels and --labels-from both say which labels to use: leave one out.")
     asked = {"method": pool_method, "size": pool_size, "temperature": pool_temperature}
@@ -97,8 +100,7 @@ def transfer_command(
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
     check_unused(head or "linear", [*fields, *(["recipe"] if recipe != "default" else [])])
-    if image_size is None and Path(data).is_dir() and len(source.encoder["input_shape"]) == 3:
-        image_size = (source.encoder["input_shape"][0], source.encoder["input_shape"][1])
+    image_size = image_size or folder_size(data, source.encoder["input_shape"])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
     task = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
     config = TransferConfig(
@@ -133,11 +135,9 @@ def transfer_command(
     data_identity = f"{dataset.fingerprint}, test part: {task.test_origin}"
     unlabelled = None
     if pool is not None:
-        if Path(pool).is_dir() and len(source.encoder["input_shape"]) == 3:
-            image_size = image_size or tuple(source.encoder["input_shape"][:2])
-        others = load_dataset(
-            pool, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed
-        )
+        # At the task's own size: equal examples are found only so.
+        size = image_size or folder_size(pool, task.input_shape)
+        others = load_dataset(pool, image_size=size, skip_unreadable=skip_unreadable, seed=seed)
         unlabelled = Pool.make(
             others, task, plan.rows, file.encoder, file.preprocessing, seed=seed, **pool_options
         )
@@ -149,14 +149,15 @@ def transfer_command(
     from transfer.export import save_model
 
     checkpoints = checkpoints_of(output, task, source, config, data_identity, checkpoint_seconds)
-    if checkpoints.start(output, force=force, resume=resume) and beside.result.exists():
-        finished = json.loads(beside.result.read_text())
-        if finished.get("identity") != checkpoints.identity:
+    if checkpoints.start(output, force=force, resume=resume):
+        finished = read_json(beside.result) or {}
+        if finished.get("identity") == checkpoints.identity:
+            _report(beside.write(finished, task, seed), beside, as_json)
+            return
+        if not force:
             raise InputError(
                 f"{output} exists and is another run's. Give another --out, or --force."
             )
-        _report(beside.write(finished, task, seed), beside, as_json)
-        return
     reporter = make_reporter(quiet)
     beside.warn(reporter.say)
     reporter.say(f"Data: {task.name}, {dataset.source}; test part: {task.test_origin}")

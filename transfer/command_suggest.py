@@ -9,7 +9,7 @@ from pretrain.engine.progress import LineReporter, Reporter, make_reporter
 from pretrain.imports.source import read_source
 from tasks.dataset import Dataset
 from tasks.errors import InputError
-from tasks.load import load_dataset
+from tasks.load import folder_size, load_dataset
 from tasks.outputs import check_output, write_text
 from tasks.target import TargetTask
 from transfer.inputs import Inputs
@@ -54,15 +54,12 @@ def suggest_command(
         say=(Reporter if quiet else LineReporter)().say,
     )
     shape = tuple(file.encoder["input_shape"])
-    if image_size is None and Path(data).is_dir() and len(shape) == 3:
-        image_size = (shape[0], shape[1])
+    image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
     pool: Dataset | TargetTask = dataset
     if dataset.y is not None:
         pool = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
-    inputs = Inputs.match(
-        pool.input_shape, str(pool.x.dtype), pool.value_range, shape, file.preprocessing
-    )
+    inputs = Inputs.of(pool, shape, file.preprocessing)
     if not 1 <= labels <= len(pool.x):
         raise InputError(
             f"--labels must be 1 to {len(pool.x):,}, the examples there are to choose from. "

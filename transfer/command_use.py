@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.load import load_dataset
+from tasks.load import folder_size, load_dataset
 from tasks.outputs import check_output
 
 
@@ -24,8 +24,7 @@ def predict_command(
 
     shape = read_about(model)["input"]["shape"]
     check_output(output, force)
-    if image_size is None and Path(data).is_dir() and len(shape) == 3:
-        image_size = (shape[0], shape[1])
+    image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
 
     from pretrain.runtime import start
@@ -47,8 +46,9 @@ def export_command(
     examples = None
     if data is not None:
         shape = about["input"]["shape"]
-        image_size = (shape[0], shape[1]) if Path(data).is_dir() and len(shape) == 3 else None
-        examples = values_for(model, load_dataset(data, image_size=image_size), about)
+        image_size = folder_size(data, shape)
+        dataset = load_dataset(data, image_size=image_size)
+        examples = values_for(model, dataset, about, resizable=False)
 
     from pretrain.runtime import start
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from tasks.dataset import Dataset
+    from tasks.target import TargetTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,20 @@ class Inputs:
     changes: tuple[str, ...]
     channel_scale: tuple[float, ...] = ()
     channel_offset: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        data: Dataset | TargetTask,
+        encoder_shape: tuple[int, ...],
+        preprocessing: dict[str, Any],
+    ) -> Inputs:
+        """Plan the way from a data set's examples, whose range was read off them. Raises InputError."""
+        known = preprocessing["value_range"]
+        taken = taken_range(data.input_shape, data.value_range, (known[0], known[1]))
+        return cls.match(
+            data.input_shape, str(data.x.dtype), taken, tuple(encoder_shape), preprocessing
+        )
 
     @classmethod
     def match(
@@ -107,6 +125,24 @@ class Inputs:
             scale, offset = list(self.channel_scale), list(self.channel_offset)
             hidden = keras.layers.Rescaling(scale, offset, name="channels")(hidden)
         return keras.Model(inputs, hidden, name="inputs")
+
+
+def taken_range(
+    shape: tuple[int, ...], given: tuple[float, float], known: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the range of raw examples that stands for ``known``, the range of those before.
+
+    Images are stretched from one range to the other: 0..1 and 0..255 are two spellings of one brightness. The
+    columns of a table mean the same in every file, and the range of a file only tells which rows are in it;
+    so tables are taken as they are, unless one holds bytes and the other fractions.
+    """
+    spellings = {(float(low), float(high)) for low, high in (given, known)}
+    if len(shape) == 1 and not (BYTES in spellings and spellings & FRACTIONS):
+        return known
+    return given
+
+
+BYTES, FRACTIONS = (0.0, 255.0), {(0.0, 1.0), (-1.0, 1.0)}
 
 
 def _unlike(given: int, expected: int) -> str:

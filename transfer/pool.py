@@ -65,13 +65,7 @@ class Pool:
                 f"--pool-size must be 1 or more and --pool-temperature above 0. "
                 f"Got {size} and {temperature:g}."
             )
-        inputs = Inputs.match(
-            tuple(dataset.x.shape[1:]),
-            str(dataset.x.dtype),
-            dataset.value_range,
-            tuple(encoder["input_shape"]),
-            preprocessing,
-        )
+        inputs = Inputs.of(dataset, encoder["input_shape"], preprocessing)
         keep = np.ones(len(dataset.x), bool)
         tested = overlap(task.x_test, dataset.x)
         keep[tested] = False

@@ -38,7 +38,7 @@ def predict(
     header, rows = _COLUMNS[about["target"]](outputs, about["classes"])
 
     def write(temporary: Path) -> None:
-        with temporary.open("w", newline="") as file:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["index", *(["file"] if dataset.files else []), *header])
             for i, row in enumerate(rows):
@@ -98,17 +98,22 @@ def _scores(outputs: np.ndarray, dataset: Dataset, about: dict[str, Any]) -> dic
     return {"accuracy": float(right.mean())}
 
 
-def values_for(model_path: Path, dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
+def values_for(
+    model_path: Path, dataset: Dataset, about: dict[str, Any], *, resizable: bool = True
+) -> np.ndarray:
     """Return the raw examples of ``dataset`` (N, ...) as the model takes them.
 
-    about: what ``read_about`` says of the model. Raises InputError when they do not fit it.
+    about: what ``read_about`` says of the model. resizable: the command has --image-size. Raises InputError
+    when they do not fit the model.
     """
     shape = tuple(about["input"]["shape"])
     if not _fits(dataset.input_shape, shape):
+        ways = "Give examples of that shape"
+        if resizable and len(shape) == len(dataset.input_shape) == 3:
+            ways += f", or have them resized: --image-size {shape[0]}x{shape[1]}"
         raise InputError(
             f"{model_path} predicts examples of shape {shape}, and {dataset.name!r} has "
-            f"{dataset.input_shape}. Give --image-size {'x'.join(map(str, shape[:2]))} for a folder "
-            f"of images."
+            f"{dataset.input_shape}. {ways}."
         )
     return _values(dataset, about)
 
@@ -132,13 +137,21 @@ def _recolour(x: np.ndarray, channels: int) -> np.ndarray:
 
 def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
     """Return the examples in the dtype and range that the model takes."""
+    from transfer.inputs import taken_range
+
     low, high = about["input"]["value_range"]
     x = _recolour(dataset.x, about["input"]["shape"][-1])
-    from_low, from_high = dataset.value_range
+    from_low, from_high = taken_range(dataset.input_shape, dataset.value_range, (low, high))
     # Raw values of the model's own type are what it was made for; a new file's range says nothing.
     if str(x.dtype) == about["input"]["dtype"]:
         return x
     stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
     if about["input"]["dtype"] == "uint8":
+        if x.ndim == 2 and not (np.rint(stretched).clip(0, 255) == stretched).all():
+            raise InputError(
+                f"The model was made for whole numbers from 0 to 255, and {dataset.name!r} has others, such "
+                f"as {stretched[np.rint(stretched).clip(0, 255) != stretched][0]:g}. Train it on examples "
+                f"saved as floating point."
+            )
         return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
     return stretched.astype(np.float32)

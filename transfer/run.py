@@ -120,7 +120,7 @@ def transfer(
     )
     front, encoder, head, run = fitted.front, fitted.encoder, fitted.head, fitted.run
     model = whole_model(front, encoder, head, last=aim.layer(logits=fitted.logits))
-    trained = time.monotonic() - began
+    trained = time.monotonic() - began + (checkpoints.before[0] if checkpoints else 0.0)
     outputs = apply(head, apply(encoder.model, apply(front, task.x_test)))
     predicted = aim.predictions(outputs, logits=fitted.logits)
     measured = aim.measure(predicted, task.y_test)

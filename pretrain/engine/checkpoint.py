@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ from tasks.outputs import atomic_write, write_text
 
 KEPT = 2
 SECONDS = 5.0
+
+
+def checkpoint_folder(output: Path) -> Path:
+    """Return where the checkpoints of the run that writes ``output`` lie."""
+    return output.with_name(output.name + ".checkpoints")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +71,8 @@ class Checkpoints:
         seconds: a run saves about so often.
         """
         self.folder, self.seconds = folder, seconds
+        self._began = (time.monotonic(), time.process_time())
+        self.before = (0.0, 0.0)  # see spent
         self.config = json.loads(json.dumps(config))
 
     @property
@@ -77,7 +85,7 @@ class Checkpoints:
         cls, output: Path, config: Mapping[str, Any], seconds: float = SECONDS
     ) -> Checkpoints:
         """Return the checkpoints of the run that writes ``output``."""
-        return cls(output.with_name(output.name + ".checkpoints"), config, seconds)
+        return cls(checkpoint_folder(output), config, seconds)
 
     def start(self, output: Path, *, force: bool, resume: bool) -> bool:
         """Say whether the run is over already: ``output`` is there and no checkpoint is.
@@ -98,6 +106,17 @@ class Checkpoints:
         """Return the checkpoint files, newest first."""
         return sorted(self.folder.glob("checkpoint-*.npz"), reverse=True)
 
+    def spent(self) -> tuple[float, float]:
+        """Return the seconds of the clock and of the processor that the run has taken up to now.
+
+        Those before an interruption count up to the checkpoint that ``load`` found: ``before``.
+        """
+        now = (time.monotonic(), time.process_time())
+        clock, processor = (
+            b + n - s for b, n, s in zip(self.before, now, self._began, strict=True)
+        )
+        return clock, processor
+
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write ``checkpoint`` and drop all but the last two. Raises OSError (a full disk)."""
         arrays: dict[str, np.ndarray] = {"sums": np.asarray(checkpoint.sums, np.float32)}
@@ -115,6 +134,7 @@ class Checkpoints:
             "step": checkpoint.step,
             "counts": {group: len(values) for group, values in groups.items()},
             "history": list(checkpoint.history),
+            "spent": self.spent(),
             "best": best and {"epoch": best.epoch, "score": best.score},
         }
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
@@ -144,6 +164,8 @@ class Checkpoints:
             except Exception:  # Damage has many names; the one before is kept for exactly this.
                 continue
             self._check(about["config"], path)
+            clock, processor = about.get("spent", (0.0, 0.0))
+            self.before = (clock, processor)
             counts = about["counts"]
             groups = {g: [arrays[f"{g}/{i}"] for i in range(n)] for g, n in counts.items()}
             values, best = groups.pop("best", []), about["best"]

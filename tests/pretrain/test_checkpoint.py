@@ -115,6 +115,20 @@ def test_tuples_and_lists_are_one_configuration(checkpoints):
     assert again.identity == checkpoints.identity
 
 
+def test_what_was_spent_before_an_interruption_counts(checkpoints):
+    first, _ = checkpoints.spent()
+    assert first > 0
+    checkpoints.before = (100.0, 60.0)
+    checkpoints.save(checkpoint())
+    again = Checkpoints(checkpoints.folder, CONFIG)
+    assert again.spent()[0] < 50
+    again.load()
+    clock, processor = again.before
+    assert 100 < clock < 150
+    assert 60 <= processor < 150
+    assert again.spent()[0] > clock
+
+
 def test_a_start_says_what_is_to_become_of_an_interrupted_run(tmp_path):
     output = tmp_path / "weights.h5"
     checkpoints = Checkpoints.beside(output, CONFIG)

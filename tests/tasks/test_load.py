@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import InputError
-from tasks.load import load_dataset
+from tasks.load import folder_size, load_dataset
 
 
 def test_digits():
@@ -77,6 +77,16 @@ def test_folder_spelled_as_a_dot_has_a_name(save_image, tmp_path, monkeypatch):
     save_image(tmp_path / "pets" / "1.png")
     monkeypatch.chdir(tmp_path / "pets")
     assert load_dataset(".").name == "pets"
+
+
+def test_the_size_for_a_folder_with_a_view_or_not(save_image, save_npz, tmp_path, monkeypatch):
+    save_image(tmp_path / "pets" / "cat" / "0.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for spec in (f"{tmp_path}/pets", f"{tmp_path}/pets[cat,dog]", "~/pets", " ~/pets[^cat] "):
+        assert folder_size(spec, (32, 24, 3)) == (32, 24)
+        assert folder_size(spec, (20,)) is None
+    for spec in ("digits", "digits[3,8]", str(save_npz(x=np.ones((4, 8, 8)))), "nowhere"):
+        assert folder_size(spec, (32, 24, 3)) is None
 
 
 @pytest.mark.parametrize("name", ["table.csv", "x.npy"])

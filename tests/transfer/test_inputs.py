@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transfers import PREPROCESSING
 
 from tasks.errors import InputError
-from transfer.inputs import Inputs, apply
+from transfer.inputs import Inputs, apply, taken_range
 
 
 def match(shape, encoder_shape=(8, 8, 1), span=(0, 255), **preprocessing):
@@ -57,6 +57,21 @@ def test_the_ends_of_one_range_go_where_the_ends_of_the_other_went(
         assert raw * inputs.scale + inputs.offset == pytest.approx(
             saw * scale + offset, abs=1e-9 * (1 + size)
         )
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "known", "taken"),
+    [
+        ((4,), (-2.7, 2.9), (-4, 4), (-4, 4)),  # other rows of the same columns
+        ((4,), (0, 1), (-1, 1), (-1, 1)),
+        ((4,), (0, 255), (0.5, 87), (0.5, 87)),  # whole numbers
+        ((4,), (0, 1), (0, 255), (0, 1)),  # two spellings of one thing
+        ((4,), (0, 255), (-1, 1), (0, 255)),
+        ((8, 8, 1), (0, 16), (0, 255), (0, 16)),
+    ],
+)
+def test_tables_are_taken_as_they_are_and_images_are_stretched(shape, given, known, taken):
+    assert taken_range(shape, given, known) == taken
 
 
 def test_grey_becomes_colour_and_colour_grey():

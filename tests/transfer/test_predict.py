@@ -7,6 +7,8 @@ from toys import listing, patterns
 from transfers import QUICK, source, task
 
 from tasks.errors import InputError
+from tasks.load import load_dataset
+from tasks.target import TargetTask
 from transfer.export import save_model
 from transfer.plan import TransferConfig
 from transfer.predict import predict
@@ -81,6 +83,25 @@ def test_float_images_are_taken_to_the_models_type_and_range(three, tmp_path):
     predict(three[2], bytes_, tmp_path / "bytes.csv")
     predict(three[2], floats, tmp_path / "floats.csv")
     assert table(tmp_path / "bytes.csv") == table(tmp_path / "floats.csv")
+
+
+def test_rows_of_a_table_do_not_depend_on_the_others_of_their_file(tmp_path):
+    """Floating point was trained on; whole numbers, and other rows, are the same columns."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.5, 87, (40, 4)).astype(np.float32)
+    np.savez(tmp_path / "table.npz", x=x, y=(x[:, 0] > 40).astype(int))
+    on = TargetTask.from_dataset(load_dataset(str(tmp_path / "table.npz")))
+    done = transfer(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
+    path = tmp_path / "model.keras"
+    save_model(done.model, path, done.inputs, done.result, on.x_test)
+    rows = np.array([[63, 1, 45, 20], [10, 80, 3, 7]])
+    found = []
+    for name, new in (("whole", rows), ("float", rows.astype(float)), ("one", rows[:1])):
+        np.savez(tmp_path / f"{name}.npz", x=new)
+        predict(path, load_dataset(str(tmp_path / f"{name}.npz")), tmp_path / f"{name}.csv")
+        found.append(table(tmp_path / f"{name}.csv")[1:])
+    assert found[0] == found[1]
+    assert found[0][:1] == found[2]
 
 
 def test_what_cannot_be_predicted_is_refused_and_nothing_changes(three, tmp_path):

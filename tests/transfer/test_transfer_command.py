@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from toys import StopAt, listing, patterns
 from transfers import weights
 
@@ -129,3 +130,23 @@ def test_the_part_kept_for_the_test_can_be_chosen(folder):
         run(folder, "--labels", "9", "--resume", out="half.keras")
     with pytest.raises(InputError, match=r"31 labels is more.*30 training examples"):
         run(folder, "--labels", "31", "--test-part", "0.5")
+
+
+@pytest.mark.parametrize("name", ["mine.keras", "mine.json", "mine.md"])
+def test_resume_takes_no_file_for_its_own(folder, name):
+    """It stands in scripts, and what lies there may be anybody's."""
+    (folder / name).write_text("not ours")
+    before = listing(folder)
+    with pytest.raises(InputError, match=r"mine\.\w+ (exists|is not)"):
+        run(folder, "--resume", out="mine.keras")
+    assert listing(folder) == before
+
+
+def test_a_folder_is_read_at_the_encoders_size_with_a_view_too(folder):
+    for name in ("cat", "dog", "bird"):
+        (folder / "pets" / name).mkdir(parents=True)
+        for i in range(4):
+            Image.new("L", (20, 20), 9 * i).save(folder / "pets" / name / f"{i}.png")
+    more = ["--data", f"{folder}/pets[cat,dog]", "--labels", "4"]
+    result = run(folder, *more)
+    assert result["input"]["shape"] == [8, 8, 1]
