@@ -87,11 +87,12 @@ def _against_scratch(row: Row) -> str:
     if not gain.excludes_zero:
         return f"is not shown to differ from scratch ({inside})"
     word = "beats" if gain.mean > 0 else "is worse than"
-    if row.comparisons > 1 and row.corrected >= ALPHA:
-        return (
-            f"is not shown to differ from scratch ({inside}): alone it would be, but not among "
-            f"{row.comparisons} comparisons, p {p_text(row.corrected)}"
-        )
+    if row.corrected >= ALPHA:
+        p = p_text(row.corrected)
+        why = f"p {p}"
+        if row.p < ALPHA:
+            why = f"alone it would be, but not among {row.comparisons} comparisons, p {p}"
+        return f"is not shown to differ from scratch ({inside}): {why}"
     return f"{word} scratch ({inside})"
 
 

@@ -143,6 +143,12 @@ def _judge(
         return judged(NO_HELP, best_plain.name, text + also(best_plain, raw))
     useful = [USEFUL * (1 - _scratch_mean(rows)) for r in strategies]
     highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
+    if seeds >= FEWEST_SEEDS and _scratch_mean(rows) > 1 - 1e-12:
+        text = (
+            f"scratch is right in every test example with every seed, so nothing is left to gain. "
+            f"The best without pretraining is {reached(best_plain)}."
+        )
+        return judged(NO_HELP, best_plain.name, text)
     if seeds > 1 and all(r.gained.high < u for r, u in zip(strategies, useful, strict=True)):
         text = (
             f"no strategy gains what would be of use, {points(min(useful))} points or more over scratch "

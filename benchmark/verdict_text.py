@@ -85,7 +85,7 @@ def unclear_text(best: Row, plain: Row) -> str:
         seen = f"{points(gain.mean)} points against scratch"
         return f"one seed proves nothing: {best.name} is at {seen}, and that may be luck."
     text = f"the best strategy, {best.name}, is at {certainty(best)}."
-    if gain.low > 0:
+    if gain.low > 0 and best.p < ALPHA:
         text += (
             f" Alone, that would be a gain; the best of {best.comparisons} comparisons may look so "
             f"by luck."
@@ -107,12 +107,16 @@ def seeds_needed(row: Row) -> int | None:
     """
     from scipy.special import ndtri, stdtrit
 
-    gain = row.gained
+    gain, count = row.gained, max(1, row.comparisons)
     if gain.n < 2 or gain.mean <= 0:
         return None
-    spread = (gain.high - gain.mean) / float(stdtrit(gain.n - 1, 0.975)) * gain.n**0.5
+    # The interval for all comparisons is Student's, whatever the others are.
+    known, half = (
+        (gain, 0.975) if row.simultaneous is None else (row.simultaneous, 1 - ALPHA / 2 / count)
+    )
+    spread = (known.high - known.mean) / float(stdtrit(gain.n - 1, half)) * gain.n**0.5
     n = np.arange(2, MOST_SEEDS + 1)
-    needed = stdtrit(n - 1, 1 - ALPHA / 2 / max(1, row.comparisons)) + float(ndtri(POWER))
+    needed = stdtrit(n - 1, 1 - ALPHA / 2 / count) + float(ndtri(POWER))
     enough = n[gain.mean * np.sqrt(n) >= spread * needed]
     return int(enough[0]) if len(enough) else MOST_SEEDS + 1
 

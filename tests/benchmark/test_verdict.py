@@ -9,6 +9,7 @@ from scipy import stats
 
 from benchmark.baselines import BASELINES
 from benchmark.grid import RANDOM, SCRATCH
+from benchmark.report import claims
 from benchmark.tables import tables
 from benchmark.verdict import EMPTY, HELPED, NO_HELP, UNCLEAR, guessing, verdict
 from benchmark.verdict_text import seeds_needed
@@ -189,6 +190,43 @@ def test_the_seeds_that_are_said_to_be_enough_are():
     drawn = rng.normal(row.gain.mean, s, (4000, needed))
     power = (stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05).mean()
     assert 0.7 < power < 0.95
+
+
+def test_they_are_the_same_whichever_intervals_are_shown():
+    records = benchmark(7, gains={"one": SPREAD, "two": 0.0}, labels=(50,), seeds=6)
+    shown = [
+        next(r for r in tables(records, method)[""][50] if r.name == "one")
+        for method in ("t", "bootstrap")
+    ]
+    assert shown[0].gain != shown[1].gain
+    assert seeds_needed(shown[0]) == seeds_needed(shown[1]) > 2
+
+
+def changed(records, **accuracies):
+    return [
+        {**r, "accuracy": accuracies[r["row"]](r)} if r["row"] in accuracies else r for r in records
+    ]
+
+
+def test_nothing_can_be_gained_over_a_scratch_that_makes_no_error():
+    records = benchmark(0, gains={"one": 0.0}, labels=(50,), seeds=10)
+    perfect = changed(records, one=lambda r: 1.0, scratch=lambda r: 1.0)
+    (here,) = verdict(perfect).judgements
+    assert (here.kind, here.use) == (NO_HELP, SCRATCH)
+    assert "nothing is left to gain" in here.text
+
+
+def test_differences_that_are_all_equal_are_claimed_by_the_sign_test_alone():
+    records = benchmark(0, gains={"one": 0.0}, labels=(50,), seeds=3, raw=0.2)
+    same = changed(
+        records, one=lambda r: 0.82 + r["seed"] / 20, scratch=lambda r: 0.8 + r["seed"] / 20
+    )
+    (here,) = verdict(same).judgements
+    assert here.kind == UNCLEAR
+    assert "Alone, that would be a gain" not in here.text
+    (said,) = claims(tables(same)[""])
+    assert "one is not shown to differ from scratch" in said
+    assert said.endswith("p = 0.25.")
 
 
 def test_places_may_differ_and_each_is_told():
