@@ -92,6 +92,7 @@ def settings() -> Any:
             "font.family": "sans-serif",
             "font.size": 9,
             "text.color": INK,
+            "text.parse_math": False,  # names of classes may hold dollars
             "axes.edgecolor": INK,
             "axes.facecolor": "none",
             "axes.labelcolor": INK,

@@ -59,6 +59,14 @@ def _entries(path: Path) -> tuple[list[Path], list[Path]]:
     except OSError as error:
         raise InputError(f"The folder {path} cannot be read: {error.strerror}.") from None
     entries = [e for e in entries if e.name[0] != "." and e.name.lower() not in _LITTER]
+    for entry in entries:
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"In the folder {path}, the name {entry.name!a} is not UTF-8 and cannot be written to "
+                f"tables and pages. Rename it; convmv renames a whole folder."
+            ) from None
     return [e for e in entries if e.is_dir()], [e for e in entries if not e.is_dir()]
 
 

@@ -44,6 +44,12 @@ def test_flat_images_are_unlabelled_and_sorted_by_name(save_image, tmp_path):
     assert dataset.x[:, 0, 0].tolist() == [[1], [2], [3]]
 
 
+def test_names_that_cannot_be_written_are_refused(pets):
+    """As an old archive leaves them: Latin-1, which is no UTF-8."""
+    (pets / "cat" / "0.png").rename(pets / "cat" / os.fsdecode(b"caf\xe9.png"))
+    refused(pets, r"'caf\udce9.png' is not UTF-8", "Rename it")
+
+
 def test_train_and_test_folders(pets, save_image, tmp_path):
     (tmp_path / "both").mkdir()
     pets.rename(tmp_path / "both" / "train")
