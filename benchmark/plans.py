@@ -16,6 +16,9 @@ from tasks.dataset import Dataset
 from tasks.errors import InputError
 from transfer.plan import Source
 
+# A pretraining that takes this many times its budget is told of.
+MUCH = 1.25
+
 
 class Plans:
     """The plans of one pool, by the encoder's name as it was asked for, the strategy and the seed."""
@@ -118,13 +121,30 @@ class Plans:
             found = self.decided(self.get(encoder, strategy, seed))
             if found is not None:
                 seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
-                parts.append(f"{strategy} {found['epochs']} epochs{seconds}")
+                more = self._beyond(found)
+                ones = "epoch" if found["epochs"] == 1 else "epochs"
+                parts.append(f"{strategy} {found['epochs']} {ones}{seconds}{more}")
         if not parts:
             return None
         return (
             f"Of {self.config.budget} of pretraining each, on {self.architecture(encoder)}, became: "
             f"{'; '.join(parts)}. Compiling is not counted."
         )
+
+    def _beyond(self, found: Mapping[str, Any]) -> str:
+        """Say that a budget is exceeded, where it is by much: there is no half epoch."""
+        budget = self.config.budget
+        if budget is None or found["epochs"] > 1:
+            return ""
+        for asked, planned in (
+            (budget.seconds, found["seconds"]),
+            (budget.updates, found["updates"]),
+        ):
+            if asked is not None and planned is not None and planned > MUCH * asked:
+                return (
+                    f" (one epoch is the least, and takes {planned / asked:.1f} times the budget)"
+                )
+        return ""
 
     def _encoder_options(self, name: str, names: Sequence[str]) -> dict[str, Any]:
         """Return the options that are for this encoder. Raises InputError for one that is for none."""

@@ -94,6 +94,18 @@ def test_seconds_are_measured_and_planned(task, tmp_path):
     assert outcome.records[-1]["pretrain_planned_seconds"] == entry["seconds"]
 
 
+def test_a_budget_of_less_than_an_epoch_is_told_to_be_exceeded(task, tmp_path):
+    config = replace(CONFIG, strategies=["rotation"], budget=Budget(updates=1))
+    config = replace(config, pretrain_fields={"batch_size": 8})
+    bench = Benchmark(task, None, config, tmp_path)
+    bench.run(Lines())
+    (entry,) = json.loads((tmp_path / BUDGETS).read_text()).values()
+    assert entry["updates"] > 1
+    (note,) = bench.budget_notes()
+    times = f"{entry['updates']:.1f} times the budget"
+    assert f"rotation 1 epoch (one epoch is the least, and takes {times})" in note
+
+
 def test_a_folder_whose_decisions_cannot_be_read_is_refused(task, tmp_path):
     (tmp_path / BUDGETS).write_text("{")
     with pytest.raises(InputError, match=r"budgets\.json is no JSON"):
