@@ -20,12 +20,14 @@ class Tried:
 
     right: float64 (N,), 1 where the held-out example was told right, NaN where it was not tried.
     loss: float64 (N,), -log of the probability given to the true class, likewise.
+    short: of a short run, the accuracy and the mean loss on so many held-out examples; None without one.
     """
 
     candidate: Candidate
     right: np.ndarray
     loss: np.ndarray
     seconds: float = 0.0
+    short: tuple[float, float, int] | None = None
 
     @classmethod
     def empty(cls, candidate: Candidate, count: int) -> Tried:
@@ -50,6 +52,8 @@ class Tried:
             "validated": len(seen),
             "accuracy": mean,
             "standard_error": spread,
+            "short_run": self.short
+            and dict(zip(("accuracy", "loss", "validated"), self.short, strict=True)),
             "seconds": round(self.seconds, 3),
             "complete": self.complete,
         }
@@ -117,6 +121,17 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
             f"{100 * lag:.2f}) of {tried[best].candidate.name}: {why}"
         )
     return chosen, runner_up, why
+
+
+def could_win(plain: Tried, row: Tried) -> bool:
+    """Say whether a candidate could be chosen at all if it were right wherever the plain one is wrong.
+
+    Only of a changed network can that be told before: it has to be ahead by AHEAD errors.
+    """
+    if row.candidate.whole or not plain.candidate.whole or not plain.complete:
+        return True
+    gain = 1 - plain.right
+    return bool(gain.mean() > AHEAD * paired_error(gain))
 
 
 def paired_error(apart: np.ndarray) -> float:

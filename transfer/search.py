@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,20 +13,23 @@ import numpy as np
 from tasks.errors import InputError
 from transfer.arrangement import Arrangement
 from transfer.candidates import Candidate, candidates, fresh_candidates
-from transfer.choice import Tried, choose
+from transfer.choice import Tried, choose, could_win
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from transfer.body import Body
     from transfer.plan import Plan, Source
+    from transfer.recipes import TransferRecipe
 
 SECONDS = 120.0
 # Large budgets need fewer folds for the same precision, and can afford fewer.
-FOLDS, FEW_FOLDS, LARGE = 5, 3, 600
-# After each of the first folds so many of the trained candidates go on, besides the plain one.
-PLACES = (3, 1)
-# ... and none that is behind the leader by more than this many standard errors of their difference.
+FOLDS, FEW_FOLDS, LARGE = 5, 3, 150
+# Of its epochs, what a trained candidate has in the short run that decides whether it gets a whole one.
+SHORT = 5
+# So many of them get one besides the plain one, after each fold: by folds.
+PLACES = {FOLDS: (2, 2, 1), FEW_FOLDS: (1,)}
+# ... and none that is behind the plain one by more than this many standard errors of their difference.
 HOPELESS = 2.0
 
 
@@ -153,61 +157,81 @@ class _Race:
     bodies: dict[Arrangement, Body] = field(default_factory=dict)
 
     def run(self, table: Sequence[Candidate]) -> list[Tried]:
-        """Score every candidate, the trained ones in rounds of one fold from which the worst drop out.
+        """Score every candidate; of the trained ones a short run says which are worth a whole one.
 
-        The first, the plain transfer, is validated whole before the race: all are compared with it, and time
-        that is up should not leave it out.
+        Successive halving (Jamieson & Talwalkar 2016) with two rungs. The first candidate, the plain
+        transfer, is validated whole before the others: all are compared with it, and time that is up should
+        not leave it out.
         """
         tried = [Tried.empty(candidate, len(self.y)) for candidate in table]
         for row in tried:
             for fold in range(len(self.folds)) if row.candidate.cheap or row is tried[0] else []:
                 self._score(row, fold)
-        going = [row for row in tried[1:] if not row.candidate.cheap]
+        trained = [row for row in tried[1:] if not row.candidate.cheap]
+        for row in trained:
+            self._glimpse(row)
+        if trained:
+            self.reporter.say(f"Search: {len(trained)} of {len(tried)} candidates had a short run")
+        places = PLACES.get(len(self.folds), PLACES[FEW_FOLDS])
+        seen = [
+            (-row.short[0], row.short[1], i)
+            for i, row in enumerate(trained)
+            if row.short and could_win(tried[0], row)
+        ]
+        going = [trained[i] for *_, i in sorted(seen)[: places[0]]]
         for fold in range(len(self.folds)):
-            if not going:
-                break
             for row in going:
                 self._score(row, fold)
-            self.reporter.say(
-                f"Search: {len(going)} of {len(tried)} candidates trained on fold {fold + 1}"
-            )
-            going = self._left(tried[0], going, fold)
+            going = self._left(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
         return tried
 
-    def _left(self, plain: Tried, going: list[Tried], fold: int) -> list[Tried]:
-        """Return those that go on after a fold."""
+    def _left(self, plain: Tried, going: list[Tried], fold: int, places: int) -> list[Tried]:
+        """Return those that go on after a fold, at most ``places``."""
         rows = np.concatenate([self.folds[i][1] for i in range(fold + 1)])
         left = len(self.y) - len(rows)
         whole = [row for row in going if not np.isnan(row.right[rows]).any()]
         ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
         kept: list[Tried] = []
-        for row in ranked[: PLACES[min(fold, len(PLACES) - 1)]]:
-            best = max((plain, ranked[0]), key=lambda other: other.right[rows].sum())
-            behind = best.right[rows] - row.right[rows]
+        for row in ranked[:places]:
+            behind = plain.right[rows] - row.right[rows]
             # Nor one that could not catch up with the plain one, were all the rest right.
             could = row.right[rows].sum() + left >= plain.right.sum()
             if could and behind.mean() <= HOPELESS * behind.std() / len(rows) ** 0.5:
                 kept.append(row)
-        return [row for row in going if any(row is other for other in kept)]
+        return kept
+
+    def _glimpse(self, row: Tried) -> None:
+        """Train a candidate shortly on all folds but the first and note what it says of that one."""
+        if (found := self._validated(row, 0, SHORT)) is not None:
+            row.short = (float(found[0].mean()), float(found[1].mean()), len(found[0]))
 
     def _score(self, row: Tried, fold: int) -> None:
         """Train a candidate on all folds but one and note what it says of that one."""
+        held = self.folds[fold][1]
+        if np.isnan(row.right[held]).any() and (found := self._validated(row, fold)) is not None:
+            row.right[held], row.loss[held] = found
+
+    def _validated(
+        self, row: Tried, fold: int, part: int = 1
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Train a candidate, for one ``part``-th of its epochs, and return what is right, and the losses.
+
+        None when the time is up.
+        """
         from transfer.export import from_logits
         from transfer.fit import build, fit
         from transfer.inputs import apply
 
         train, held = self.folds[fold]
-        if not np.isnan(row.right[held]).any():
-            return
         if self.late():
             self.was_late = True
-            return
+            return None
         began = time.monotonic()
         candidate = row.candidate
         plan = replace(
             self.plan,
             arrangement=candidate.arrangement,
-            recipe=candidate.recipe.for_budget(len(train)),
+            recipe=_shortened(candidate.recipe.for_budget(len(train)), part),
         )
         if candidate.arrangement not in self.bodies:
             made = build(self.source, plan, self.outputs, self.seed)
@@ -224,7 +248,17 @@ class _Race:
             programs=self.programs,
         )
         chances = from_logits(apply(fitted.head, apply(fitted.encoder.model, self.x[held])))
-        row.right[held] = chances.argmax(axis=1) == self.y[held]
         true = chances[np.arange(len(held)), self.y[held]].astype(np.float64)
-        row.loss[held] = -np.log(np.clip(true, 1e-7, 1))
         row.seconds += time.monotonic() - began
+        return (
+            (chances.argmax(axis=1) == self.y[held]).astype(np.float64),
+            -np.log(np.clip(true, 1e-7, 1)),
+        )
+
+
+def _shortened(recipe: TransferRecipe, part: int) -> TransferRecipe:
+    epochs = {
+        name: math.ceil(getattr(recipe, name) / part)
+        for name in ("freeze_epochs", "epochs", "scratch_epochs")
+    }
+    return replace(recipe, **epochs)

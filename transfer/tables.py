@@ -16,14 +16,21 @@ def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     for row in tried:
         mark = {found["chosen"]: " (chosen)", found["runner_up"]: " (runner-up)"}
         kept, trained = row["candidate"].split("; ", 1)
-        accuracy, error = row["accuracy"], row["standard_error"]
+        accuracy, error, seen = row["accuracy"], row["standard_error"], f"{row['validated']}"
+        if not row["complete"]:
+            seen += ", stopped"
+        if not row["validated"] and row["short_run"]:
+            accuracy, seen = (
+                row["short_run"]["accuracy"],
+                f"{row['short_run']['validated']}, short run",
+            )
         rows.append(
             (
                 kept,
                 trained + mark.get(row["candidate"], ""),
                 "–" if accuracy is None else f"{100 * accuracy:.2f}",
                 "–" if error is None else f"{100 * error:.2f}",
-                f"{row['validated']}" if row["complete"] else f"{row['validated']}, stopped",
+                seen,
                 f"{row['seconds']:.1f}",
             )
         )
