@@ -142,8 +142,9 @@ def test_the_choice_trains_to_the_same_bits_as_its_options_given_by_hand():
     assert set(seen) <= {0, 6, 12, 18, 24, 30}
     assert seen[0] == 30  # the plain transfer, whatever else is stopped
     short = [row["short_run"] for row in found["tried"]]
-    assert all((s or {"validated": 0})["validated"] == 6 for s, n in zip(short, seen) if n < 30)
-    assert 1 <= sum(s is not None and n > 0 for s, n in zip(short, seen)) <= 2
+    both = list(zip(short, seen, strict=True))
+    assert all(s is not None and s["validated"] == 6 for s, n in both if n < 30)
+    assert 1 <= sum(s is not None and n > 0 for s, n in both) <= 2
     assert done.result["reuse"] == chosen.reuse
     rows = search_rows(found)
     assert len(rows) == len(seen)
