@@ -10,7 +10,7 @@ import numpy as np
 
 from transfer.candidates import Candidate
 
-# Standard errors by which a cut network must be ahead of a whole one, and a frozen one of a fine-tuned one.
+# Standard errors by which an unusual network must be ahead of a usual one, a frozen one of a fine-tuned.
 AHEAD, FROZEN_AHEAD = 2.0, 1.0
 
 
@@ -70,8 +70,9 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     fewest weights; here with the error of the paired difference, example by example, which is smaller than
     each one's own.
 
-    A network that is not the whole encoder is looked at only when it is ahead of the best whole one by more
-    than two standard errors: among so many, some are ahead by one by chance.
+    A network that is not the whole encoder, or whose encoder moves below a random head, is looked at only
+    when it is ahead of the best usual one by more than two standard errors: among so many, some are ahead by
+    one by chance.
 
     From scratch, where no candidate is the pretrained encoder, they are compared with one another.
 
@@ -79,11 +80,11 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     examples it has seen.
     """
     done = [i for i, row in enumerate(tried) if row.complete]
-    whole = [i for i in done if tried[i].candidate.whole]
+    whole = [i for i in done if tried[i].candidate.usual]
     kinds = [
         _ranked(tried, [i for i in whole if _tuned(tried[i]) is kind]) for kind in (True, False)
     ]
-    if not kinds[0] and _tuned(tried[0]) and tried[0].candidate.whole:
+    if not kinds[0] and _tuned(tried[0]) and tried[0].candidate.usual:
         kinds[0] = [0]
     tuned, frozen = kinds
     among, why = tuned or frozen, "it validated highest"
@@ -95,14 +96,14 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
                 "no frozen encoder is ahead of the fine-tuned ones by more than one standard error"
             )
     best_whole = next(iter(_ranked(tried, whole)), None)
-    others = _ranked(tried, [i for i in done if not tried[i].candidate.whole])
+    others = _ranked(tried, [i for i in done if not tried[i].candidate.usual])
     if best_whole is None:
         among = among or others
     else:
         ahead = [i for i in others if _ahead(tried[i], tried[best_whole], AHEAD)]
         if ahead:
             among = [i for i in ahead if _tuned(tried[i]) is _tuned(tried[ahead[0]])]
-            why = "it is ahead of the whole encoder by more than two standard errors"
+            why = "it is ahead of the whole encoder, trained as usual, by more than two standard errors"
         elif others and _lag(tried[others[0]], tried[best_whole]) > 0:
             why += ", and no changed network is ahead of the whole one by two errors"
     if not among or not tried[among[0]].complete:
@@ -128,7 +129,7 @@ def could_win(plain: Tried, row: Tried) -> bool:
 
     Only of a changed network can that be told before: it has to be ahead by AHEAD errors.
     """
-    if row.candidate.whole or not plain.candidate.whole or not plain.complete:
+    if row.candidate.usual or not plain.candidate.usual or not plain.complete:
         return True
     gain = 1 - plain.right
     return bool(gain.mean() > AHEAD * paired_error(gain))

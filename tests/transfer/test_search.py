@@ -286,6 +286,21 @@ def test_from_scratch_the_better_one_is_taken():
     assert choose([fresh(1, 0.5), fresh(1, 0.1)])[0] == 1
 
 
+def test_an_encoder_that_moves_below_a_random_head_must_be_ahead_by_two_errors_too():
+    encoder = source("convnet").encoder
+    found = candidates(encoder, recipe("default"), 200)
+    (rushed,) = [c for c in found if c.rushed]
+    assert "never frozen" in rushed.name
+    # Where the recipe is so itself, nothing is unusual about it.
+    own = candidates(encoder, replace(recipe("default"), freeze_epochs=0), 200)
+    assert not any(c.rushed for c in own)
+    three = np.ones(40)
+    three[:3] = 0
+    hasty = made(np.ones(40), 0.1, moves=9)
+    hasty = replace(hasty, candidate=replace(hasty.candidate, rushed=True))
+    assert choose([made(three, moves=9), hasty])[0] == 0
+
+
 @pytest.mark.parametrize(("wrong", "could"), [(0, False), (4, False), (5, True), (40, True)])
 def test_a_cut_network_is_not_trained_where_the_plain_one_leaves_it_no_room(wrong, could):
     right = np.ones(40)
