@@ -281,10 +281,15 @@ def test_it_is_quick_and_needs_no_tensorflow(folder):
         "cli(['report', sys.argv[1], '--json'], standalone_mode=False)\n"
         "print(sorted({'tensorflow', 'keras', 'sklearn', 'h5py'} & set(sys.modules)))\n"
     )
-    # Processor time: how long it takes where nothing else runs.
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-c", code, folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+    # Processor time, which other work on the machine stretches too, if less: so the best of three.
+    took = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-c", code, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.stdout.splitlines()[-1] == "[]"
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if took[-1] < 5:
+            break
+    assert min(took) < 5
