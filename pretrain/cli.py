@@ -11,6 +11,7 @@ from tasks.console import (
     augment_options,
     checkpoint_seconds,
     data_options,
+    import_arguments,
     import_options,
     out,
     out_json,
@@ -222,7 +223,8 @@ def import_(as_json: bool, **given: Any) -> None:
     """
     from pretrain.imports.command import import_command
 
-    result = import_command(**given)
+    imported = import_arguments(given, "weights")
+    result = import_command(imported=imported, **given)
     if as_json:
         out_json(result)
     else:

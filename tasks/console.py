@@ -213,6 +213,18 @@ import_options = options(
         help="The values that an imported model expects. [default: by the model]",
     ),
 )
+
+
+def import_arguments(given: dict[str, Any], weights: str) -> dict[str, Any]:
+    """Take what an imported model is described by out of a command's options, as ``import_model`` names it.
+
+    weights: what the command calls the option that says which weights of keras.applications.
+    """
+    names = {weights: "weights", "cut": "cut", "input_shape": "input_shape"}
+    names |= {"value_range": "value_range"}
+    return {name: given.pop(option) for option, name in names.items()}
+
+
 augment_options = options(
     click.option(
         "--augment",

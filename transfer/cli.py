@@ -12,6 +12,7 @@ from tasks.console import (
     checkpoint_seconds,
     data_options,
     image_size,
+    import_arguments,
     out,
     out_json,
     positive,
@@ -121,7 +122,8 @@ def cli(context: click.Context, **given: Any) -> None:
     _required(given, "transfer --help", weights="--from", data="--data")
     from transfer.command import transfer_command
 
-    transfer_command(**given)
+    imported = import_arguments(given, "from_weights")
+    transfer_command(imported=imported, **given)
 
 
 @cli.command()
@@ -220,7 +222,8 @@ def suggest(as_json: bool, **given: Any) -> None:
     _required(given, "transfer suggest --help", weights="--from")
     from transfer.command_suggest import suggest_command
 
-    result = suggest_command(**given)
+    imported = import_arguments(given, "from_weights")
+    result = suggest_command(imported=imported, **given)
     if as_json:
         out_json(result)
     else:

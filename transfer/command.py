@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,7 @@ from transfer.tables import show_pool, show_search, told
 def transfer_command(
     *,
     weights: Path,
-    from_weights: str | None,
-    cut: str | None,
-    input_shape: tuple[int, ...] | None,
-    value_range: tuple[float, float] | None,
+    imported: Mapping[str, Any],
     data: str,
     labels: int | None,
     labels_from: Path | None,
@@ -68,7 +66,10 @@ def transfer_command(
     pool_temperature: float | None,
     **changes: Any,
 ) -> None:
-    """Check everything, then train, write model and result, and say what was measured."""
+    """Check everything, then train, write model and result, and say what was measured.
+
+    imported: of a model that ``weights`` names in place of a weights file, the options of ``import_model``.
+    """
     from pretrain.engine.progress import make_reporter
 
     if output.suffix != ".keras":
@@ -88,15 +89,8 @@ def transfer_command(
     if pool is None and pool_options:
         given = ", ".join(f"--pool-{name}" for name in pool_options)
         raise InputError(f"{given}: add --pool DATA, the examples without labels that it is about.")
-    file = read_source(
-        str(weights),
-        cut=cut,
-        weights=from_weights,
-        input_shape=input_shape,
-        value_range=value_range,
-        threads=threads,
-        say=(Reporter if quiet else LineReporter)().say,
-    )
+    say = (Reporter if quiet else LineReporter)().say
+    file = read_source(str(weights), threads=threads, say=say, **imported)
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
     check_unused(head or "linear", [*fields, *(["recipe"] if recipe != "default" else [])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,7 @@ from transfer.inputs import Inputs
 def suggest_command(
     *,
     weights: Path,
-    from_weights: str | None,
-    cut: str | None,
-    input_shape: tuple[int, ...] | None,
-    value_range: tuple[float, float] | None,
+    imported: Mapping[str, Any],
     data: str,
     labels: int,
     test_part: float,
@@ -36,6 +34,7 @@ def suggest_command(
     """Choose examples to label, and write them as a table and, of images, as a picture.
 
     Of labelled data only the training part is chosen from, as ``transfer`` splits it.
+    imported: as in ``transfer_command``.
     """
     from transfer.chosen import to_csv
 
@@ -44,15 +43,8 @@ def suggest_command(
     picture = output.with_suffix(".png")
     for path in (output, picture):
         check_output(path, force)
-    file = read_source(
-        str(weights),
-        cut=cut,
-        weights=from_weights,
-        input_shape=input_shape,
-        value_range=value_range,
-        threads=threads,
-        say=(Reporter if quiet else LineReporter)().say,
-    )
+    say = (Reporter if quiet else LineReporter)().say
+    file = read_source(str(weights), threads=threads, say=say, **imported)
     shape = tuple(file.encoder["input_shape"])
     image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,17 @@ from tasks.outputs import check_output
 def import_command(
     *,
     source: str,
-    weights: str | None,
-    cut: str | None,
-    input_shape: tuple[int, ...] | None,
-    value_range: tuple[float, float] | None,
+    imported: Mapping[str, Any],
     output: Path,
     threads: int | None,
     force: bool,
     quiet: bool,
 ) -> dict[str, Any]:
-    """Import, write, and return what was written, as JSON."""
+    """Import, write, and return what was written, as JSON. imported: options of ``import_model``."""
     check_output(output, force=force)
 
-    made = import_model(
-        source,
-        cut=cut,
-        weights=weights,
-        input_shape=input_shape,
-        value_range=value_range,
-        threads=threads,
-        say=(Reporter if quiet else LineReporter)().say,
-    )
+    say = (Reporter if quiet else LineReporter)().say
+    made = import_model(source, threads=threads, say=say, **imported)
     written = made.write(output, force=force)
     return {
         "out": str(output),
