@@ -47,7 +47,9 @@ class Dask:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                # Its server runs without a dashboard too; 8787, its usual port, may be another benchmark's.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
                 memory_limit=0,
                 silence_logs=50,
             )

@@ -1,9 +1,11 @@
 """This process, a pool and Dask give the same results, and so does a benchmark that was killed."""
 
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +95,18 @@ def test_a_dask_worker_that_is_killed_costs_its_unit_one_try(tmp_path):
         engine.close()
     assert [found[key]["status"] for key in "012"] == ["done", "done", "done"]
     assert [found[key]["attempts"] for key in "012"] == [2, 2, 1]
+
+
+def test_two_benchmarks_on_one_machine_can_have_clusters_of_their_own():
+    pytest.importorskip("distributed")
+    from benchmark.dask_engine import Dask
+
+    with socket.socket() as other:
+        # What another program's dashboard has; if it is taken already, all the better.
+        with contextlib.suppress(OSError):
+            other.bind(("", 8787))
+            other.listen()
+        Dask(None, 1).close()
 
 
 def test_a_worker_that_is_killed_loses_only_its_unit(expected, tmp_path):
