@@ -1,11 +1,11 @@
-"""The strategy of stacked RBMs: its stages against the textbook, what they show, and how they resume."""
+"""The strategy of stacked RBMs: its stages against the textbook, and what they show."""
 
 import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from toys import StopAt, patterns
+from toys import patterns
 
 from pretrain.encoders import encoder_config
 from pretrain.preprocessing import Preprocessing
@@ -14,7 +14,6 @@ from pretrain.stage import Batch
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 from tasks.dataset import Dataset
-from tasks.errors import InputError, Interrupted
 
 V = np.array(list(itertools.product([0.0, 1.0], repeat=4)))  # (16, 4), every visible state
 
@@ -283,47 +282,3 @@ def test_training_finds_the_distribution(options):
     stage = replace(stage, epochs=200, batch_size=16, learning_rate=0.01)
     train([stage], Run(seed=0, key="small"))
     assert negative_likelihood(stage) < best + 0.2
-
-
-@pytest.mark.parametrize("stage", [2, 3])
-def test_a_run_that_stopped_in_a_later_stage_goes_on_to_the_same_bits(tmp_path, stage, monkeypatch):
-    from pretrain.engine import train
-    from pretrain.engine.program import Programs
-
-    config = PretrainConfig(
-        strategy="rbm",
-        encoder="mlp",
-        encoder_options={"units": [6, 5]},
-        options={"persistent": 10, "finetune": 2},
-        recipe={"epochs": 2, "batch_size": 16},
-    )
-    programs = Programs()
-    whole = pretrain(patterns(), config, tmp_path / "whole.h5", programs=programs)
-    monkeypatch.setattr(train, "CALL_SECONDS", 0)  # look up after every step
-    with pytest.raises(Interrupted):
-        pretrain(
-            patterns(),
-            config,
-            tmp_path / "part.h5",
-            reporter=StopAt(7, stage=stage),
-            programs=programs,
-        )
-    resumed = pretrain(patterns(), config, tmp_path / "part.h5", resume=True)
-    assert resumed.resumed_from == f"stage {stage}, epoch 2, step 2"
-    assert resumed.weights.digest == whole.weights.digest
-    assert resumed.history == whole.history
-    assert [row["stage"] for row in whole.history[::2]] == ["rbm1", "rbm2", "unrolled"]
-
-
-def test_other_units_are_refused_before_anything_is_written(tmp_path):
-    config = PretrainConfig(
-        strategy="rbm", encoder="mlp", encoder_options={"activation": "relu", "units": [4]}
-    )
-    with pytest.raises(InputError, match=r"must be sigmoid. Got 'relu'.*activation=sigmoid"):
-        pretrain(patterns(), config, tmp_path / "w.h5")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_convolutions_are_refused(tmp_path):
-    with pytest.raises(InputError, match="'rbm' cannot train the encoder 'convnet'"):
-        pretrain(patterns(), PretrainConfig(strategy="rbm", encoder="convnet"), tmp_path / "w.h5")
