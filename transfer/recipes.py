@@ -113,31 +113,23 @@ class TransferRecipe:
         )
 
 
+# Chosen on held-out training images, never on test data: scripts/tune repeats the choice.
+DEFAULT = TransferRecipe(
+    freeze_epochs=30,
+    epochs=30,
+    batch_size=32,
+    head_learning_rate=1e-2,
+    learning_rate=5e-4,
+    scratch_epochs=60,
+    scratch_learning_rate=1e-3,
+    schedule="cosine",
+    least_updates=300,
+)
+
 RECIPES: dict[str, TransferRecipe] = {
-    # Chosen on held-out training images, never on test data: scripts/tune repeats the choice.
-    "default": TransferRecipe(
-        freeze_epochs=30,
-        epochs=30,
-        batch_size=32,
-        head_learning_rate=1e-2,
-        learning_rate=5e-4,
-        scratch_epochs=60,
-        scratch_learning_rate=1e-3,
-        schedule="cosine",
-        least_updates=300,
-    ),
+    "default": DEFAULT,
     # What the features are worth as they are: Alain & Bengio 2017.
-    "linear-probe": TransferRecipe(
-        freeze_epochs=60,
-        epochs=0,
-        batch_size=32,
-        head_learning_rate=1e-2,
-        learning_rate=5e-4,
-        scratch_epochs=60,
-        scratch_learning_rate=1e-3,
-        schedule="cosine",
-        least_updates=600,
-    ),
+    "linear-probe": replace(DEFAULT, freeze_epochs=60, epochs=0, least_updates=600),
     # The notebook's: 4 + 16 epochs, or 20 from scratch, plain SGD, the same rate throughout.
     "seed": TransferRecipe(
         freeze_epochs=4,

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pretrain.encoders.base import Option, integers, number
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import projector
+from pretrain.strategies.projector import two_view_stage
 
 EPSILON = 1e-5
 
@@ -39,29 +39,13 @@ def barlow_terms(first: Any, second: Any) -> tuple[Any, Any]:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and projector together."""
-    import tensorflow as tf
+    redundancy = setup.options["redundancy"]
 
-    encoder, options = setup.encoder, setup.options
-    head = projector(encoder.feature_size, options["projector"])
+    def losses(first: Any, second: Any) -> Mapping[str, Any]:
+        on, off = barlow_terms(first, second)
+        return {"loss": on + redundancy * off, "invariance": on, "redundancy": off}
 
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        both = tf.concat(setup.views(batch), axis=0)
-        z = head(encoder(both, batch.training), training=batch.training)
-        on, off = barlow_terms(*tf.split(z, 2))
-        return {"loss": on + options["redundancy"] * off, "invariance": on, "redundancy": off}
-
-    yield setup.stage(
-        "barlow-twins",
-        Objective(
-            name="decorrelate",
-            loss=loss,
-            metrics=("invariance", "redundancy"),
-            variables=[*encoder.trainable, *head.trainable_weights],
-            state=[*encoder.state, *head.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        evaluation_batch=setup.recipe.batch_size,
-    )
+    yield two_view_stage(setup, "barlow-twins", "decorrelate", losses, ("invariance", "redundancy"))
 
 
 ROW = Strategy(

@@ -6,7 +6,11 @@ projector is the better representation, since the loss may throw away there what
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from pretrain.stage import Batch, Objective, Stage
+from pretrain.strategies.base import Setup
 
 
 def projector(inputs: int, sizes: list[int]) -> Any:
@@ -27,3 +31,39 @@ def projector(inputs: int, sizes: list[int]) -> Any:
             hidden = keras.layers.BatchNormalization(momentum=0.9, name=f"normalise{i}")(hidden)
             hidden = keras.layers.ReLU(name=f"relu{i}")(hidden)
     return keras.Model(source, hidden, name="projector")
+
+
+def two_view_stage(
+    setup: Setup,
+    name: str,
+    objective: str,
+    losses: Callable[[Any, Any], Mapping[str, Any]],
+    metrics: tuple[str, ...],
+) -> Stage:
+    """Return the stage ``name`` that trains encoder and projector on two views of each example.
+
+    losses: projections of the two views, float32 (B, P) each, in one order -> the scalar "loss" and the
+        scalars named in ``metrics``.
+    """
+    import tensorflow as tf
+
+    encoder = setup.encoder
+    head = projector(encoder.feature_size, setup.options["projector"])
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        both = tf.concat(setup.views(batch), axis=0)
+        z = head(encoder(both, batch.training), training=batch.training)
+        return losses(*tf.split(z, 2))
+
+    return setup.stage(
+        name,
+        Objective(
+            name=objective,
+            loss=loss,
+            metrics=metrics,
+            variables=[*encoder.trainable, *head.trainable_weights],
+            state=[*encoder.state, *head.non_trainable_weights],
+            optimizer=setup.recipe.optimizer,
+        ),
+        evaluation_batch=setup.recipe.batch_size,
+    )

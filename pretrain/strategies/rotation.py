@@ -13,11 +13,12 @@ the first epoch says that a simple cue is enough (a light sky, a shape always up
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.classify import classification_stage
 
 
 def turned(x: Any, turns: Any) -> Any:
@@ -43,28 +44,11 @@ def stages(setup: Setup) -> Iterator[Stage]:
     head = keras.layers.Dense(4, name="turns")
     head.build((None, setup.encoder.feature_size))
 
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        count = tf.shape(batch.x)[0]
-        turns = tf.random.stateless_uniform([count], batch.draw(0), 0, 4, tf.int32)
-        logits = head(setup.features(turned(batch.x, turns), batch.training))
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(turns, logits)
-        right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), turns)
-        return {
-            "loss": tf.reduce_mean(losses),
-            "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
-        }
+    def task(batch: Batch) -> tuple[Any, Any]:
+        turns = tf.random.stateless_uniform([tf.shape(batch.x)[0]], batch.draw(0), 0, 4, tf.int32)
+        return turned(batch.x, turns), turns
 
-    yield setup.stage(
-        "rotation",
-        Objective(
-            name="turns",
-            loss=loss,
-            metrics=("accuracy",),
-            variables=[*setup.encoder.trainable, *head.trainable_weights],
-            state=setup.encoder.state,
-            optimizer=setup.recipe.optimizer,
-        ),
-    )
+    yield classification_stage(setup, "rotation", "turns", task, head)
 
 
 ROW = Strategy(

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pretrain.encoders.base import Option, integers, number
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import projector
+from pretrain.strategies.projector import two_view_stage
 
 
 def nt_xent(first: Any, second: Any, temperature: float) -> tuple[Any, Any]:
@@ -36,30 +36,13 @@ def nt_xent(first: Any, second: Any, temperature: float) -> tuple[Any, Any]:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and projector together."""
-    import tensorflow as tf
+    temperature = setup.options["temperature"]
 
-    encoder = setup.encoder
-    head = projector(encoder.feature_size, setup.options["projector"])
-
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        both = tf.concat(setup.views(batch), axis=0)
-        z = head(encoder(both, batch.training), training=batch.training)
-        first, second = tf.split(z, 2)
-        value, right = nt_xent(first, second, setup.options["temperature"])
+    def losses(first: Any, second: Any) -> Mapping[str, Any]:
+        value, right = nt_xent(first, second, temperature)
         return {"loss": value, "found": right}
 
-    yield setup.stage(
-        "simclr",
-        Objective(
-            name="contrast",
-            loss=loss,
-            metrics=("found",),
-            variables=[*encoder.trainable, *head.trainable_weights],
-            state=[*encoder.state, *head.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        evaluation_batch=setup.recipe.batch_size,
-    )
+    yield two_view_stage(setup, "simclr", "contrast", losses, ("found",))
 
 
 ROW = Strategy(

@@ -6,41 +6,25 @@ cross-entropy of the softmax, -log p(y | x), averaged over the batch (B,).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.classify import classification_stage
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and head together."""
     import keras
-    import tensorflow as tf
 
     head = keras.layers.Dense(setup.n_classes, name="head")
     head.build((None, setup.encoder.feature_size))
 
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        logits = head(setup.features(batch.x, batch.training))
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch.y, logits)
-        right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), batch.y)
-        return {
-            "loss": tf.reduce_mean(losses),
-            "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
-        }
+    def task(batch: Batch) -> tuple[Any, Any]:
+        return batch.x, batch.y
 
-    yield setup.stage(
-        "supervised",
-        Objective(
-            name="classify",
-            loss=loss,
-            metrics=("accuracy",),
-            variables=[*setup.encoder.trainable, *head.trainable_weights],
-            state=setup.encoder.state,
-            optimizer=setup.recipe.optimizer,
-        ),
-    )
+    yield classification_stage(setup, "supervised", "classify", task, head)
 
 
 ROW = Strategy(

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pretrain.encoders.base import Option, integers, number
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import projector
+from pretrain.strategies.projector import two_view_stage
 
 EPSILON = 1e-4
 
@@ -43,15 +43,10 @@ def vicreg_terms(first: Any, second: Any) -> tuple[Any, Any, Any]:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and projector together."""
-    import tensorflow as tf
+    options = setup.options
 
-    encoder, options = setup.encoder, setup.options
-    head = projector(encoder.feature_size, options["projector"])
-
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        both = tf.concat(setup.views(batch), axis=0)
-        z = head(encoder(both, batch.training), training=batch.training)
-        invariance, variance, covariance = vicreg_terms(*tf.split(z, 2))
+    def losses(first: Any, second: Any) -> Mapping[str, Any]:
+        invariance, variance, covariance = vicreg_terms(first, second)
         return {
             "loss": options["invariance"] * invariance
             + options["variance"] * variance
@@ -63,18 +58,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
             "spread": 1 - variance,
         }
 
-    yield setup.stage(
-        "vicreg",
-        Objective(
-            name="agree",
-            loss=loss,
-            metrics=("invariance", "variance", "covariance", "spread"),
-            variables=[*encoder.trainable, *head.trainable_weights],
-            state=[*encoder.state, *head.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        evaluation_batch=setup.recipe.batch_size,
-    )
+    metrics = ("invariance", "variance", "covariance", "spread")
+    yield two_view_stage(setup, "vicreg", "agree", losses, metrics)
 
 
 def _weight(default: float, about: str) -> Option:
