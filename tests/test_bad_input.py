@@ -146,6 +146,7 @@ CASES = [
     ("transfer", {"schedule": "cosin"}, ["--schedule must be", "Did you mean 'cosine'?"]),
     ("transfer", {"warmup": "2"}, ["--warmup must be from 0 to 0.99. Got 2"]),
     ("transfer", {"layer-decay": "3"}, ["--layer-decay must be from", "Got 3"]),
+    ("transfer", {"interpolate": "3"}, ["--interpolate must be from 0 to 1", "Got 3"]),
     ("transfer", {"unfreeze": "-1"}, ["--unfreeze", "a number of blocks"]),
     ("transfer", {"learning-rate": "fnd"}, ["--learning-rate", "fnd"]),
     ("transfer", {"pool-size": "9"}, ["--pool-size", "add --pool DATA"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,13 +67,21 @@ class Body:
             with seeded(drawn):
                 self.head = keras.layers.Dense(outputs, name="head")
                 self.head.build((None, self.feature_size))
-        self._initial = [v.numpy() for v in self._all()]
+        self._initial = self.values()
 
     def restore(self) -> None:
         """Put every weight back to what it was when this was built."""
         if self.neighbours:
             self.head, self.neighbours = None, 0
-        for variable, value in zip(self._all(), self._initial, strict=True):
+        self.put(self._initial)
+
+    def values(self) -> list[np.ndarray]:
+        """Return a copy of every weight and of all other state, in one order."""
+        return [variable.numpy() for variable in self._all()]
+
+    def put(self, values: Sequence[np.ndarray]) -> None:
+        """Take what ``values`` returned, or others of the same shapes."""
+        for variable, value in zip(self._all(), values, strict=True):
             variable.assign(value)
 
     def remember(self, features: np.ndarray, answers: np.ndarray, k: int) -> None:

@@ -15,6 +15,8 @@ from transfer.recipes import TransferRecipe
 # Of the L2 penalty of a solved head: from strong to weak.
 STRENGTHS = (1e-2, 1e-1, 1.0)
 RATES = (1 / 3, 3.0)
+# How far from the frozen encoder to the fine-tuned one.
+SHARES = (0.25, 0.5, 0.75)
 # Depths that are tried of an encoder with more blocks than this.
 DEPTHS = 5
 
@@ -44,6 +46,11 @@ class Candidate:
     def cheap(self) -> bool:
         """Say whether the encoder stays as it is, so that its features are computed once."""
         return self.moves == 0 and self.recipe.epochs == 0
+
+    @property
+    def line(self) -> Candidate:
+        """The candidate at the end of the line on which this one lies: both come of the same training."""
+        return replace(self, recipe=replace(self.recipe, interpolate=1.0))
 
     @property
     def usual(self) -> bool:
@@ -78,8 +85,9 @@ class Candidate:
         moved = recipe.unfreeze
         what = "all" if moved is None or moved >= self.arrangement.reuse else f"top {moved}"
         decay = f", layer decay {recipe.layer_decay:g}" if recipe.layer_decay != 1 else ""
+        way = f", {recipe.interpolate:g} of the way" if recipe.interpolate < 1 else ""
         rate = "the rate found" if recipe.find else f"{recipe.learning_rate:.2g}"
-        return f"{first}, then {what} {recipe.epochs} epochs at {rate}{decay}"
+        return f"{first}, then {what} {recipe.epochs} epochs at {rate}{decay}{way}"
 
 
 def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) -> list[Candidate]:
@@ -104,7 +112,7 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
             moved += sizes[min(reuse, count - 1)]
         arrangement = Arrangement(reuse=reuse, above=above)
         if arrangement.fresh(count):  # below a head there is nothing to solve it on yet
-            own = replace(own, solve=None)
+            own = replace(own, solve=None, interpolate=1.0)
         return Candidate(
             arrangement=arrangement,
             recipe=own,
@@ -116,6 +124,7 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
 
     frozen: dict[str, Any] = {
         "epochs": 0,
+        "interpolate": 1.0,
         "freeze_epochs": max(1, recipe.freeze_epochs + recipe.epochs),
     }
     found = [made(count), made(count, **frozen)]
@@ -126,6 +135,7 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
         rate = recipe.learning_rate
         if not recipe.find:
             found += [made(count, learning_rate=r * rate) for r in RATES]
+        found += [made(count, interpolate=share) for share in (*SHARES, 1.0)]
         found += [made(count, solve=0.1), made(count, freeze_epochs=0)]
         found += [made(count, unfreeze=n) for n in (1, 2) if n < count]
         found += [made(count, layer_decay=0.5)]

@@ -67,7 +67,7 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     the two apart, and where they differ much fine-tuning is mostly the better: see docs/reuse.md.) The best
     validates highest, of equals with the lowest loss. Within its kind the one-standard-error rule (Breiman et
     al. 1984, "Classification and Regression Trees", section 3.4.3) takes the simplest, the one that moves the
-    fewest weights; here with the error of the paired difference, example by example, which is smaller than
+    fewest weights, and of equally simple ones the best; here with the error of the paired difference, example by example, which is smaller than
     each one's own.
 
     A network that is not the whole encoder, or whose encoder moves below a random head, is looked at only
@@ -113,7 +113,8 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
         return 0, next(iter(_ranked(tried, done)), None), why
     best = among[0]
     close = [i for i in among if not _ahead(tried[best], tried[i], 1.0)]
-    chosen = min(close, key=lambda i: (tried[i].candidate.moves, tried[i].loss.mean()))
+    # Of equally simple ones, such as those of one line, the best: _ranked put them in that order.
+    chosen = min(close, key=lambda i: tried[i].candidate.moves)
     runner_up = next((i for i in _ranked(tried, done) if i != chosen), None)
     if chosen != best:
         lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])

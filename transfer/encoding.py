@@ -54,6 +54,7 @@ RULES: Mapping[str, Callable[[Any], Any]] = {
     "layer_decay": number(1e-6, 1),
     "gradual": _flag,
     "solve": number(1e-9, 1e9),
+    "interpolate": number(0, 1),
     "balance": _flag,
     "search_seconds": number(1e-9, 1e9),
 }

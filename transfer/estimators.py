@@ -151,6 +151,8 @@ class TransferClassifier(ClassifierMixin, Learning):
         layer_decay: multiply the learning rate by this, 0 to 1, for each kept block down; None: 1.
         gradual: unfreeze block by block, from the top.
         solve: solve the head's own stage as a logistic (ridge) regression with this C; None trains it.
+        interpolate: end this share of the way from the frozen encoder, under a solved head, to the fine-tuned
+            weights, 0 to 1; None: 1.
         balance: weigh all classes alike, however many examples they have (not with several labels).
         search_seconds: with ``reuse="auto"``: begin no training after so long; None: 120.
         value_range: (low, high), the lowest and the highest value that X can have, which are mapped to

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pretrain.stage import Stage
     from transfer.body import Body
     from transfer.finder import Curve
+    from transfer.interpolation import Line
     from transfer.plan import Plan, Source
 
 
@@ -30,6 +31,7 @@ class Fitted:
 
     ``head(encoder.model(front(x)))`` takes raw examples (B, ...) to outputs (B, K) float32.
     curve: what the search for a learning rate saw, if there was one.
+    line: from the frozen encoder to the fine-tuned, where the recipe interpolates; else None.
     logits: whether these are a linear layer's; those of the head "knn" are means of what examples answer.
     chosen: of a head that is solved on frozen features, its C or k and what was tried; else None.
     """
@@ -39,6 +41,7 @@ class Fitted:
     head: Any
     run: Run
     curve: Curve | None = None
+    line: Line | None = None
     chosen: dict[str, Any] | None = None
 
     @property
@@ -108,7 +111,11 @@ def fit(
         return Fitted(front=front, encoder=body, head=body.head, run=run, chosen=chosen)
     stages = _Stages(x, y, weights, target, recipe, body, run)
     train(stages.all(), run)
-    return Fitted(front=front, encoder=body, head=body.head, run=run, curve=stages.curve)
+    line = None
+    if recipe.interpolate < 1:
+        line = stages.line()
+        line.go(recipe.interpolate)
+    return Fitted(front=front, encoder=body, head=body.head, run=run, curve=stages.curve, line=line)
 
 
 def build(source: Source, plan: Plan, outputs: int, seed: int) -> Body:
@@ -185,6 +192,15 @@ class _Stages:
                 name += f" the highest {count} of {len(self.kept)} blocks"
             frozen = len(self.kept) - count
             yield self._found(self._stage(name, frozen, epochs, recipe.learning_rate))
+
+    def line(self) -> Line:
+        """Return the line to the weights that were trained; the body is left at its beginning."""
+        from transfer.interpolation import ANCHOR, Line
+
+        end = self.body.values()
+        self.body.restore()
+        self._solve(ANCHOR)
+        return Line(self.body, self.body.values(), end)
 
     def _found(self, stage: Stage) -> Stage:
         """Return the stage with the learning rate that was searched for, if one is to be."""

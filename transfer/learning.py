@@ -51,6 +51,7 @@ class Learning(Encoding):
         layer_decay: float | None = None,
         gradual: bool = False,
         solve: float | None = None,
+        interpolate: float | None = None,
         balance: bool = False,
         search_seconds: float | None = None,
         value_range: tuple[float, float] | None = None,
@@ -71,6 +72,7 @@ class Learning(Encoding):
         self.layer_decay = layer_decay
         self.gradual = gradual
         self.solve = solve
+        self.interpolate = interpolate
         self.balance = balance
         self.search_seconds = search_seconds
         self.value_range = value_range

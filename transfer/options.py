@@ -100,6 +100,12 @@ recipe_options = options(
         help="Solve the frozen stage as a logistic regression of this C.",
     ),
     click.option(
+        "--interpolate",
+        type=float,
+        metavar="SHARE",
+        help="End this share of the way from the frozen weights to the fine-tuned ones. [default: 1]",
+    ),
+    click.option(
         "--statistics",
         help="Of normalisation in fine-tuned blocks: kept as they came, or moving. [default: kept]",
     ),

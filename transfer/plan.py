@@ -123,12 +123,14 @@ def check_trained(
         )
     if arrangement.reuse == 0 and not recipe.scratch_epochs:
         raise InputError("Nothing would be trained: from scratch, at least one epoch is needed.")
-    if recipe.solve is not None and arrangement.fresh(blocks):
-        raise InputError(
-            f"--solve finds a last layer on blocks that have learnt already, and with "
-            f"{arrangement.told(blocks)} there is something new below it: leave --solve out, or give "
-            f"--above drop and --head linear."
-        )
+    solving = {"--solve": recipe.solve is not None, "--interpolate": recipe.interpolate < 1}
+    for option, given in solving.items():
+        if given and arrangement.fresh(blocks):
+            raise InputError(
+                f"{option} finds a last layer on blocks that have learnt already, and with "
+                f"{arrangement.told(blocks)} there is something new below it: leave {option} out, or give "
+                f"--above drop and --head linear."
+            )
 
 
 def _check_target(task: TargetTask, config: TransferConfig) -> None:

@@ -31,6 +31,8 @@ class TransferRecipe:
     solve: the first stage is a logistic regression (of numbers, a ridge regression) solved to its minimum,
         with this inverse strength C of its L2 penalty, where nothing but the head is new (Kumar et al.
         2022, "Fine-Tuning can Distort Pretrained Features"); None trains by gradient steps.
+    interpolate: the share of the way from the frozen encoder, under a solved head, to the fine-tuned weights
+        at which the network ends (transfer.interpolation); 1 is all of it.
     balance: weigh every class alike, however many labels it has.
     statistics: of the normalisation of kept blocks while they are fine-tuned: "kept" as they came (their
         dropout off too), or "moving" with the batches, as those of frozen blocks never do.
@@ -54,6 +56,7 @@ class TransferRecipe:
     gradual: bool = False
     layer_decay: float = 1.0
     solve: float | None = None
+    interpolate: float = 1.0
     balance: bool = False
     validation: float = 0.0
     find: bool = False
@@ -80,12 +83,19 @@ class TransferRecipe:
             ("validation", 0, 0.9),
             ("layer_decay", 1e-6, 1),
             ("solve", 1e-9, 1e9),
+            ("interpolate", 0, 1),
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 option = name.replace("_", "-")
                 raise InputError(f"--{option} must be from {low:g} to {high:g}. Got {value:g}.")
         tuned = self.epochs and self.unfreeze != 0
+        if not tuned and self.interpolate < 1:
+            zero = "--unfreeze 0 moves no block" if self.epochs else "--epochs is 0"
+            raise InputError(
+                f"--interpolate ends between the frozen encoder and a fine-tuned one, and nothing would be "
+                f"fine-tuned: {zero}. Leave one of them out."
+            )
         if not tuned and not self.freeze_epochs and self.solve is None:
             zero = "--unfreeze 0 moves no block" if self.epochs else "--epochs is 0"
             raise InputError(

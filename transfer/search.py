@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -164,10 +164,14 @@ class _Race:
         not leave it out.
         """
         tried = [Tried.empty(candidate, len(self.y)) for candidate in table]
+        lines: dict[Candidate, list[Tried]] = {}
         for row in tried:
-            for fold in range(len(self.folds)) if row.candidate.cheap or row is tried[0] else []:
-                self._score(row, fold)
-        trained = [row for row in tried[1:] if not row.candidate.cheap]
+            lines.setdefault(row.candidate.line, []).append(row)
+        first, *others = lines.values()
+        for rows in lines.values():
+            for fold in range(len(self.folds)) if rows is first or rows[0].candidate.cheap else []:
+                self._score(rows, fold)
+        trained = [row for row, *_ in others if not row.candidate.cheap]
         for row in trained:
             self._glimpse(row)
         if trained:
@@ -181,7 +185,7 @@ class _Race:
         going = [trained[i] for *_, i in sorted(seen)[: places[0]]]
         for fold in range(len(self.folds)):
             for row in going:
-                self._score(row, fold)
+                self._score([row], fold)
             going = self._left(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
         return tried
 
@@ -202,21 +206,22 @@ class _Race:
 
     def _glimpse(self, row: Tried) -> None:
         """Train a candidate shortly on all folds but the first and note what it says of that one."""
-        if (found := self._validated(row, 0, SHORT)) is not None:
-            row.short = (float(found[0].mean()), float(found[1].mean()), len(found[0]))
+        for right, loss in self._validated([row], 0, SHORT):
+            row.short = (float(right.mean()), float(loss.mean()), len(right))
 
-    def _score(self, row: Tried, fold: int) -> None:
-        """Train a candidate on all folds but one and note what it says of that one."""
+    def _score(self, rows: Sequence[Tried], fold: int) -> None:
+        """Train the candidates of a line on all folds but one and note what they say of that one."""
         held = self.folds[fold][1]
-        if np.isnan(row.right[held]).any() and (found := self._validated(row, fold)) is not None:
-            row.right[held], row.loss[held] = found
+        if np.isnan(rows[0].right[held]).any():
+            for row, (right, loss) in zip(rows, self._validated(rows, fold), strict=False):
+                row.right[held], row.loss[held] = right, loss
 
     def _validated(
-        self, row: Tried, fold: int, part: int = 1
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Train a candidate, for one ``part``-th of its epochs, and return what is right, and the losses.
+        self, rows: Sequence[Tried], fold: int, part: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Train the candidates of a line, for one ``part``-th of their epochs.
 
-        None when the time is up.
+        Yields for each what is right, and the losses; nothing when the time is up.
         """
         from transfer.export import from_logits
         from transfer.fit import build, fit
@@ -225,9 +230,10 @@ class _Race:
         train, held = self.folds[fold]
         if self.late():
             self.was_late = True
-            return None
+            return
         began = time.monotonic()
-        candidate = row.candidate
+        # Of a line any other place than its end, so that the whole of it is there.
+        candidate = min((row.candidate for row in rows), key=lambda c: c.recipe.interpolate)
         plan = replace(
             self.plan,
             arrangement=candidate.arrangement,
@@ -247,13 +253,16 @@ class _Race:
             body=self.bodies[candidate.arrangement],
             programs=self.programs,
         )
-        chances = from_logits(apply(fitted.head, apply(fitted.encoder.model, self.x[held])))
-        true = chances[np.arange(len(held)), self.y[held]].astype(np.float64)
-        row.seconds += time.monotonic() - began
-        return (
-            (chances.argmax(axis=1) == self.y[held]).astype(np.float64),
-            -np.log(np.clip(true, 1e-7, 1)),
-        )
+        for row in rows:
+            if fitted.line is not None:
+                fitted.line.go(row.candidate.recipe.interpolate)
+            outputs = apply(fitted.head, apply(fitted.encoder.model, self.x[held]))
+            chances = from_logits(outputs)
+            true = chances[np.arange(len(held)), self.y[held]].astype(np.float64)
+            row.seconds += time.monotonic() - began
+            began = time.monotonic()
+            right = (chances.argmax(axis=1) == self.y[held]).astype(np.float64)
+            yield right, -np.log(np.clip(true, 1e-7, 1))
 
 
 def _shortened(recipe: TransferRecipe, part: int) -> TransferRecipe:

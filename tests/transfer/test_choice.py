@@ -61,6 +61,14 @@ def test_a_cut_network_must_be_ahead_by_two_errors_and_equals_go_by_loss():
     assert "no changed network is ahead" in reason
 
 
+def test_of_equally_simple_ones_the_highest_accuracy_comes_before_the_loss():
+    base = np.ones(40)
+    one = base.copy()
+    one[4] = 0
+    assert choose([made(one, 0.1, moves=5), made(base, 0.9, moves=5)])[0] == 1
+    assert choose([made(one, 0.1), made(base, 0.9)])[0] == 1
+
+
 def test_a_frozen_encoder_must_be_ahead_of_the_fine_tuned_ones_by_an_error():
     base = np.ones(40)
     base[:4] = 0

@@ -44,6 +44,7 @@ def both(files, name="mlp", *, on=None, config=(), **arguments):
         {**QUICKLY, "unfreeze": 1, "layer_decay": 0.5},
         {**QUICKLY, "gradual": True, "balance": True},
         {**QUICKLY, "epochs": 0, "solve": 0.1, "above": "drop", "reuse": 2},
+        {**QUICKLY, "interpolate": 0.25},
         {"head": "knn"},
         {"head": "logistic", "balance": True},
     ],
@@ -157,6 +158,7 @@ def test_a_grid_over_heads(files):
         ({"layer_decay": 2}, "layer_decay must be a number from 1e-06 to 1"),
         ({"gradual": 1}, "gradual must be True or False"),
         ({"solve": 0}, "solve must be a number"),
+        ({"interpolate": 2}, "interpolate must be a number from 0 to 1"),
     ],
 )
 def test_arguments_that_cannot_be_are_a_value_error(files, changes, says):
