@@ -10,8 +10,10 @@ import numpy as np
 
 from transfer.candidates import Candidate
 
-# Standard errors by which an unusual network must be ahead of a usual one, a frozen one of a fine-tuned.
-AHEAD, FROZEN_AHEAD = 2.0, 1.0
+# Standard errors by which a changed network must be ahead of a usual one, and a usual one of the plain line.
+CHANGED_AHEAD, AHEAD = 2.0, 1.0
+# ... and by which the place taken on that line may be behind its most accurate one.
+BEHIND = 0.5
 
 
 @dataclass(kw_only=True, eq=False)
@@ -62,78 +64,96 @@ class Tried:
 def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
-    Of the candidates that keep the whole encoder, fine-tuned ones come first: a frozen one is taken only when
-    the best frozen is ahead of the best fine-tuned by more than one standard error. (Few labels cannot tell
-    the two apart, and where they differ much fine-tuning is mostly the better: see docs/reuse.md.) The best
-    validates highest, of equals with the lowest loss. Within its kind the one-standard-error rule (Breiman et
-    al. 1984, "Classification and Regression Trees", section 3.4.3) takes the simplest, the one that moves the
-    fewest weights, and of equally simple ones the best; here with the error of the paired difference, example by example, which is smaller than
-    each one's own.
+    The plain transfer is the first of ``tried``; with it belong the places on its line to the frozen encoder
+    (transfer.interpolation). Of these the one with the lowest loss is taken that is not behind the most
+    accurate by more than half a standard error: the loss tells more of an example than right or wrong does,
+    but punishes a network for being sure.
 
-    A network that is not the whole encoder, or whose encoder moves below a random head, is looked at only
-    when it is ahead of the best usual one by more than two standard errors: among so many, some are ahead by
-    one by chance.
+    Another way to train the whole encoder, or to leave it frozen, must be ahead of the most accurate of these
+    by more than one standard error; a network that is not the whole encoder, or whose encoder moves below a
+    random head, of the best usual one by more than two: among so many, some are ahead by one by chance. Of
+    several that are, the one-standard-error rule (Breiman et al. 1984, "Classification and Regression
+    Trees", section 3.4.3) takes the simplest, the one that moves the fewest weights, and of equally simple
+    ones the best. The error is that of the paired difference, example by example, which is smaller than each
+    one's own. Everything here was chosen on held-out training images: see docs/reuse.md.
 
     From scratch, where no candidate is the pretrained encoder, they are compared with one another.
 
-    A fine-tuned plain transfer, the first of ``tried``, that time did not let finish is compared on the
-    examples it has seen.
+    A plain transfer that time did not let finish is compared on the examples it has seen.
     """
     done = [i for i, row in enumerate(tried) if row.complete]
-    whole = [i for i in done if tried[i].candidate.usual]
-    kinds = [
-        _ranked(tried, [i for i in whole if _tuned(tried[i]) is kind]) for kind in (True, False)
-    ]
-    if not kinds[0] and _tuned(tried[0]) and tried[0].candidate.usual:
-        kinds[0] = [0]
-    tuned, frozen = kinds
-    among, why = tuned or frozen, "it validated highest"
-    if tuned and frozen:
-        if _ahead(tried[frozen[0]], tried[tuned[0]], FROZEN_AHEAD):
-            among = frozen
-        elif _lag(tried[frozen[0]], tried[tuned[0]]) > 0:
-            why = (
-                "no frozen encoder is ahead of the fine-tuned ones by more than one standard error"
-            )
-    best_whole = next(iter(_ranked(tried, whole)), None)
-    others = _ranked(tried, [i for i in done if not tried[i].candidate.usual])
-    if best_whole is None:
-        among = among or others
+    plain = tried[0].candidate
+    line = [i for i in done if tried[i].candidate.line == plain.line] or [0]
+    if not plain.usual:
+        chosen, why = _simplest(tried, done) if done else (0, "the time was up")
+        return chosen, _second(tried, done, chosen), why
+    best = _ranked(tried, line)[0]
+    usual = [i for i in done if tried[i].candidate.usual]
+    changed = [i for i in done if not tried[i].candidate.usual]
+    first = next(iter(_ranked(tried, usual)), best)
+    far = [i for i in changed if _ahead(tried[i], tried[first], CHANGED_AHEAD)]
+    ahead = [i for i in usual if i not in line and _ahead(tried[i], tried[best], AHEAD)]
+    if far:
+        chosen, why = _simplest(tried, far)
+        why += (
+            "; it is ahead of the whole encoder, trained as usual, by more than two standard errors"
+        )
+    elif ahead:
+        chosen, why = _simplest(tried, ahead)
+        why += "; it is ahead of the plain transfer by more than one standard error"
+    elif not tried[best].complete:
+        chosen, why = 0, "the plain transfer, for the time was up before it was validated"
     else:
-        ahead = [i for i in others if _ahead(tried[i], tried[best_whole], AHEAD)]
-        if ahead:
-            among = [i for i in ahead if _tuned(tried[i]) is _tuned(tried[ahead[0]])]
-            why = "it is ahead of the whole encoder, trained as usual, by more than two standard errors"
-        elif others and _lag(tried[others[0]], tried[best_whole]) > 0:
-            why += ", and no changed network is ahead of the whole one by two errors"
-    if not among or not tried[among[0]].complete:
-        why = (
-            "the plain transfer, for the time was up before any fine-tuned candidate was validated"
-        )
-        return 0, next(iter(_ranked(tried, done)), None), why
-    best = among[0]
-    close = [i for i in among if not _ahead(tried[best], tried[i], 1.0)]
-    # Of equally simple ones, such as those of one line, the best: _ranked put them in that order.
+        chosen, why = _place(tried, line, best)
+        if first not in line and _lag(tried[first], tried[best]) > 0:
+            why += ", and no other way of training is ahead by one standard error"
+        if changed and _lag(tried[_ranked(tried, changed)[0]], tried[first]) > 0:
+            why += ", and no changed network is ahead by two"
+    return chosen, _second(tried, done, chosen), why
+
+
+def _place(tried: Sequence[Tried], line: Sequence[int], best: int) -> tuple[int, str]:
+    """Return which place of a line is taken, and why."""
+    close = [i for i in line if not _ahead(tried[best], tried[i], BEHIND)]
+    chosen = min(close, key=lambda i: tried[i].loss.mean())
+    if chosen == best:
+        return best, "it validated highest"
+    return chosen, (
+        f"the lowest loss {_within('half a', tried[best], tried[chosen])} of "
+        f"{tried[best].candidate.name}"
+    )
+
+
+def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:
+    """Return which one moves the fewest weights and is hardly behind the best, and why."""
+    best, *_ = ranked = _ranked(tried, among)
+    close = [i for i in ranked if not _ahead(tried[best], tried[i], 1.0)]
     chosen = min(close, key=lambda i: tried[i].candidate.moves)
-    runner_up = next((i for i in _ranked(tried, done) if i != chosen), None)
-    if chosen != best:
-        lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
-        why = (
-            f"the simplest within one standard error ({100 * error:.2f} points, behind by "
-            f"{100 * lag:.2f}) of {tried[best].candidate.name}: {why}"
-        )
-    return chosen, runner_up, why
+    if chosen == best:
+        return best, "it validated highest"
+    return chosen, (
+        f"the simplest {_within('one', tried[best], tried[chosen])} of {tried[best].candidate.name}"
+    )
+
+
+def _within(errors: str, best: Tried, row: Tried) -> str:
+    lag, error = 100 * _lag(best, row), 100 * _error(best, row)
+    return f"within {errors} standard error ({error:.2f} points, behind by {lag:.2f})"
+
+
+def _second(tried: Sequence[Tried], done: Sequence[int], chosen: int) -> int | None:
+    return next((i for i in _ranked(tried, done) if i != chosen), None)
 
 
 def could_win(plain: Tried, row: Tried) -> bool:
     """Say whether a candidate could be chosen at all if it were right wherever the plain one is wrong.
 
-    Only of a changed network can that be told before: it has to be ahead by AHEAD errors.
+    Only of a changed network can that be told before: it has to be ahead by CHANGED_AHEAD errors.
     """
     if row.candidate.usual or not plain.candidate.usual or not plain.complete:
         return True
     gain = 1 - plain.right
-    return bool(gain.mean() > AHEAD * paired_error(gain))
+    return bool(gain.mean() > CHANGED_AHEAD * paired_error(gain))
 
 
 def paired_error(apart: np.ndarray) -> float:
@@ -148,10 +168,6 @@ def paired_error(apart: np.ndarray) -> float:
 def _ranked(tried: Sequence[Tried], among: Sequence[int]) -> list[int]:
     """Sort from the one that validates highest down; of equals the lowest loss is first."""
     return sorted(among, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
-
-
-def _tuned(row: Tried) -> bool:
-    return row.candidate.moves > 0
 
 
 def _ahead(row: Tried, other: Tried, errors: float) -> bool:

@@ -12,10 +12,12 @@ from transfer.choice import Tried, choose, could_win
 from transfer.recipes import recipe
 
 
-def made(right, loss=None, *, moves=0, cut=False):
+def made(right, loss=None, *, moves=0, cut=False, share=1.0):
+    """A validated candidate; those of equal ``moves`` that are not cut lie on one line."""
+    recipe = QUICK if moves else replace(QUICK, epochs=0)
     candidate = Candidate(
         arrangement=Arrangement(reuse=2 if cut else 3, above="drop" if cut else "reset"),
-        recipe=QUICK,
+        recipe=replace(recipe, interpolate=share),
         moves=moves,
         blocks=3,
         labels=40,
@@ -25,62 +27,70 @@ def made(right, loss=None, *, moves=0, cut=False):
     return Tried(candidate=candidate, right=right, loss=loss)
 
 
-def test_the_simplest_within_one_standard_error_of_the_paired_difference():
-    base = np.ones(40)
-    base[:4] = 0
-    worse = base.copy()
-    worse[4:6] = 0  # two examples behind: 0.05 against sqrt(2 + 1) / 40 = 0.0433
-    much = base.copy()
-    much[4:8] = 0  # four behind: 0.1 against 0.0559
-    rows = [made(base, moves=100), made(worse, moves=10), made(much, moves=1)]
-    chosen, runner_up, reason = choose(rows)
-    assert (chosen, runner_up) == (0, 1)
-    assert "validated highest" in reason
-    worse[0] = 1  # two lost and one won: 0.025 against sqrt(3 + 1) / 40 = 0.05
-    rows[1] = made(worse, moves=10)
-    chosen, runner_up, reason = choose(rows)
+def wrong(*numbers, count=40):
+    """What is right: all but these."""
+    right = np.ones(count)
+    right[list(numbers)] = 0
+    return right
+
+
+def test_of_a_line_the_lowest_loss_within_half_an_error_of_the_most_accurate():
+    plain = made(wrong(0, 1, 2, 3), 0.9, moves=9)
+    half = made(wrong(0, 1, 2), 0.4, moves=9, share=0.5)
+    chosen, runner_up, reason = choose([plain, half])
+    assert (chosen, runner_up, reason) == (1, 0, "it validated highest")
+    # One behind: 0.025 against 0.5 sqrt(1 + 1) / 40 = 0.0177; level: its loss decides.
+    assert choose([plain, made(wrong(0, 1, 2, 3, 4), 0.1, moves=9, share=0.5)])[0] == 0
+    assert choose([plain, made(wrong(0, 1, 2, 4), 0.1, moves=9, share=0.5)])[0] == 1
+    # Four won and five lost: 0.025 against 0.5 sqrt(9 + 1) / 40 = 0.0395.
+    far = made(wrong(*range(5, 10)), 0.1, moves=9, share=0.25)
+    chosen, runner_up, reason = choose([plain, far])
     assert (chosen, runner_up) == (1, 0)
-    assert "behind by 2.50" in reason
-    assert "one standard error (5.00 points" in reason
-    one = base.copy()
-    one[4] = 0  # a single example is no evidence
-    assert choose([made(base, moves=100), made(one, moves=10)])[0] == 1
+    assert "the lowest loss within half a standard error (7.91 points, behind by 2.50)" in reason
 
 
-def test_a_cut_network_must_be_ahead_by_two_errors_and_equals_go_by_loss():
-    base = np.ones(40)
-    assert choose([made(base, moves=5), made(base, 0.1, cut=True)])[0] == 0
-    assert choose([made(base, 0.4), made(base, 0.3), made(base, 0.35)])[:2] == (1, 2)
-    five = base.copy()
-    five[:5] = 0  # 0.125 against 2 sqrt(6) / 40 = 0.1225, 0.1 against 2 sqrt(5) / 40
-    assert choose([made(five, moves=5), made(base, cut=True)])[0] == 1
-    chosen, runner_up, reason = choose(
-        [made(five[::-1]), made(np.r_[0, five[1:4], base[4:]], cut=True)]
+def test_another_way_must_be_ahead_of_the_line_by_an_error():
+    plain = made(wrong(0, 1, 2, 3), 0.9, moves=9)
+    # Two ahead: 0.05 against sqrt(2 + 1) / 40 = 0.0433; one ahead in three: 0.025 against 0.05.
+    for moves in (0, 5):
+        assert choose([plain, made(wrong(0, 1), 0.9, moves=moves)])[0] == 1
+        chosen, _, reason = choose([plain, made(wrong(0, 1, 4), 0.1, moves=moves)])
+        assert chosen == 0
+        assert "no other way of training is ahead" in reason
+    # Not of the plain transfer alone, but of the most accurate place on its line.
+    half = made(wrong(0, 1, 2), 0.9, moves=9, share=0.5)
+    assert choose([plain, half, made(wrong(0, 1), 0.1)])[0] == 1
+
+
+def test_of_several_that_are_ahead_the_simplest_within_an_error_of_the_best():
+    plain = made(wrong(*range(8)), moves=9)
+    best, near, worse = (
+        made(wrong(0), moves=7),
+        made(wrong(1, 2), moves=5),  # 0.025 behind, against sqrt(3 + 1) / 40 = 0.05
+        made(wrong(*range(4)), moves=3),  # 0.075 behind, against sqrt(3 + 1) / 40
     )
+    assert choose([plain, best])[0] == 1
+    chosen, runner_up, reason = choose([plain, best, near, worse])
+    assert (chosen, runner_up) == (2, 1)
+    assert "the simplest within one standard error (5.00 points, behind by 2.50)" in reason
+    assert "ahead of the plain transfer" in reason
+    # Of equally simple ones the best: the highest accuracy, then the lowest loss.
+    assert choose([plain, made(wrong(1), 0.1), made(wrong(), 0.9)])[0] == 2
+    assert choose([plain, made(wrong(1), 0.9), made(wrong(1), 0.1)])[0] == 2
+
+
+def test_a_cut_network_must_be_ahead_by_two_errors():
+    assert choose([made(wrong(), moves=5), made(wrong(), 0.1, cut=True)])[0] == 0
+    # Five ahead: 0.125 against 2 sqrt(5 + 1) / 40 = 0.1225; four: 0.1 against 2 sqrt(4 + 1) / 40.
+    plain = made(wrong(*range(5)), moves=5)
+    chosen, _, reason = choose([plain, made(wrong(), cut=True)])
+    assert chosen == 1
+    assert "by more than two standard errors" in reason
+    chosen, runner_up, reason = choose([plain, made(wrong(0), cut=True)])
     assert (chosen, runner_up) == (0, 1)
     assert "no changed network is ahead" in reason
-
-
-def test_of_equally_simple_ones_the_highest_accuracy_comes_before_the_loss():
-    base = np.ones(40)
-    one = base.copy()
-    one[4] = 0
-    assert choose([made(one, 0.1, moves=5), made(base, 0.9, moves=5)])[0] == 1
-    assert choose([made(one, 0.1), made(base, 0.9)])[0] == 1
-
-
-def test_a_frozen_encoder_must_be_ahead_of_the_fine_tuned_ones_by_an_error():
-    base = np.ones(40)
-    base[:4] = 0
-    assert choose([made(base, 0.5, moves=9), made(base, 0.1)])[0] == 0
-    better = base.copy()
-    better[:2] = 1  # 0.05 against sqrt(2 + 1) / 40 = 0.0433
-    assert choose([made(base, moves=9), made(better)])[0] == 1
-    better[4] = 0  # 0.025 against sqrt(3 + 1) / 40 = 0.05
-    chosen, _, reason = choose([made(base, moves=9), made(better)])
-    assert chosen == 0
-    assert "no frozen encoder is ahead" in reason
-    assert choose([made(base, 0.2), made(base, 0.1)])[0] == 1
+    # The best usual one is what it is compared with.
+    assert choose([plain, made(wrong(0, 1)), made(wrong(), cut=True)])[0] == 1
 
 
 def test_a_plain_transfer_that_time_cut_short_is_compared_on_what_it_saw():
@@ -121,10 +131,9 @@ def test_an_encoder_that_moves_below_a_random_head_must_be_ahead_by_two_errors_t
     assert choose([made(three, moves=9), hasty])[0] == 0
 
 
-@pytest.mark.parametrize(("wrong", "could"), [(0, False), (4, False), (5, True), (40, True)])
-def test_a_cut_network_is_not_trained_where_the_plain_one_leaves_it_no_room(wrong, could):
-    right = np.ones(40)
-    right[:wrong] = 0
+@pytest.mark.parametrize(("failed", "could"), [(0, False), (4, False), (5, True), (40, True)])
+def test_a_cut_network_is_not_trained_where_the_plain_one_leaves_it_no_room(failed, could):
+    right = wrong(*range(failed))
     best = np.ones(40)
     assert could_win(made(right, moves=9), made(best, cut=True)) is could
     assert could == (choose([made(right, moves=9), made(best, cut=True)])[0] == 1)

@@ -175,7 +175,8 @@ def test_time_that_is_up_is_said_and_the_plain_transfer_remains():
     assert found.to_json()["tried"][0]["accuracy"] is None
 
 
-def test_an_interrupted_run_keeps_its_choice(tmp_path, monkeypatch):
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_an_interrupted_run_keeps_its_choice(tmp_path, monkeypatch, share):
     from toys import StopAt
 
     import transfer.search as module
@@ -187,7 +188,8 @@ def test_an_interrupted_run_keeps_its_choice(tmp_path, monkeypatch):
     def checkpoints():
         return checkpoints_of(tmp_path / "model.keras", on, given, config, "data")
 
-    picked = candidates(given.encoder, config.recipe, 30)[0]
+    found = candidates(given.encoder, config.recipe, 30)
+    picked = next(c for c in found if c.moves and c.recipe.interpolate == share)
     find = module.search
     monkeypatch.setattr(module, "search", lambda *a, **how: find(*a, **how, among=[picked]))
     whole = transfer(on, given, config).result
