@@ -27,7 +27,6 @@ class Candidate:
 
     moves: how many weights below the head are trained.
     blocks: how many the encoder has; labels: the budget. Both for the name only.
-    rushed: the encoder moves while its head is still random, which the recipe does not ask for.
     """
 
     arrangement: Arrangement
@@ -35,7 +34,6 @@ class Candidate:
     moves: int
     blocks: int
     labels: int
-    rushed: bool = False
 
     @property
     def solved(self) -> bool:
@@ -53,14 +51,9 @@ class Candidate:
         return replace(self, recipe=replace(self.recipe, interpolate=1.0))
 
     @property
-    def usual(self) -> bool:
-        """Say whether it is the whole pretrained encoder with a head that learns before it moves.
-
-        A random head distorts what lies below it (Kumar et al. 2022, "Fine-Tuning can Distort Pretrained
-        Features"): with 20 labels of faces that cost 13 to 35 points.
-        """
-        whole = self.arrangement.reuse == self.blocks and self.arrangement.above != "add"
-        return whole and not self.rushed
+    def whole(self) -> bool:
+        """Say whether it is the whole pretrained encoder, and nothing more."""
+        return self.arrangement.reuse == self.blocks and self.arrangement.above != "add"
 
     @property
     def name(self) -> str:
@@ -119,7 +112,6 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
             moves=moved,
             blocks=count,
             labels=labels,
-            rushed=not own.freeze_epochs and recipe.freeze_epochs > 0,
         )
 
     frozen: dict[str, Any] = {

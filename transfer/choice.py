@@ -10,8 +10,8 @@ import numpy as np
 
 from transfer.candidates import Candidate
 
-# Standard errors by which a changed network must be ahead of a usual one, and a usual one of the plain line.
-CHANGED_AHEAD, AHEAD = 2.0, 1.0
+# Standard errors by which anything else must be ahead of the plain transfer and its line.
+AHEAD = 2.0
 # ... and by which the place taken on that line may be behind its most accurate one.
 BEHIND = 0.5
 
@@ -69,13 +69,12 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     accurate by more than half a standard error: the loss tells more of an example than right or wrong does,
     but punishes a network for being sure.
 
-    Another way to train the whole encoder, or to leave it frozen, must be ahead of the most accurate of these
-    by more than one standard error; a network that is not the whole encoder, or whose encoder moves below a
-    random head, of the best usual one by more than two: among so many, some are ahead by one by chance. Of
-    several that are, the one-standard-error rule (Breiman et al. 1984, "Classification and Regression
-    Trees", section 3.4.3) takes the simplest, the one that moves the fewest weights, and of equally simple
-    ones the best. The error is that of the paired difference, example by example, which is smaller than each
-    one's own. Everything here was chosen on held-out training images: see docs/reuse.md.
+    Anything else, be it another way to train the whole encoder, a frozen one or a changed network, must be
+    ahead of the most accurate of these by more than two standard errors: among so many, some are ahead by one
+    by chance. Of several that are, the one-standard-error rule (Breiman et al. 1984, "Classification and
+    Regression Trees", section 3.4.3) takes the simplest, the one that moves the fewest weights, and of
+    equally simple ones the best. The error is that of the paired difference, example by example, which is
+    smaller than each one's own. All this was chosen on held-out training images: see docs/reuse.md.
 
     From scratch, where no candidate is the pretrained encoder, they are compared with one another.
 
@@ -84,31 +83,21 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     done = [i for i, row in enumerate(tried) if row.complete]
     plain = tried[0].candidate
     line = [i for i in done if tried[i].candidate.line == plain.line] or [0]
-    if not plain.usual:
+    if not plain.whole:
         chosen, why = _simplest(tried, done) if done else (0, "the time was up")
         return chosen, _second(tried, done, chosen), why
     best = _ranked(tried, line)[0]
-    usual = [i for i in done if tried[i].candidate.usual]
-    changed = [i for i in done if not tried[i].candidate.usual]
-    first = next(iter(_ranked(tried, usual)), best)
-    far = [i for i in changed if _ahead(tried[i], tried[first], CHANGED_AHEAD)]
-    ahead = [i for i in usual if i not in line and _ahead(tried[i], tried[best], AHEAD)]
-    if far:
-        chosen, why = _simplest(tried, far)
-        why += (
-            "; it is ahead of the whole encoder, trained as usual, by more than two standard errors"
-        )
-    elif ahead:
+    others = _ranked(tried, [i for i in done if i not in line])
+    ahead = [i for i in others if _ahead(tried[i], tried[best], AHEAD)]
+    if ahead:
         chosen, why = _simplest(tried, ahead)
-        why += "; it is ahead of the plain transfer by more than one standard error"
+        why += "; it is ahead of the plain transfer by more than two standard errors"
     elif not tried[best].complete:
         chosen, why = 0, "the plain transfer, for the time was up before it was validated"
     else:
         chosen, why = _place(tried, line, best)
-        if first not in line and _lag(tried[first], tried[best]) > 0:
-            why += ", and no other way of training is ahead by one standard error"
-        if changed and _lag(tried[_ranked(tried, changed)[0]], tried[first]) > 0:
-            why += ", and no changed network is ahead by two"
+        if others and _lag(tried[others[0]], tried[best]) > 0:
+            why += ", and nothing else is ahead by two standard errors"
     return chosen, _second(tried, done, chosen), why
 
 
@@ -145,15 +134,12 @@ def _second(tried: Sequence[Tried], done: Sequence[int], chosen: int) -> int | N
     return next((i for i in _ranked(tried, done) if i != chosen), None)
 
 
-def could_win(plain: Tried, row: Tried) -> bool:
-    """Say whether a candidate could be chosen at all if it were right wherever the plain one is wrong.
-
-    Only of a changed network can that be told before: it has to be ahead by CHANGED_AHEAD errors.
-    """
-    if row.candidate.usual or not plain.candidate.usual or not plain.complete:
+def could_win(line: Sequence[Tried]) -> bool:
+    """Say whether another candidate could be chosen, were it right wherever the best of the line is wrong."""
+    if not line[0].candidate.whole or not line[0].complete:
         return True
-    gain = 1 - plain.right
-    return bool(gain.mean() > CHANGED_AHEAD * paired_error(gain))
+    gain = 1 - max((row.right for row in line), key=np.mean)
+    return bool(gain.mean() > AHEAD * paired_error(gain))
 
 
 def paired_error(apart: np.ndarray) -> float:

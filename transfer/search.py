@@ -180,7 +180,7 @@ class _Race:
         seen = [
             (-row.short[0], row.short[1], i)
             for i, row in enumerate(trained)
-            if row.short and could_win(tried[0], row)
+            if row.short and could_win(first)
         ]
         going = [trained[i] for *_, i in sorted(seen)[: places[0]]]
         for fold in range(len(self.folds)):

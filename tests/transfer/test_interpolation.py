@@ -74,8 +74,8 @@ def test_candidates_of_a_line_are_validated_as_if_each_were_trained_alone(monkey
     given, on = source("convnet"), task()
     plan = Plan.make(on, given, TransferConfig(recipe=QUICK, labels=30))
     x, y = on.x[plan.rows], on.y[plan.rows].astype(np.int32)
-    line = [c for c in candidates(given.encoder, QUICK, 30) if c.line == c or c.usual][:1]
-    line += [c for c in candidates(given.encoder, QUICK, 30) if c.line == line[0] and c != line[0]]
+    plain, *others = candidates(given.encoder, QUICK, 30)
+    line = [plain, *(c for c in others if c.line == plain)]
     assert [c.recipe.interpolate for c in line] == [1.0, 0.25, 0.5, 0.75]
     assert len({c.name for c in line}) == 4
     fits, real = [], module.fit
