@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer.choice import paired_error
+from transfer.choice import AHEAD, paired_error
 from transfer.pool import Pool
 from transfer.selftrain import student, teach, together
 from transfer.spread import spread
@@ -27,7 +27,7 @@ Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 PLAIN, SELF, SPREAD = "plain", "self-training", "spreading"
 # The pool has to be better than plain by this many standard errors of the paired difference.
-ERRORS = 1.0
+ERRORS = AHEAD
 
 
 class Pooled:
