@@ -71,7 +71,8 @@ class Optimizer:
 class Objective:
     """A loss and the variables that it may move.
 
-    loss: Batch -> {"loss": scalar float32, metric: scalar float32, ...}, each a mean over the batch.
+    loss: Batch -> {"loss": scalar float32, metric: scalar float32, ...}, each a mean over the batch. It is
+        traced without AutoGraph: what depends on a tensor's value takes ``tf.where`` or ``tf.cond``.
     metrics: the names that ``loss`` returns beside "loss".
     variables: the Keras variables that the gradient of the loss moves.
     state: every other variable that the computation reads or updates by itself (statistics of

@@ -8,52 +8,73 @@ from typing import Any
 
 import numpy as np
 
+from transfer.calibration import losses, temperature
 from transfer.candidates import Candidate
 
 # Standard errors by which anything else must be ahead of the plain transfer and its line.
 AHEAD = 2.0
-# ... and by which the place taken on that line may be behind its most accurate one.
-BEHIND = 0.5
 
 
 @dataclass(kw_only=True, eq=False)
 class Tried:
     """A candidate and its validation.
 
-    right: float64 (N,), 1 where the held-out example was told right, NaN where it was not tried.
-    loss: float64 (N,), -log of the probability given to the true class, likewise.
+    y: int32 (N,), the true classes.
+    chances: float64 (N, K), the probabilities given to each held-out example, NaN where it was not tried.
     short: of a short run, the accuracy and the mean loss on so many held-out examples; None without one.
     """
 
     candidate: Candidate
-    right: np.ndarray
-    loss: np.ndarray
+    y: np.ndarray
+    chances: np.ndarray
     seconds: float = 0.0
     short: tuple[float, float, int] | None = None
 
     @classmethod
-    def empty(cls, candidate: Candidate, count: int) -> Tried:
-        """Return a candidate that was not tried yet on ``count`` examples."""
-        return cls(candidate=candidate, right=np.full(count, np.nan), loss=np.full(count, np.nan))
+    def empty(cls, candidate: Candidate, y: np.ndarray, classes: int) -> Tried:
+        """Return a candidate that was not tried yet on examples of these true classes."""
+        return cls(candidate=candidate, y=y, chances=np.full((len(y), classes), np.nan))
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Say of each example whether it was validated: bool (N,)."""
+        return ~np.isnan(self.chances[:, 0])
 
     @property
     def complete(self) -> bool:
         """Say whether every example was validated."""
-        return not np.isnan(self.right).any()
+        return bool(self.seen.all())
+
+    @property
+    def right(self) -> np.ndarray:
+        """Float64 (N,), 1 where the held-out example was told right, NaN where it was not tried."""
+        told = (self.chances.argmax(axis=1) == self.y).astype(np.float64)
+        return np.where(self.seen, told, np.nan)
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Float64 (N,), -log of the probability given to the true class, NaN where it was not tried."""
+        return losses(self.chances, self.y)
+
+    @property
+    def calibrated(self) -> np.ndarray:
+        """As ``loss``, with the one temperature at which the mean over all that was tried is lowest."""
+        return losses(self.chances, self.y, temperature(self.chances[self.seen], self.y[self.seen]))
 
     def to_json(self) -> dict[str, Any]:
         """Return its row of the table."""
-        seen = self.right[~np.isnan(self.right)]
-        mean = float(seen.mean()) if len(seen) else None
-        spread = float(seen.std() / max(1, len(seen)) ** 0.5) if len(seen) else None
+        right = self.right[self.seen]
+        mean = float(right.mean()) if len(right) else None
+        spread = float(right.std() / len(right) ** 0.5) if len(right) else None
         return {
             "candidate": self.candidate.name,
             "reuse": self.candidate.arrangement.reuse,
             "above": self.candidate.arrangement.above,
             "trained": self.candidate.told,
-            "validated": len(seen),
+            "validated": len(right),
             "accuracy": mean,
             "standard_error": spread,
+            "loss": float(self.calibrated[self.seen].mean()) if len(right) else None,
             "short_run": self.short
             and dict(zip(("accuracy", "loss", "validated"), self.short, strict=True)),
             "seconds": round(self.seconds, 3),
@@ -65,16 +86,17 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
     The plain transfer is the first of ``tried``; with it belong the places on its line to the frozen encoder
-    (transfer.interpolation). Of these the one with the lowest loss is taken that is not behind the most
-    accurate by more than half a standard error: the loss tells more of an example than right or wrong does,
-    but punishes a network for being sure.
+    (transfer.interpolation). Of these the one with the lowest calibrated loss is taken: the loss tells more
+    of an example than right or wrong does, and the temperature takes out how sure a network is of itself,
+    which grows along the line and is no merit or fault of its predictions.
 
     Anything else, be it another way to train the whole encoder, a frozen one or a changed network, must be
-    ahead of the most accurate of these by more than two standard errors: among so many, some are ahead by one
-    by chance. Of several that are, the one-standard-error rule (Breiman et al. 1984, "Classification and
-    Regression Trees", section 3.4.3) takes the simplest, the one that moves the fewest weights, and of
-    equally simple ones the best. The error is that of the paired difference, example by example, which is
-    smaller than each one's own. All this was chosen on held-out training images: see docs/reuse.md.
+    right more often than the most accurate of these by more than two standard errors, and have a lower
+    calibrated loss than the one taken: among so many, some are ahead by chance. Of several that are, the
+    one-standard-error rule (Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3) takes
+    the simplest, the one that moves the fewest weights, and of equally simple ones the best. The error is
+    that of the paired difference, example by example, which is smaller than each one's own. All this was
+    chosen on held-out training images: see docs/reuse.md.
 
     From scratch, where no candidate is the pretrained encoder, they are compared with one another.
 
@@ -86,31 +108,26 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     if not plain.whole:
         chosen, why = _simplest(tried, done) if done else (0, "the time was up")
         return chosen, _second(tried, done, chosen), why
+    chosen = min(line, key=lambda i: tried[i].calibrated.mean())
     best = _ranked(tried, line)[0]
     others = _ranked(tried, [i for i in done if i not in line])
-    ahead = [i for i in others if _ahead(tried[i], tried[best], AHEAD)]
+    ahead = [
+        i
+        for i in others
+        if _ahead(tried[i], tried[best], AHEAD) and _surer(tried[i], tried[chosen])
+    ]
     if ahead:
         chosen, why = _simplest(tried, ahead)
         why += "; it is ahead of the plain transfer by more than two standard errors"
     elif not tried[best].complete:
         chosen, why = 0, "the plain transfer, for the time was up before it was validated"
     else:
-        chosen, why = _place(tried, line, best)
+        why = "the lowest loss on the way from frozen to fine-tuned"
+        if len(line) == 1:
+            why = "it is the plain transfer"
         if others and _lag(tried[others[0]], tried[best]) > 0:
             why += ", and nothing else is ahead by two standard errors"
     return chosen, _second(tried, done, chosen), why
-
-
-def _place(tried: Sequence[Tried], line: Sequence[int], best: int) -> tuple[int, str]:
-    """Return which place of a line is taken, and why."""
-    close = [i for i in line if not _ahead(tried[best], tried[i], BEHIND)]
-    chosen = min(close, key=lambda i: tried[i].loss.mean())
-    if chosen == best:
-        return best, "it validated highest"
-    return chosen, (
-        f"the lowest loss {_within('half a', tried[best], tried[chosen])} of "
-        f"{tried[best].candidate.name}"
-    )
 
 
 def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:
@@ -120,14 +137,11 @@ def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:
     chosen = min(close, key=lambda i: tried[i].candidate.moves)
     if chosen == best:
         return best, "it validated highest"
+    lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
     return chosen, (
-        f"the simplest {_within('one', tried[best], tried[chosen])} of {tried[best].candidate.name}"
+        f"the simplest within one standard error ({100 * error:.2f} points, behind by {100 * lag:.2f}) "
+        f"of {tried[best].candidate.name}"
     )
-
-
-def _within(errors: str, best: Tried, row: Tried) -> str:
-    lag, error = 100 * _lag(best, row), 100 * _error(best, row)
-    return f"within {errors} standard error ({error:.2f} points, behind by {lag:.2f})"
 
 
 def _second(tried: Sequence[Tried], done: Sequence[int], chosen: int) -> int | None:
@@ -161,6 +175,12 @@ def _ahead(row: Tried, other: Tried, errors: float) -> bool:
     return _lag(row, other) > errors * _error(row, other)
 
 
+def _surer(row: Tried, other: Tried) -> bool:
+    """Whether a candidate has the lower calibrated loss, on the examples that both have seen."""
+    apart = row.calibrated - other.calibrated
+    return not apart[row.seen & other.seen].sum() > 0
+
+
 def _lag(best: Tried, row: Tried) -> float:
     """Return how much more often the first was right, on the examples that both have seen (0: on none)."""
     apart = _apart(best, row)
@@ -172,5 +192,5 @@ def _error(best: Tried, row: Tried) -> float:
 
 
 def _apart(best: Tried, row: Tried) -> np.ndarray:
-    apart = best.right - row.right
-    return apart[~np.isnan(apart)]
+    apart: np.ndarray = (best.right - row.right)[best.seen & row.seen]
+    return apart

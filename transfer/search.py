@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.errors import InputError
 from transfer.arrangement import Arrangement
+from transfer.calibration import losses
 from transfer.candidates import Candidate, candidates, fresh_candidates
 from transfer.choice import Tried, choose, could_win
 
@@ -163,7 +164,8 @@ class _Race:
         transfer, is validated whole before the others: all are compared with it, and time that is up should
         not leave it out.
         """
-        tried = [Tried.empty(candidate, len(self.y)) for candidate in table]
+        classes = max(2, self.outputs)
+        tried = [Tried.empty(candidate, self.y, classes) for candidate in table]
         lines: dict[Candidate, list[Tried]] = {}
         for row in tried:
             lines.setdefault(row.candidate.line, []).append(row)
@@ -193,7 +195,7 @@ class _Race:
         """Return those that go on after a fold, at most ``places``."""
         rows = np.concatenate([self.folds[i][1] for i in range(fold + 1)])
         left = len(self.y) - len(rows)
-        whole = [row for row in going if not np.isnan(row.right[rows]).any()]
+        whole = [row for row in going if row.seen[rows].all()]
         ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
         kept: list[Tried] = []
         for row in ranked[:places]:
@@ -206,22 +208,22 @@ class _Race:
 
     def _glimpse(self, row: Tried) -> None:
         """Train a candidate shortly on all folds but the first and note what it says of that one."""
-        for right, loss in self._validated([row], 0, SHORT):
-            row.short = (float(right.mean()), float(loss.mean()), len(right))
+        y = self.y[self.folds[0][1]]
+        for chances in self._validated([row], 0, SHORT):
+            right = chances.argmax(axis=1) == y
+            row.short = (float(right.mean()), float(losses(chances, y).mean()), len(y))
 
     def _score(self, rows: Sequence[Tried], fold: int) -> None:
         """Train the candidates of a line on all folds but one and note what they say of that one."""
         held = self.folds[fold][1]
-        if np.isnan(rows[0].right[held]).any():
-            for row, (right, loss) in zip(rows, self._validated(rows, fold), strict=False):
-                row.right[held], row.loss[held] = right, loss
+        if not rows[0].seen[held].all():
+            for row, chances in zip(rows, self._validated(rows, fold), strict=False):
+                row.chances[held] = chances
 
-    def _validated(
-        self, rows: Sequence[Tried], fold: int, part: int = 1
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _validated(self, rows: Sequence[Tried], fold: int, part: int = 1) -> Iterator[np.ndarray]:
         """Train the candidates of a line, for one ``part``-th of their epochs.
 
-        Yields for each what is right, and the losses; nothing when the time is up.
+        Yields for each the probabilities (M, K) of the examples held out; nothing when the time is up.
         """
         from transfer.export import from_logits
         from transfer.fit import build, fit
@@ -258,11 +260,9 @@ class _Race:
                 fitted.line.go(row.candidate.recipe.interpolate)
             outputs = apply(fitted.head, apply(fitted.encoder.model, self.x[held]))
             chances = from_logits(outputs)
-            true = chances[np.arange(len(held)), self.y[held]].astype(np.float64)
             row.seconds += time.monotonic() - began
             began = time.monotonic()
-            right = (chances.argmax(axis=1) == self.y[held]).astype(np.float64)
-            yield right, -np.log(np.clip(true, 1e-7, 1))
+            yield chances
 
 
 def _shortened(recipe: TransferRecipe, part: int) -> TransferRecipe:

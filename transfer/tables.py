@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-COLUMNS = ("kept", "training", "validated %", "± s.e.", "on", "seconds")
+COLUMNS = ("kept", "training", "validated %", "± s.e.", "loss", "on", "seconds")
 
 
 def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -16,7 +16,8 @@ def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     for row in tried:
         mark = {found["chosen"]: " (chosen)", found["runner_up"]: " (runner-up)"}
         kept, trained = row["candidate"].split("; ", 1)
-        accuracy, error, seen = row["accuracy"], row["standard_error"], f"{row['validated']}"
+        accuracy, error, loss = row["accuracy"], row["standard_error"], row["loss"]
+        seen = f"{row['validated']}"
         if not row["complete"]:
             seen += ", stopped"
         if not row["validated"] and row["short_run"]:
@@ -30,6 +31,7 @@ def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 trained + mark.get(row["candidate"], ""),
                 "–" if accuracy is None else f"{100 * accuracy:.2f}",
                 "–" if error is None else f"{100 * error:.2f}",
+                "–" if loss is None else f"{loss:.3f}",
                 seen,
                 f"{row['seconds']:.1f}",
             )

@@ -11,8 +11,12 @@ from transfer.candidates import Candidate
 from transfer.choice import Tried, choose, could_win
 
 
-def made(right, loss=None, *, moves=0, cut=False, share=1.0):
-    """A validated candidate; those of equal ``moves`` that are not cut lie on one line."""
+def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
+    """A validated candidate; those of equal ``moves`` that are not cut lie on one line.
+
+    right: 1, 0 or NaN. wrongly: the chance given to the true class where it is told wrong; where it is told
+    right, 0.9. The lower, the higher its calibrated loss. heat: by what its logits are multiplied.
+    """
     recipe = QUICK if moves else replace(QUICK, epochs=0)
     candidate = Candidate(
         arrangement=Arrangement(reuse=2 if cut else 3, above="drop" if cut else "reset"),
@@ -22,8 +26,10 @@ def made(right, loss=None, *, moves=0, cut=False, share=1.0):
         labels=40,
     )
     right = np.array(right, float)
-    loss = np.full(len(right), 0.5) if loss is None else np.full(len(right), loss)
-    return Tried(candidate=candidate, right=right, loss=loss)
+    true = np.where(right == 1, 0.9, wrongly)
+    true = np.where(np.isnan(right), np.nan, true**heat / (true**heat + (1 - true) ** heat))
+    y = np.zeros(len(right), np.int32)
+    return Tried(candidate=candidate, y=y, chances=np.stack([true, 1 - true], axis=1))
 
 
 def wrong(*numbers, count=40):
@@ -33,34 +39,58 @@ def wrong(*numbers, count=40):
     return right
 
 
-def test_of_a_line_the_lowest_loss_within_half_an_error_of_the_most_accurate():
-    plain = made(wrong(0, 1, 2, 3), 0.9, moves=9)
-    half = made(wrong(0, 1, 2), 0.4, moves=9, share=0.5)
+def test_what_was_told_right_and_how_surely():
+    row = made([1, 0, np.nan], 0.2)
+    np.testing.assert_array_equal(row.seen, [True, True, False])
+    np.testing.assert_array_equal(row.right, [1, 0, np.nan])
+    np.testing.assert_allclose(row.loss, [-np.log(0.9), -np.log(0.2), np.nan], rtol=1e-5)
+    assert not row.complete
+    # How sure it is of itself is taken out again.
+    told, hot = made(wrong(0, 1), 0.2), made(wrong(0, 1), 0.2, heat=4.0)
+    assert hot.loss.mean() > told.loss.mean()
+    np.testing.assert_allclose(hot.calibrated, told.calibrated, rtol=1e-3)
+    assert told.to_json()["loss"] == told.calibrated.mean()
+
+
+def test_of_a_line_the_lowest_calibrated_loss():
+    plain = made(wrong(0, 1, 2, 3), 0.1, moves=9)
+    half = made(wrong(0, 1, 2, 4), 0.4, moves=9, share=0.5)
     chosen, runner_up, reason = choose([plain, half])
-    assert (chosen, runner_up, reason) == (1, 0, "it validated highest")
-    # One behind: 0.025 against 0.5 sqrt(1 + 1) / 40 = 0.0177; level: its loss decides.
-    assert choose([plain, made(wrong(0, 1, 2, 3, 4), 0.1, moves=9, share=0.5)])[0] == 0
-    assert choose([plain, made(wrong(0, 1, 2, 4), 0.1, moves=9, share=0.5)])[0] == 1
-    # Four won and five lost: 0.025 against 0.5 sqrt(9 + 1) / 40 = 0.0395.
-    far = made(wrong(*range(5, 10)), 0.1, moves=9, share=0.25)
-    chosen, runner_up, reason = choose([plain, far])
     assert (chosen, runner_up) == (1, 0)
-    assert "the lowest loss within half a standard error (7.91 points, behind by 2.50)" in reason
+    assert reason == "the lowest loss on the way from frozen to fine-tuned"
+    # It is not the accuracy, nor how sure the network is.
+    assert choose([plain, made(wrong(*range(5)), 0.4, moves=9, share=0.5)])[0] == 1
+    assert choose([half, made(wrong(0), 0.001, moves=9, share=0.25)])[0] == 0
+    hot = made(wrong(0, 1, 2, 4), 0.4, moves=9, share=0.5, heat=9.0)
+    assert hot.loss.mean() > plain.loss.mean()
+    assert choose([plain, hot])[0] == 1
+    assert choose([plain])[2] == "it is the plain transfer"
 
 
 @pytest.mark.parametrize("other", [{"moves": 0}, {"moves": 5}, {"cut": True}])
 def test_anything_else_must_be_ahead_of_the_line_by_two_errors(other):
-    plain = made(wrong(*range(5)), 0.9, moves=9)
+    plain = made(wrong(*range(5)), moves=9)
     # Five ahead: 0.125 against 2 sqrt(5 + 1) / 40 = 0.1225; four: 0.1 against 2 sqrt(4 + 1) / 40.
     chosen, _, reason = choose([plain, made(wrong(), **other)])
     assert chosen == 1
     assert "ahead of the plain transfer by more than two standard errors" in reason
-    chosen, runner_up, reason = choose([plain, made(wrong(0), 0.1, **other)])
+    chosen, runner_up, reason = choose([plain, made(wrong(0), **other)])
     assert (chosen, runner_up) == (0, 1)
     assert "nothing else is ahead by two standard errors" in reason
     # Not of the plain transfer alone, but of the most accurate place on its line.
-    half = made(wrong(0), 0.9, moves=9, share=0.5)
-    assert choose([plain, half, made(wrong(), **other)])[0] == 1
+    half = made(wrong(0), 0.001, moves=9, share=0.5)
+    assert choose([plain, half, made(wrong(), **other)])[0] != 2
+
+
+@pytest.mark.parametrize("other", [{"moves": 0}, {"moves": 5}, {"cut": True}])
+def test_anything_else_must_have_the_lower_loss_too(other):
+    plain = made(wrong(*range(10)), moves=9)
+    assert choose([plain, made(wrong(39), **other)])[0] == 1
+    # As often right, but not at all sure of it: its chances tell right from wrong less well.
+    unsure = made(wrong(39), 0.001, **other)
+    unsure.chances[:39] = [0.51, 0.49]
+    assert unsure.calibrated.mean() > plain.calibrated.mean()
+    assert choose([plain, unsure])[0] == 0
 
 
 def test_of_several_that_are_ahead_the_simplest_within_an_error_of_the_best():
@@ -75,8 +105,8 @@ def test_of_several_that_are_ahead_the_simplest_within_an_error_of_the_best():
     assert (chosen, runner_up) == (2, 1)
     assert "the simplest within one standard error (5.00 points, behind by 2.50)" in reason
     # Of equally simple ones the best: the highest accuracy, then the lowest loss.
-    assert choose([plain, made(wrong(1), 0.1), made(wrong(), 0.9)])[0] == 2
-    assert choose([plain, made(wrong(1), 0.9), made(wrong(1), 0.1)])[0] == 2
+    assert choose([plain, made(wrong(1), 0.4), made(wrong(), 0.4)])[0] == 2
+    assert choose([plain, made(wrong(1), 0.2), made(wrong(1), 0.4)])[0] == 2
 
 
 def test_a_plain_transfer_that_time_cut_short_is_compared_on_what_it_saw():
@@ -86,7 +116,7 @@ def test_a_plain_transfer_that_time_cut_short_is_compared_on_what_it_saw():
     chosen, runner_up, reason = choose([made(part, moves=9), made(frozen)])
     assert (chosen, runner_up) == (0, 1)
     assert "time was up" in reason
-    part[:5] = 0  # 0.5 on the ten against sqrt(5 + 1) / 10 = 0.245
+    part[:5] = 0  # 0.5 on the ten against 2 sqrt(5 + 1) / 10 = 0.49
     assert choose([made(part, moves=9), made(frozen)])[0] == 1
     assert choose([made(np.full(40, np.nan), moves=9), made(frozen)])[0] == 0
 
@@ -94,12 +124,12 @@ def test_a_plain_transfer_that_time_cut_short_is_compared_on_what_it_saw():
 def test_from_scratch_the_better_one_is_taken():
     """None of them is the whole encoder, so no plain transfer stands in front."""
 
-    def fresh(right, loss):
-        row = made(np.full(50, right), loss, moves=9)
+    def fresh(right, wrongly):
+        row = made(np.full(50, right), wrongly, moves=9)
         return replace(row, candidate=replace(row.candidate, arrangement=Arrangement(reuse=0)))
 
-    assert choose([fresh(0, 2.0), fresh(1, 0.1), fresh(0, 1.0)])[:2] == (1, 2)
-    assert choose([fresh(1, 0.5), fresh(1, 0.1)])[0] == 1
+    assert choose([fresh(0, 0.1), fresh(1, 0.4), fresh(0, 0.3)])[:2] == (1, 2)
+    assert choose([fresh(0, 0.1), fresh(0, 0.4)])[0] == 1
 
 
 @pytest.mark.parametrize(("failed", "could"), [(0, False), (4, False), (5, True), (40, True)])

@@ -166,9 +166,9 @@ def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
 def _scored(race, table):
     from transfer.choice import Tried
 
-    tried = [Tried.empty(candidate, len(race.y)) for candidate in table]
+    tried = [Tried.empty(candidate, race.y, 3) for candidate in table]
     for row in tried:
-        row.right[:], row.loss[:] = 1, 0
+        row.chances[:] = np.eye(3)[race.y]
     return tried
 
 
