@@ -95,6 +95,8 @@ def _schedule(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if result["reuse"]:
         recipe = {k: value for k, value in recipe.items() if not k.startswith("scratch_")}
     rows = _flat(recipe)
+    if result.get("interpolated") == 1.0:
+        rows.append(("interpolated", "not at all: the loss on the labels is higher there"))
     if "updates" in result:
         rows.append(("updates made", f"{result['updates']:,}"))
     if "seconds" in result:

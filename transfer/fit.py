@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from transfer.interpolation import Line
     from transfer.plan import Plan, Source
 
+# On so many of the labels, so many at once, the loss on a line is looked at.
+MOST_LABELS, AT_ONCE = 2048, 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
@@ -115,6 +118,11 @@ def fit(
     if recipe.interpolate < 1:
         line = stages.line()
         line.go(recipe.interpolate)
+        if line.share != recipe.interpolate:
+            run.reporter.say(
+                f"At {recipe.interpolate:g} of the way from frozen to fine-tuned the loss on the labels is "
+                f"higher than at the ends, so the fine-tuned weights are kept"
+            )
     return Fitted(front=front, encoder=body, head=body.head, run=run, curve=stages.curve, line=line)
 
 
@@ -200,7 +208,24 @@ class _Stages:
         end = self.body.values()
         self.body.restore()
         self._solve(ANCHOR)
-        return Line(self.body, self.body.values(), end)
+        return Line(self.body, self.body.values(), end, self._loss)
+
+    def _loss(self) -> float:
+        """Return the loss on the labels trained on (some of many), at the body's present weights."""
+        import tensorflow as tf
+
+        from pretrain.stage import Batch
+
+        count = len(self.arrays["x"])
+        rows = np.linspace(0, count - 1, min(count, MOST_LABELS)).astype(np.int64)
+        loss = self.kind.loss([*self.kept, *self.fresh], set(), self.body.head)
+        total = 0.0
+        for i in range(0, len(rows), AT_ONCE):
+            part = rows[i : i + AT_ONCE]
+            cut = {name: tf.constant(array[part]) for name, array in self.arrays.items()}
+            found = loss(Batch(arrays=cut, seed=None, training=False))["loss"]
+            total += len(part) * float(found)
+        return total / len(rows)
 
     def _found(self, stage: Stage) -> Stage:
         """Return the stage with the learning rate that was searched for, if one is to be."""

@@ -140,6 +140,7 @@ def transfer(
         **({} if fitted.chosen is None else {"head_choice": fitted.chosen}),
         "inputs": list(plan.inputs.changes),
         "recipe": asdict(plan.recipe),
+        **({} if fitted.line is None else {"interpolated": fitted.line.share}),
         **({} if found is None else {"search": found}),
         **({} if fitted.curve is None else {"learning_rate": fitted.curve.to_json()}),
         **({} if pooled is None else {"pool": pooled}),

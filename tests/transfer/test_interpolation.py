@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from toys import Lines
 from transfers import QUICK, source, task
 
 from pretrain.engine.program import Programs
 from tasks.errors import InputError
+from transfer.calibration import losses
 from transfer.candidates import candidates
-from transfer.interpolation import ANCHOR
+from transfer.export import probabilities
+from transfer.fit import fit
+from transfer.interpolation import ANCHOR, Line
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
@@ -104,3 +108,61 @@ def test_a_recipe_that_interpolates_is_compared_with_its_own_line():
     assert sorted(shares) == [0.25, 0.5, 0.75, 1.0]
     assert all(c.recipe.interpolate == 1 for c in found if c.moves == 0)
     assert all(c.recipe.interpolate == 1 for c in found if c.arrangement.fresh(c.blocks))
+
+
+class Slope:
+    """A body of one weight; what it costs at each place is given."""
+
+    def __init__(self, losses):
+        self.losses, self.at = losses, None
+
+    def put(self, values):
+        (self.at,) = values
+
+    def line(self):
+        start, end = ([np.array(value)] for value in (0.0, 1.0))
+        return Line(self, start, end, lambda: self.losses[float(self.at)])
+
+
+@pytest.mark.parametrize(("between", "ends_at"), [(0.3, 0.5), (0.5, 0.5), (0.6, 1.0)])
+def test_behind_a_barrier_the_end_is_taken(between, ends_at):
+    body = Slope({0.0: 0.9, 0.5: between, 1.0: 0.1})
+    line = body.line()
+    line.go(0.5)
+    assert body.at == line.share == ends_at
+    for share in (0.0, 1.0):  # the ends are where they are, whatever lies between
+        line.go(share)
+        assert body.at == line.share == share
+
+
+def test_a_loss_that_is_no_number_is_a_barrier():
+    line = Slope({0.0: 0.9, 0.5: float("nan"), 1.0: 0.1}).line()
+    line.go(0.5)
+    assert line.share == 1
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_loss_on_the_line_is_that_of_the_labels(outputs):
+    on = task(classes=2 if outputs == 1 else 3)
+    given, config = source("convnet"), TransferConfig(recipe=QUICK, labels=40)
+    plan = Plan.make(on, given, config)
+    plan = replace(plan, recipe=replace(plan.recipe, interpolate=0.5))
+    x, y = on.x[plan.rows], on.y[plan.rows].astype(np.int32)
+    done = fit(x, y, given, plan, outputs=outputs, seed=0, programs=SHARED)
+    for share in (0.0, 0.5, 1.0):
+        done.line.go(share)
+        told = losses(probabilities(done.front, done.encoder, done.head, x), y)
+        assert done.line.loss() == pytest.approx(told.mean(), rel=1e-4)
+
+
+def test_a_barrier_is_said_and_the_fine_tuned_weights_are_kept(monkeypatch):
+    _, end = weights_of(QUICK)
+    heard, said = iter([0.2, 0.1, 0.16]), Lines()
+    monkeypatch.setattr("transfer.fit._Stages._loss", lambda stages: next(heard))
+    config = TransferConfig(recipe=replace(QUICK, interpolate=0.5), labels=40)
+    done = transfer(task(), source("convnet"), config, programs=SHARED, reporter=said)
+    assert all(np.array_equal(w, v) for w, v in zip(done.model.get_weights(), end, strict=True))
+    assert done.result["interpolated"] == 1
+    assert done.result["recipe"]["interpolate"] == 0.5
+    assert any("the fine-tuned weights are kept" in line for line in said.said)
+    assert "interpolated" not in weights_of(QUICK)[0].result
