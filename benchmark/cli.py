@@ -11,6 +11,7 @@ from benchmark.configfile import config_file, without_strangers
 from tasks.console import (
     augment_options,
     data_options,
+    is_subcommand,
     pairs,
     positive,
     run_command,
@@ -127,7 +128,7 @@ def cli(context: click.Context, **given: Any) -> None:
     It prints its verdict, and writes it with tables and figures to report.html. Run it again to go on
     where it stopped, or with more seeds or strategies: finished cells are kept.
     """
-    if context.invoked_subcommand is not None:
+    if is_subcommand(context):
         return
     for name, option in (("data", "data"), ("labels", "labels"), ("output", "out")):
         if given[name] in (None, ()):

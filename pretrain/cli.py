@@ -13,6 +13,7 @@ from tasks.console import (
     data_options,
     import_arguments,
     import_options,
+    is_subcommand,
     out,
     out_json,
     pairs,
@@ -115,7 +116,7 @@ def cli(context: click.Context, **given: Any) -> None:
     pretrain verify weights.h5 --data orl-faces/B
     pretrain import --from model.keras --out weights.h5
     """
-    if context.invoked_subcommand is not None:
+    if is_subcommand(context):
         return
     if given["list_all"]:
         from pretrain.describe import listing

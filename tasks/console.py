@@ -86,6 +86,21 @@ def out_json(result: Any) -> None:
     click.echo(json.dumps(result, sort_keys=False))
 
 
+def is_subcommand(context: click.Context) -> bool:
+    """Say whether a command of this group follows. Raises UsageError for options before it."""
+    name = context.invoked_subcommand
+    if name is None:
+        return False
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} stands before {name!r}, which would not see it: put the options of "
+                f"{name!r} behind it."
+            )
+    return True
+
+
 def pairs(context: click.Context, parameter: click.Parameter, values: Any) -> dict[str, str]:
     """Turn repeated ``name=value`` into a dictionary (a click callback)."""
     result = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 # A network that says 0 of what is true is punished as if it had said this.
-LEAST = 1e-7
+LEAST = 1e-30
 # Natural logarithms of the temperatures that are looked at.
 RANGE = (-2.0, 3.0)
 

@@ -90,11 +90,22 @@ def _origin(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _schedule(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the recipe, without what concerns a training from scratch that was not one."""
-    recipe = result["recipe"]
-    if result["reuse"]:
+    """Return how the head was found, what chose it, and the recipe without what it did not use."""
+    recipe, choice = result["recipe"], result.get("head_choice")
+    rows: list[tuple[str, Any]] = [("head", result.get("head", "linear"))]
+    if choice:
+        name = "k" if "k" in choice else "C"
+        rows.append((f"{name}, on frozen features", choice[name]))
+        rows.append(("folds that chose it", choice["folds"]))
+        recipe = {k: v for k, v in recipe.items() if k == "balance"}
+    elif result["reuse"]:
         recipe = {k: value for k, value in recipe.items() if not k.startswith("scratch_")}
-    rows = _flat(recipe)
+    for what in ("search", "pool"):
+        if result.get(what):
+            chosen = result[what]
+            name = "reuse search" if what == "search" else f"pool {chosen['name']}"
+            rows.append((name, f"{chosen['chosen']}: {chosen['reason']}"))
+    rows += _flat(recipe)
     if result.get("interpolated") == 1.0:
         rows.append(("interpolated", "not at all: the loss on the labels is higher there"))
     if "updates" in result:
@@ -171,6 +182,9 @@ def _leakage(result: Mapping[str, Any]) -> Sequence[str]:
         lines = ["The weights file does not tell what was in the pretraining pool."]
     else:
         lines = [_seen(part, found[part]) for part in ("test", "labelled")]
+    shared = found.get("shared") or {}
+    if shared.get("exact"):
+        lines.append(f"{shared['exact']:,} of the labelled examples are in the test part too.")
     used = {True: "used labels", False: "used no labels", None: "may have used labels"}
     lines.append(f"The pretraining {used[found['labels_used']]}.")
     if found.get("leaks"):

@@ -13,6 +13,7 @@ from tasks.console import (
     data_options,
     image_size,
     import_arguments,
+    is_subcommand,
     out,
     out_json,
     positive,
@@ -117,7 +118,7 @@ def cli(context: click.Context, **given: Any) -> None:
 
     Beside the model, a .json file of the same name holds the result, and a .md file tells it.
     """
-    if context.invoked_subcommand is not None:
+    if is_subcommand(context):
         return
     _required(given, "transfer --help", weights="--from", data="--data")
     from transfer.command import transfer_command

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.errors import InputError
 from tasks.kinds import strata
 from transfer.arrangement import FROZEN_HEADS
 from transfer.recipes import TransferRecipe
@@ -172,6 +173,11 @@ class _Stages:
             if target == "multi-label":
                 groups = strata(y)
             rows, held = stratified_split(groups, len(x), recipe.validation, run.seed)
+            if not len(held):
+                raise InputError(
+                    f"--validation {recipe.validation:g} of these {len(x)} labels holds out none: leave it "
+                    f"out, or give more labels of each class."
+                )
             self.arrays = {name: array[rows] for name, array in arrays.items()}
             self.held = {name: array[held] for name, array in arrays.items()}
 

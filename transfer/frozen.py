@@ -47,7 +47,8 @@ def solve_head(
 
     x: prepared examples (N, ...) float32. y, target: as in transfer.fit. weights: float32 (N,) or None.
     Of k the highest accuracy is chosen, of equals the lowest loss; of C the lowest loss; for numbers and for
-    several labels an example the lowest mean squared error. The weights count there too.
+    several labels an example the lowest mean squared error. The weights count there too. The only example
+    of a class is trained on, and not judged.
     """
     from transfer.inputs import apply
 
@@ -86,12 +87,16 @@ def _choose(
     from transfer.search import folds
 
     about: dict[str, Any] = {"distance": DISTANCE} if name == "knn" else {}
+    unchosen = {CHOSEN[name]: UNCHOSEN[name], "folds": 0, "examples": 0, "tried": [], **about}
     if len(y) < LEAST:
-        return {CHOSEN[name]: UNCHOSEN[name], "folds": 0, "examples": 0, "tried": [], **about}
+        return unchosen
     rows = np.sort(generator(seed).permutation(len(y))[:MOST])
     features, y = features[rows], y[rows]
     weights = None if weights is None else weights[rows]
-    parts = folds(strata(y) if target != "classes" else _hard(y), seed)
+    parts = folds(_hard(y), seed) if target == "classes" else folds(strata(y), seed, classes=False)
+    judged = np.sort(np.concatenate([held for _, held in parts])) if parts else rows[:0]
+    if len(judged) < LEAST:
+        return unchosen
     seen: dict[float, dict[str, np.ndarray]] = {}
     for train, held in parts:
         own = None if weights is None else weights[train]
@@ -101,16 +106,17 @@ def _choose(
                 kept = seen.setdefault(value, {}).setdefault(measure, np.full(len(y), np.nan))
                 kept[held] = each
     # A k that the smallest fold did not have was not tried on all.
-    whole = {v: m for v, m in seen.items() if not any(np.isnan(e).any() for e in m.values())}
+    weights = None if weights is None else weights[judged]
     means = {
-        value: {m: float(np.average(each, weights=weights)) for m, each in measures.items()}
-        for value, measures in whole.items()
+        value: {m: float(np.average(e[judged], weights=weights)) for m, e in measures.items()}
+        for value, measures in seen.items()
+        if not any(np.isnan(e[judged]).any() for e in measures.values())
     }
     best = min(means, key=lambda value: _rank(name, means[value]))
     return {
         CHOSEN[name]: best,
         "folds": len(parts),
-        "examples": len(y),
+        "examples": len(judged),
         "tried": [{CHOSEN[name]: value, **measures} for value, measures in means.items()],
         **about,
     }

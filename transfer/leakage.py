@@ -1,4 +1,7 @@
-"""Whether a transfer's examples were in the pretraining pool, by the fingerprints in the weights file."""
+"""Whether a transfer's examples were in the pretraining pool, by the fingerprints in the weights file.
+
+Also whether its labelled examples are test examples too.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ from pretrain.imports import STRATEGY as IMPORTED
 from pretrain.inspect import counts
 from pretrain.weights import WeightsFile
 from tasks.errors import InputError
-from tasks.fingerprints import MOST_EXACT
+from tasks.fingerprints import MOST_EXACT, Fingerprints
+from tasks.overlap import overlap
 from tasks.target import TargetTask
 
+# More labelled examples than this are compared with the test part exactly only: it would take seconds.
+MOST_NEAR = 5000
 NEAR_ALLOWED = 0.01
 """Test examples, as a part of all, that may be near duplicates of a labelled pool's.
 
@@ -33,7 +39,8 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
         the model came from elsewhere, so that its pool is unknown),
         ``labels_used`` by the pretraining (None: the file does not say), and ``labelled`` and
         ``test``, each with ``n``, ``exact`` and ``near``: near duplicates that are not equal. A number
-        is None when it cannot be told.
+        is None when it cannot be told. ``shared``: how many labelled examples are in the test part too,
+        ``exact`` and ``near`` (None with more than MOST_NEAR labels, or of no images).
     """
     data, fingerprints = weights.metadata["data"], weights.fingerprints
     used = data.get("labels_used")
@@ -53,7 +60,16 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
             "exact": equal,
             "near": None if near is None else int(near.sum()) - (equal or 0),
         }
-    return found
+    return {**found, "shared": _shared(task.x[rows], task)}
+
+
+def _shared(x: np.ndarray, task: TargetTask) -> dict[str, int | None]:
+    """Return how many of the labelled examples ``x`` (n, ...) are test examples too."""
+    if len(x) > MOST_NEAR:
+        return {"exact": len(overlap(task.x_test, x)), "near": None}
+    exact, near = Fingerprints.of(task.x_test, task.value_range).find(x, task.value_range)
+    equal = 0 if exact is None else int(exact.sum())
+    return {"exact": equal, "near": None if near is None else int(near.sum()) - equal}
 
 
 def leaks(found: dict[str, Any]) -> bool:
@@ -80,6 +96,15 @@ def refuse(found: dict[str, Any], task: str, weights: str, anyway: str = "--allo
 
 def tell(found: dict[str, Any]) -> str:
     """Return one line for people."""
+    shared = found["shared"]
+    line = _pool_told(found)
+    if shared["exact"] or shared["near"]:
+        line += f"; {_numbers(shared)} of the labelled examples are in the test part too"
+    return line
+
+
+def _pool_told(found: dict[str, Any]) -> str:
+    """Say what was in the pool."""
     pool = found["pool"]
     kept = pool["fingerprints"]
     if pool.get("imported"):

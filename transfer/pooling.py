@@ -85,11 +85,11 @@ class Pooled:
 
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""
-        from transfer.search import folds
+        from transfer.search import UNTOLD, folds
 
         began = time.monotonic()
         parts = folds(self.y, self.seed)
-        right = {name: np.zeros(len(self.y)) for name in (PLAIN, SELF, SPREAD)}
+        right = {name: np.full(len(self.y), np.nan) for name in (PLAIN, SELF, SPREAD)}
         for train, held in parts:
             teacher = self.plain(train)
             right[PLAIN][held] = self._right(teacher, held)
@@ -97,7 +97,10 @@ class Pooled:
             lesson = self.lesson(SELF, train, teacher)
             right[SELF][held] = self._right(self.student(lesson), held)
             right[SPREAD][held] = self._right(self.student(self.lesson(SPREAD, train)), held)
-        chosen, reason, tried = choose(right)
+        seen = ~np.isnan(right[PLAIN])
+        if not seen.any():
+            return {"chosen": PLAIN, "reason": UNTOLD, "tried": [], "folds": 0, "seconds": 0.0}
+        chosen, reason, tried = choose({name: values[seen] for name, values in right.items()})
         return {
             "chosen": chosen,
             "reason": reason,

@@ -85,15 +85,16 @@ def _scores(outputs: np.ndarray, dataset: Dataset, about: dict[str, Any]) -> dic
     if dataset.target == "numbers":
         found = measure_numbers(outputs[:, 0], y)
         return {name: found[name] for name in ("rmse", "mae", "r2")}
-    told = dataset.class_names or tuple(map(str, range(len(names))))
     if dataset.target == "multi-label":
+        told = dataset.class_names or tuple(map(str, range(len(names))))
         if list(told) != list(names) or y.shape[1] != len(names):
             return {}
         found = measure_labels(outputs, y)
         return {name: found[name] for name in ("micro_f1", "macro_f1", "subset_accuracy")}
-    if dataset.class_names is None or not set(dataset.class_names) <= set(names):
+    told = dataset.class_names or tuple(map(str, range(int(y.max()) + 1)))
+    if not set(told) <= set(names):
         return {}
-    true = np.array(dataset.class_names, dtype=object)[y]
+    true = np.array(told, dtype=object)[y]
     right = np.array(names, dtype=object)[outputs.argmax(axis=1)] == true
     return {"accuracy": float(right.mean())}
 
@@ -136,22 +137,28 @@ def _recolour(x: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
-    """Return the examples in the dtype and range that the model takes."""
+    """Return the examples in the dtype and range that the model takes.
+
+    0..255 and 0..1 (or -1..1) are two spellings of one brightness, and are turned into one another. The range
+    of any other new file only tells which examples are in it: its values are taken as they are.
+    """
     from transfer.inputs import taken_range
 
     low, high = about["input"]["value_range"]
     x = _recolour(dataset.x, about["input"]["shape"][-1])
-    from_low, from_high = taken_range(dataset.input_shape, dataset.value_range, (low, high))
+    # As of a table, whatever the examples are: a prediction must not hang on the others in the file.
+    from_low, from_high = taken_range((1,), dataset.value_range, (low, high))
     # Raw values of the model's own type are what it was made for; a new file's range says nothing.
     if str(x.dtype) == about["input"]["dtype"]:
         return x
     stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
     if about["input"]["dtype"] == "uint8":
-        if x.ndim == 2 and not (np.rint(stretched).clip(0, 255) == stretched).all():
+        whole = np.rint(stretched)
+        wrong = (whole < 0) | (whole > 255) | ((whole != stretched) & (x.ndim == 2))
+        if wrong.any():
             raise InputError(
                 f"The model was made for whole numbers from 0 to 255, and {dataset.name!r} has others, such "
-                f"as {stretched[np.rint(stretched).clip(0, 255) != stretched][0]:g}. Train it on examples "
-                f"saved as floating point."
+                f"as {stretched[wrong][0]:g}. Train it on examples saved as floating point."
             )
-        return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+        return whole.astype(np.uint8)
     return stretched.astype(np.float32)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe
 
 SECONDS = 120.0
+UNTOLD = "no class has two labels, so nothing could be validated: the plain transfer"
 # Large budgets need fewer folds for the same precision, and can afford fewer.
 FOLDS, FEW_FOLDS, LARGE = 5, 3, 150
 # Of its epochs, what a trained candidate has in the short run that decides whether it gets a whole one.
@@ -105,8 +107,11 @@ def search(
         reporter=reporter or Reporter(),
     )
     make = fresh_candidates if plan.arrangement.reuse == 0 else candidates
-    tried = race.run(among or make(source.encoder, plan.recipe, len(y)))
-    chosen, runner_up, reason = choose(tried)
+    table = among or make(source.encoder, plan.recipe, len(y))
+    tried, chosen, runner_up, reason = race.empty(table), 0, None, UNTOLD
+    if race.folds:
+        race.run(tried)
+        chosen, runner_up, reason = choose(tried)
     return Found(
         tried=tried,
         chosen=chosen,
@@ -118,11 +123,15 @@ def search(
     )
 
 
-def folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return [(rows to train on, rows to validate on)]: every row is validated on once.
 
     Stratified: a class with fewer examples than there are folds has at most one in each, so that what is
-    trained on holds every class of two examples or more. Raises InputError for fewer than two examples.
+    trained on holds every class. classes: whether y are classes; the only example of one is then trained on
+    in every fold and never validated, for nothing could be told of a class without an example. Of classes
+    with one example each there is no fold. False: y only says what to stratify by.
+
+    Raises InputError for fewer than two examples.
     """
     from tasks.splits import generator
 
@@ -132,13 +141,18 @@ def folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
             f"two or more. Got {len(y)}: leave --reuse auto out, and choose the method of a --pool yourself "
             f"(--pool-method)."
         )
-    count = FOLDS if len(y) < LARGE else FEW_FOLDS
-    count = max(2, min(count, len(y) // 2))
     rng = generator(seed)
     # Dealt out class by class without starting anew, so that the folds are of one size, give or take one.
-    order = np.concatenate([rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)])
-    fold = np.empty(len(y), np.int64)
-    fold[order] = np.arange(len(y)) % count
+    dealt = [rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)]
+    order = np.concatenate(
+        [rows for rows in dealt if len(rows) > 1 or not classes] or [dealt[0][:0]]
+    )
+    if not len(order):
+        return []
+    count = FOLDS if len(y) < LARGE else FEW_FOLDS
+    count = max(2, min(count, len(order) // 2))
+    fold = np.full(len(y), -1)
+    fold[order] = np.arange(len(order)) % count
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)]
 
 
@@ -157,15 +171,25 @@ class _Race:
     was_late: bool = False
     bodies: dict[Arrangement, Body] = field(default_factory=dict)
 
-    def run(self, table: Sequence[Candidate]) -> list[Tried]:
+    @cached_property
+    def validated(self) -> np.ndarray:
+        """The rows of x and y that are validated on at all, in their order; Tried has these."""
+        return np.flatnonzero(
+            np.isin(np.arange(len(self.y)), [r for _, h in self.folds for r in h])
+        )
+
+    def empty(self, table: Sequence[Candidate]) -> list[Tried]:
+        """Return the candidates, untried."""
+        y, classes = self.y[self.validated], max(2, self.outputs)
+        return [Tried.empty(candidate, y, classes) for candidate in table]
+
+    def run(self, tried: Sequence[Tried]) -> None:
         """Score every candidate; of the trained ones a short run says which are worth a whole one.
 
         Successive halving (Jamieson & Talwalkar 2016) with two rungs. The first candidate, the plain
         transfer, is validated whole before the others: all are compared with it, and time that is up should
         not leave it out.
         """
-        classes = max(2, self.outputs)
-        tried = [Tried.empty(candidate, self.y, classes) for candidate in table]
         lines: dict[Candidate, list[Tried]] = {}
         for row in tried:
             lines.setdefault(row.candidate.line, []).append(row)
@@ -189,12 +213,11 @@ class _Race:
             for row in going:
                 self._score([row], fold)
             going = self._left(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
-        return tried
 
     def _left(self, plain: Tried, going: list[Tried], fold: int, places: int) -> list[Tried]:
         """Return those that go on after a fold, at most ``places``."""
-        rows = np.concatenate([self.folds[i][1] for i in range(fold + 1)])
-        left = len(self.y) - len(rows)
+        rows = np.concatenate([self._held(i) for i in range(fold + 1)])
+        left = len(self.validated) - len(rows)
         whole = [row for row in going if row.seen[rows].all()]
         ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
         kept: list[Tried] = []
@@ -215,10 +238,14 @@ class _Race:
 
     def _score(self, rows: Sequence[Tried], fold: int) -> None:
         """Train the candidates of a line on all folds but one and note what they say of that one."""
-        held = self.folds[fold][1]
+        held = self._held(fold)
         if not rows[0].seen[held].all():
             for row, chances in zip(rows, self._validated(rows, fold), strict=False):
                 row.chances[held] = chances
+
+    def _held(self, fold: int) -> np.ndarray:
+        """Return where the rows held out in a fold are among those that are validated."""
+        return np.searchsorted(self.validated, self.folds[fold][1])
 
     def _validated(self, rows: Sequence[Tried], fold: int, part: int = 1) -> Iterator[np.ndarray]:
         """Train the candidates of a line, for one ``part``-th of their epochs.

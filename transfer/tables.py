@@ -70,12 +70,15 @@ def show_search(found: Mapping[str, Any]) -> None:
 def show_pool(found: Mapping[str, Any]) -> None:
     """Print what a pool's methods validated at, and which was taken, to stdout."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     table = Table(
-        title=f"Pool: {found['examples']:,} examples of {found['name']}, "
-        f"{found['folds']}-fold cross-validation inside the labels, {found['seconds']:.1f} s",
+        title=escape(
+            f"Pool: {found['examples']:,} examples of {found['name']}, "
+            f"{found['folds']}-fold cross-validation inside the labels, {found['seconds']:.1f} s"
+        ),
         title_justify="left",
     )
     for i, name in enumerate(("method", "validated %", "minus plain", "± s.e.")):

@@ -22,7 +22,10 @@ def test_losses_are_those_of_scikit_learn():
     assert losses(chances, y).mean() == pytest.approx(log_loss(y, chances))
     warm = softmax(logits / 2.5, axis=1)
     np.testing.assert_allclose(losses(chances, y, 2.5), losses(warm, y), rtol=1e-5)
-    np.testing.assert_allclose(losses(np.eye(2)[[0, 1]], np.array([1, 1])), [16.118, 0], atol=1e-3)
+    np.testing.assert_allclose(losses(np.eye(2)[[0, 1]], np.array([1, 1])), [69.078, 0], atol=1e-3)
+    # Scores that are three times as sure are calibrated to the same losses.
+    sure = softmax(3 * logits, axis=1)
+    np.testing.assert_allclose(losses(sure, y, 3.0), losses(chances, y), rtol=1e-6)
     assert np.isnan(losses(np.full((2, 2), np.nan), np.array([0, 1]))).all()
 
 

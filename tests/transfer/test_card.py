@@ -114,6 +114,25 @@ def test_everything_that_the_result_holds_is_told():
     assert "fewer than 30" not in text
 
 
+def test_a_head_that_was_solved_is_told_and_no_training_that_never_was():
+    choice = {"k": 3, "folds": 5, "examples": 40, "tried": []}
+    page = card({**RESULT, "head": "knn", "head_choice": choice}, "model.keras")
+    assert "| head | knn |" in page
+    assert "| k, on frozen features | 3 |" in page
+    assert "epochs" not in page
+    assert "learning rate" not in page
+
+
+def test_a_search_and_a_pool_are_told_and_so_is_a_barrier():
+    found = {"chosen": "all blocks", "reason": "it was best"}
+    pool = {"chosen": "plain", "reason": "no gain", "name": "photos[a,b]"}
+    page = card({**RESULT, "search": found, "pool": pool, "interpolated": 1.0}, "model.keras")
+    assert "| reuse search | all blocks: it was best |" in page
+    assert "photos" in page
+    assert "plain: no gain" in page
+    assert "not at all: the loss" in page
+
+
 def test_the_page_is_tidy_markdown():
     text = card(RESULT, "model.keras")
     assert "\n\n\n" not in text

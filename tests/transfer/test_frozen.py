@@ -1,6 +1,7 @@
 """The heads that are solved on frozen features: logistic regression and nearest neighbours."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -184,3 +185,19 @@ def test_options_that_change_nothing_are_refused(folder, options, says):
     with pytest.raises(InputError, match=says):
         command(folder, *options)
     assert not (folder / "model.keras").exists()
+
+
+@pytest.mark.parametrize("head", ["logistic", "knn"])
+def test_classes_with_one_label_do_not_decide(head):
+    """Nobody could tell a class without an example; judged by that, the strongest penalty looked best."""
+    on = task(classes=10, n=200)
+    one = [int(np.flatnonzero(on.y == k)[0]) for k in range(10)]
+    two = [int(np.flatnonzero(on.y == k)[n]) for k in range(2) for n in (1, 2)]
+    config = TransferConfig(recipe=QUICK, rows=(*one, *two), reuse=3, above="drop", head=head)
+    given = source()
+    choice = transfer(on, given, config).result["head_choice"]
+    assert choice["examples"] == 6
+    fewer = replace(config, rows=tuple(one))
+    choice = transfer(on, given, fewer).result["head_choice"]
+    assert (choice["examples"], choice["tried"]) == (0, [])
+    assert choice.get("C", choice.get("k")) == {"logistic": 0.1, "knn": 1}[head]

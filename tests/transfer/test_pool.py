@@ -154,7 +154,7 @@ def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
         return [c for c in candidates(encoder, recipe, labels) if c.arrangement.reuse == 1][:1]
 
     monkeypatch.setattr("transfer.search.candidates", one)
-    monkeypatch.setattr("transfer.search._Race.run", lambda race, table: _scored(race, table))
+    monkeypatch.setattr("transfer.search._Race.run", lambda race, tried: _scored(race, tried))
     on = task()
     config = TransferConfig(recipe=QUICK, labels=12, seed=1, search=60.0)
     done = transfer(on, source(), config, programs=SHARED, pool=pool(on=on, method=SELF))
@@ -163,13 +163,9 @@ def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
     assert done.result["recipe"]["batch_size"] == 64
 
 
-def _scored(race, table):
-    from transfer.choice import Tried
-
-    tried = [Tried.empty(candidate, race.y, 3) for candidate in table]
+def _scored(race, tried):
     for row in tried:
-        row.chances[:] = np.eye(3)[race.y]
-    return tried
+        row.chances[:] = np.eye(3)[row.y]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tasks.load import load_dataset
 from tasks.target import TargetTask
 from transfer.export import save_model
 from transfer.plan import TransferConfig
-from transfer.predict import predict
+from transfer.predict import _scores, predict
 from transfer.run import transfer
 
 
@@ -57,6 +57,13 @@ def test_a_row_an_example_with_every_classs_probability(which, request, tmp_path
     assert result["accuracy"] == (chances.argmax(axis=1) == new.y).mean()
 
 
+def test_classes_without_names_are_scored_by_their_numbers():
+    new = replace(patterns(4, classes=3), class_names=None)  # y is 0, 1, 2, 0
+    about = {"classes": ["0", "1", "2"], "target": "classes"}
+    assert _scores(np.eye(3)[[0, 1, 2, 2]], new, about) == {"accuracy": 0.75}
+    assert _scores(np.eye(3)[[0, 1, 2, 2]], new, {**about, "classes": ["a", "b", "c"]}) == {}
+
+
 def test_unlabelled_examples_have_no_accuracy(three, tmp_path):
     result = predict(three[2], patterns(4, labelled=False), tmp_path / "out.csv")
     assert "accuracy" not in result
@@ -73,6 +80,23 @@ def test_values_of_the_models_own_type_are_taken_as_they_are(three, tmp_path):
     predict(path, new, tmp_path / "out.csv")
     got = np.array([row[-3:] for row in table(tmp_path / "out.csv")[1:]], float)
     np.testing.assert_allclose(got, np.asarray(done.model(new.x)), atol=1e-5)
+
+
+def test_images_of_another_type_do_not_hang_on_what_else_is_in_the_file(three, tmp_path):
+    from tasks.dataset import natural_range
+
+    bytes_ = patterns(9, classes=3, seed=8)
+    predict(three[2], bytes_, tmp_path / "bytes.csv")
+    whole = table(tmp_path / "bytes.csv")
+    for part in (slice(None), slice(2, 3)):
+        x = bytes_.x[part].astype(np.float32)
+        floats = replace(bytes_, x=x, y=bytes_.y[part], value_range=natural_range(x))
+        predict(three[2], floats, tmp_path / "floats.csv", force=True)
+        got = [row[1:] for row in table(tmp_path / "floats.csv")[1:]]
+        assert got == [row[1:] for row in whole[1:][part]]
+    beyond = replace(floats, x=floats.x + 200, value_range=(200, 455))
+    with pytest.raises(InputError, match="whole numbers from 0 to 255"):
+        predict(three[2], beyond, tmp_path / "beyond.csv")
 
 
 def test_float_images_are_taken_to_the_models_type_and_range(three, tmp_path):

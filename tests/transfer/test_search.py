@@ -24,8 +24,9 @@ SHORT = replace(QUICK, freeze_epochs=2, epochs=2, scratch_epochs=2)
 PROGRAMS = Programs(64)
 
 
-def searched(on, given, *, labels=30, recipe=SHORT, **how):
-    config = TransferConfig(recipe=recipe, labels=labels)
+def searched(on, given, *, labels=30, rows=None, recipe=SHORT, **how):
+    rows = None if rows is None else tuple(map(int, rows))
+    config = TransferConfig(recipe=recipe, labels=None if rows else labels, rows=rows)
     plan = Plan.make(on, given, config)
     return search(
         on.x[plan.rows],
@@ -39,21 +40,28 @@ def searched(on, given, *, labels=30, recipe=SHORT, **how):
     )
 
 
-@forall(st.lists(st.integers(2, 60), min_size=2, max_size=6), st.integers(0, 5), st.booleans())
+@forall(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.integers(0, 5), st.booleans())
 def test_folds_are_stratified_disjoint_and_complete(counts, seed, shuffled):
     y = np.repeat(np.arange(len(counts)), counts)
     if shuffled:
         y = np.random.default_rng(seed).permutation(y)
+    dealt = np.flatnonzero(np.array(counts)[y] > 1)
     made = folds(y, seed)
-    assert len(made) == min(5 if len(y) < 150 else 3, len(y) // 2)
-    assert np.array_equal(np.sort(np.concatenate([held for _, held in made])), np.arange(len(y)))
+    assert bool(made) == bool(len(dealt))
+    most = 5 if len(y) < 150 else 3
+    assert not made or len(made) == max(2, min(most, len(dealt) // 2))
+    # Each is validated once, but for the only one of a class, which is always trained on.
+    held_out = [row for _, held in made for row in held]
+    assert np.array_equal(np.sort(held_out), dealt)
     sizes = [len(held) for _, held in made]
-    assert max(sizes) - min(sizes) <= 1
+    assert not made or max(sizes) - min(sizes) <= 1
     for train, held in made:
         assert np.array_equal(np.sort(np.r_[train, held]), np.arange(len(y)))
         for k, count in enumerate(counts):
-            assert abs((y[held] == k).sum() - count / len(made)) < 1
+            assert count == 1 or abs((y[held] == k).sum() - count / len(made)) < 1
         assert len(np.unique(y[train])) == len(counts)
+    strata = folds(y, seed, classes=False)
+    assert np.array_equal(np.sort([r for _, held in strata for r in held]), np.arange(len(y)))
 
 
 def test_there_are_enough_candidates_and_the_plain_transfer_is_the_first():
@@ -175,6 +183,26 @@ def test_the_test_part_and_other_labels_are_never_looked_at():
         for row in [found, *found["tried"]]:
             row.pop("seconds")
     assert first == second
+
+
+def test_of_one_label_a_class_nothing_is_validated_and_the_plain_transfer_remains():
+    on = task()
+    rows = [int(np.flatnonzero(on.y == k)[0]) for k in range(3)]
+    found = searched(on, source(), rows=rows)
+    assert (found.chosen, found.runner_up) == (0, None)
+    assert "no class has two labels" in found.reason
+    assert len(search_rows(found.to_json())) == len(found.tried)
+    assert all(row.seconds == 0 for row in found.tried)
+
+
+def test_the_only_label_of_a_class_is_not_judged():
+    on = task()
+    alone = np.flatnonzero(on.y == 2)[:1]
+    rows = np.concatenate([np.flatnonzero(on.y == 0)[:9], alone, np.flatnonzero(on.y == 1)[:9]])
+    found = searched(on, source("convnet"), rows=rows)
+    assert found.tried[0].to_json()["validated"] == 18
+    assert set(found.tried[0].y) == {0, 1}
+    assert all(row.complete or len(row.y) == 18 for row in found.tried)
 
 
 def test_time_that_is_up_is_said_and_the_plain_transfer_remains():
