@@ -14,7 +14,7 @@ import numpy as np
 from tasks.errors import HeadstartError, InputError
 from tasks.kinds import KINDS
 from tasks.outputs import atomic_write
-from transfer.inputs import Inputs, apply
+from transfer.inputs import Inputs, apply, through
 
 ABOUT = "headstart.json"
 # A reloaded model runs the same operations; only their fusion may differ.
@@ -39,7 +39,7 @@ def whole_model(
 
 def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndarray:
     """Return class probabilities (N, K) float32 of raw examples ``x`` (N, ...)."""
-    return from_logits(apply(head, apply(encoder.model, apply(front, x))))
+    return from_logits(through((front, encoder.model, head), x))
 
 
 def from_logits(logits: np.ndarray) -> np.ndarray:

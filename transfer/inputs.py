@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,21 @@ def apply(model: Any, x: np.ndarray, batch: int = 1024) -> np.ndarray:
     """
     batch = max(1, min(batch, MOST_VALUES // max(1, _widest(model))))
     parts = [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
+    return np.concatenate(parts)
+
+
+def through(models: Sequence[Any], x: np.ndarray, batch: int = 1024) -> np.ndarray:
+    """Return what ``models``, one behind the other, make of ``x`` (N, ...).
+
+    So many at once: what lies between the models, such as images at the encoder's size, is never whole in
+    memory.
+    """
+    parts = []
+    for i in range(0, len(x), batch):
+        part = x[i : i + batch]
+        for model in models:
+            part = apply(model, part)
+        parts.append(part)
     return np.concatenate(parts)
 
 

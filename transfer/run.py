@@ -74,7 +74,7 @@ def transfer(
     from transfer.aim import Aim
     from transfer.export import whole_model
     from transfer.fit import fit
-    from transfer.inputs import apply
+    from transfer.inputs import through
 
     began = time.monotonic()
     found = None
@@ -121,7 +121,7 @@ def transfer(
     front, encoder, head, run = fitted.front, fitted.encoder, fitted.head, fitted.run
     model = whole_model(front, encoder, head, last=aim.layer(logits=fitted.logits))
     trained = time.monotonic() - began + (checkpoints.before[0] if checkpoints else 0.0)
-    outputs = apply(head, apply(encoder.model, apply(front, task.x_test)))
+    outputs = through((front, encoder.model, head), task.x_test)
     predicted = aim.predictions(outputs, logits=fitted.logits)
     measured = aim.measure(predicted, task.y_test)
     result = {

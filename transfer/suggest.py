@@ -89,14 +89,13 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 def encoded(weights: WeightsFile, inputs: Inputs, x: np.ndarray) -> np.ndarray:
     """Return the file's features (N, D) float32 of raw examples ``x`` (N, ...)."""
     from pretrain.encoder import Encoder
-    from transfer.inputs import apply
+    from transfer.inputs import through
 
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
     front = inputs.model()
     # Part by part: as the encoder's float32 input, all examples at once may not fit into memory.
-    parts = (apply(front, x[i : i + CHUNK]) for i in range(0, len(x), CHUNK))
-    return np.concatenate([apply(encoder.model, part) for part in parts])
+    return through((front, encoder.model), x, CHUNK)
 
 
 def pictured(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
