@@ -13,6 +13,8 @@ from transfer.candidates import Candidate
 
 # Standard errors by which anything else must be ahead of the plain transfer and its line.
 AHEAD = 2.0
+# ... and by which the loss of the place taken on that line may be above the lowest.
+NEAR = 0.5
 
 
 @dataclass(kw_only=True, eq=False)
@@ -86,13 +88,14 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
     The plain transfer is the first of ``tried``; with it belong the places on its line to the frozen encoder
-    (transfer.interpolation). Of these the one with the lowest calibrated loss is taken: the loss tells more
-    of an example than right or wrong does, and the temperature takes out how sure a network is of itself,
-    which grows along the line and is no merit or fault of its predictions.
+    (transfer.interpolation). Of these the one nearest to the plain transfer is taken whose calibrated loss is
+    within half a standard error of the lowest: the loss tells more of an example than right or wrong does,
+    and the temperature takes out how sure a network is of itself, which grows along the line and is no merit
+    or fault of its predictions.
 
     Anything else, be it another way to train the whole encoder, a frozen one or a changed network, must be
     right more often than the most accurate of these by more than two standard errors, and have a lower
-    calibrated loss than the one taken: among so many, some are ahead by chance. Of several that are, the
+    calibrated loss than all of them: among so many, some are ahead by chance. Of several that are, the
     one-standard-error rule (Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3) takes
     the simplest, the one that moves the fewest weights, and of equally simple ones the best. The error is
     that of the paired difference, example by example, which is smaller than each one's own. All this was
@@ -108,13 +111,13 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     if not plain.whole:
         chosen, why = _simplest(tried, done) if done else (0, "the time was up")
         return chosen, _second(tried, done, chosen), why
-    chosen = min(line, key=lambda i: tried[i].calibrated.mean())
+    lowest = min(line, key=lambda i: tried[i].calibrated.mean())
     best = _ranked(tried, line)[0]
     others = _ranked(tried, [i for i in done if i not in line])
     ahead = [
         i
         for i in others
-        if _ahead(tried[i], tried[best], AHEAD) and _surer(tried[i], tried[chosen])
+        if _ahead(tried[i], tried[best], AHEAD) and _surer(tried[i], tried[lowest])
     ]
     if ahead:
         chosen, why = _simplest(tried, ahead)
@@ -122,12 +125,28 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     elif not tried[best].complete:
         chosen, why = 0, "the plain transfer, for the time was up before it was validated"
     else:
-        why = "the lowest loss on the way from frozen to fine-tuned"
-        if len(line) == 1:
-            why = "it is the plain transfer"
+        chosen, why = _place(tried, line, lowest)
         if others and _lag(tried[others[0]], tried[best]) > 0:
             why += ", and nothing else is ahead by two standard errors"
     return chosen, _second(tried, done, chosen), why
+
+
+def _place(tried: Sequence[Tried], line: Sequence[int], lowest: int) -> tuple[int, str]:
+    """Return which place of a line is taken, and why."""
+    own = tried[0].candidate.recipe.interpolate
+
+    def near(i: int) -> bool:
+        above = tried[i].calibrated - tried[lowest].calibrated
+        return bool(above.mean() <= NEAR * above.std() / len(above) ** 0.5)
+
+    chosen = min(
+        (i for i in line if near(i)),
+        key=lambda i: abs(tried[i].candidate.recipe.interpolate - own),
+    )
+    if chosen == lowest:
+        return chosen, "the lowest loss on the way from frozen to fine-tuned"
+    which = "the plain transfer" if chosen == 0 else "nearest to the plain transfer"
+    return chosen, f"{which}, with a loss within half a standard error of the lowest"
 
 
 def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:

@@ -54,7 +54,7 @@ def test_what_was_told_right_and_how_surely():
 
 def test_of_a_line_the_lowest_calibrated_loss():
     plain = made(wrong(0, 1, 2, 3), 0.1, moves=9)
-    half = made(wrong(0, 1, 2, 4), 0.4, moves=9, share=0.5)
+    half = made(wrong(0, 1, 2, 4), 0.45, moves=9, share=0.5)
     chosen, runner_up, reason = choose([plain, half])
     assert (chosen, runner_up) == (1, 0)
     assert reason == "the lowest loss on the way from frozen to fine-tuned"
@@ -64,7 +64,24 @@ def test_of_a_line_the_lowest_calibrated_loss():
     hot = made(wrong(0, 1, 2, 4), 0.4, moves=9, share=0.5, heat=9.0)
     assert hot.loss.mean() > plain.loss.mean()
     assert choose([plain, hot])[0] == 1
-    assert choose([plain])[2] == "it is the plain transfer"
+
+
+def test_of_losses_within_half_an_error_the_one_nearest_to_the_plain_transfer():
+    plain = made(wrong(0, 1, 2, 3), moves=9)
+    half = made(wrong(6, 7, 8, 9), moves=9, share=0.5)
+    quarter = made(wrong(3, 4, 5), moves=9, share=0.25)
+    apart = plain.calibrated - quarter.calibrated
+    assert 0 < apart.mean() < 0.5 * apart.std() / 40**0.5
+    chosen, _, reason = choose([plain, half, quarter])
+    assert chosen == 0
+    assert reason == "the plain transfer, with a loss within half a standard error of the lowest"
+    bad = made(wrong(*range(20, 32)), moves=9)
+    chosen, _, reason = choose([bad, quarter, half])
+    assert chosen == 2
+    assert reason.startswith("nearest to the plain transfer, with a loss within half")
+    # Where the plain transfer interpolates itself, it is that place which needs no evidence.
+    own = replace(plain.candidate, recipe=replace(plain.candidate.recipe, interpolate=0.5))
+    assert choose([replace(plain, candidate=own), made(wrong(3, 4, 5, 6), moves=9)])[0] == 0
 
 
 @pytest.mark.parametrize("other", [{"moves": 0}, {"moves": 5}, {"cut": True}])
