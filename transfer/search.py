@@ -174,9 +174,8 @@ class _Race:
     @cached_property
     def validated(self) -> np.ndarray:
         """The rows of x and y that are validated on at all, in their order; Tried has these."""
-        return np.flatnonzero(
-            np.isin(np.arange(len(self.y)), [r for _, h in self.folds for r in h])
-        )
+        held = [held for _, held in self.folds]
+        return np.sort(np.concatenate(held)) if held else np.arange(0)
 
     def empty(self, table: Sequence[Candidate]) -> list[Tried]:
         """Return the candidates, untried."""
