@@ -121,16 +121,16 @@ class Pooled:
         self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, recipe: TransferRecipe
     ) -> Fitted:
         from transfer.fit import fit
+        from transfer.prepared import Prepared
 
         return fit(
-            x,
+            Prepared(x),
             y,
             self.source,
             replace(self.plan, recipe=recipe),
             outputs=self.outputs,
             seed=self.seed,
             weights=weights,
-            prepared=True,
             body=self.body,
             programs=self.programs,
         )

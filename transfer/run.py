@@ -75,6 +75,7 @@ def transfer(
     from transfer.export import whole_model
     from transfer.fit import fit
     from transfer.inputs import through
+    from transfer.prepared import Prepared
 
     began = time.monotonic()
     found = None
@@ -104,14 +105,13 @@ def transfer(
         )
         x, y, weights = lesson or (x, y, None)
     fitted = fit(
-        x,
+        x if weights is None else Prepared(x),
         y,
         source,
         plan,
         outputs=aim.outputs,
         seed=config.seed,
         weights=weights,
-        prepared=weights is not None,
         target=aim.kind,
         reporter=reporter,
         programs=programs,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
     from transfer.body import Body
     from transfer.plan import Plan, Source
+    from transfer.prepared import Prepared
     from transfer.recipes import TransferRecipe
 
 SECONDS = 120.0
@@ -34,6 +35,8 @@ SHORT = 5
 PLACES = {FOLDS: (2, 2, 1), FEW_FOLDS: (1,)}
 # ... and none that is behind the plain one by more than this many standard errors of their difference.
 HOPELESS = 2.0
+# Of the outputs of frozen blocks, which every candidate of a depth has from one computation.
+MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +95,11 @@ def search(
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from transfer.inputs import apply
+    from transfer.prepared import Prepared
 
     began = time.monotonic()
     race = _Race(
-        x=apply(plan.inputs.model(), x),
+        x=Prepared(apply(plan.inputs.model(), x), most_bytes=MOST_BYTES),
         y=y,
         source=source,
         plan=plan,
@@ -158,7 +162,7 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
 
 @dataclass(kw_only=True)
 class _Race:
-    x: np.ndarray
+    x: Prepared
     y: np.ndarray
     source: Source
     plan: Plan
@@ -253,7 +257,6 @@ class _Race:
         """
         from transfer.export import from_logits
         from transfer.fit import build, fit
-        from transfer.inputs import apply
 
         train, held = self.folds[fold]
         if self.late():
@@ -271,21 +274,19 @@ class _Race:
             made = build(self.source, plan, self.outputs, self.seed)
             self.bodies[candidate.arrangement] = made
         fitted = fit(
-            self.x[train],
+            self.x.take(train),
             self.y[train],
             self.source,
             plan,
             outputs=self.outputs,
             seed=self.seed,
-            prepared=True,
             body=self.bodies[candidate.arrangement],
             programs=self.programs,
         )
         for row in rows:
             if fitted.line is not None:
                 fitted.line.go(row.candidate.recipe.interpolate)
-            outputs = apply(fitted.head, apply(fitted.encoder.model, self.x[held]))
-            chances = from_logits(outputs)
+            chances = from_logits(fitted.outputs(self.x.take(held)))
             row.seconds += time.monotonic() - began
             began = time.monotonic()
             yield chances

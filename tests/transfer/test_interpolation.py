@@ -158,7 +158,7 @@ def test_the_loss_on_the_line_is_that_of_the_labels(outputs):
 def test_a_barrier_is_said_and_the_fine_tuned_weights_are_kept(monkeypatch):
     _, end = weights_of(QUICK)
     heard, said = iter([0.2, 0.1, 0.16]), Lines()
-    monkeypatch.setattr("transfer.fit._Stages._loss", lambda stages: next(heard))
+    monkeypatch.setattr("transfer.stages.Stages._loss", lambda stages: next(heard))
     config = TransferConfig(recipe=replace(QUICK, interpolate=0.5), labels=40)
     done = transfer(task(), source("convnet"), config, programs=SHARED, reporter=said)
     assert all(np.array_equal(w, v) for w, v in zip(done.model.get_weights(), end, strict=True))
