@@ -123,6 +123,8 @@ def check_trained(
         )
     if arrangement.reuse == 0 and not recipe.scratch_epochs:
         raise InputError("Nothing would be trained: from scratch, at least one epoch is needed.")
+    if arrangement.reuse:
+        _check_tuning(arrangement.reuse, recipe, search=search)
     solving = {"--solve": recipe.solve is not None, "--interpolate": recipe.interpolate < 1}
     for option, given in solving.items():
         if given and arrangement.fresh(blocks):
@@ -130,6 +132,29 @@ def check_trained(
                 f"{option} finds a last layer on blocks that have learnt already, and with "
                 f"{arrangement.told(blocks)} there is something new below it: leave {option} out, or give "
                 f"--above drop and --head linear."
+            )
+
+
+def _check_tuning(reuse: int, recipe: TransferRecipe, *, search: bool) -> None:
+    """Refuse options of fine-tuning that could not act. Raises InputError."""
+    if recipe.unfreeze and recipe.unfreeze > reuse and not search:
+        raise InputError(
+            f"--unfreeze says how many of the kept blocks are fine-tuned, and {reuse} "
+            f"{'is' if reuse == 1 else 'are'} kept. Got {recipe.unfreeze}: give 'all' or at most {reuse}."
+        )
+    if recipe.epochs and recipe.unfreeze != 0:
+        return
+    zero = "--unfreeze 0 moves no block" if recipe.epochs else "fine-tuning has no epochs"
+    options = {
+        "--gradual": recipe.gradual,
+        "--lr find": recipe.find,
+        "--layer-decay": recipe.layer_decay != 1,
+    }
+    for option, given in options.items():
+        if given:
+            raise InputError(
+                f"{option} is about fine-tuning, and nothing would be fine-tuned: {zero}. Leave {option} "
+                f"out, or give --epochs (and no --unfreeze 0)."
             )
 
 

@@ -132,6 +132,11 @@ def test_solving_takes_the_place_of_the_frozen_epochs():
         ({"solve": 1.0}, {"reuse": 0}, "with from scratch|there is something new below it"),
         ({"validation": 0.2}, {"search": 9.0}, "leave --validation out"),
         ({"scratch_epochs": 0}, {"reuse": 0}, "Nothing would be trained"),
+        ({"unfreeze": 9}, {}, "and 3 are kept. Got 9: give 'all' or at most 3"),
+        ({"unfreeze": 2}, {"reuse": 1}, "and 1 is kept. Got 2"),
+        ({"gradual": True, "epochs": 0}, {}, "--gradual is about fine-tuning, .*has no epochs"),
+        ({"find": True, "unfreeze": 0}, {}, "--lr find is .*--unfreeze 0 moves no block"),
+        ({"layer_decay": 0.5, "epochs": 0}, {"search": 9.0}, "--layer-decay is about fine-tuning"),
     ],
 )
 def test_what_would_train_nothing_or_be_passed_over_is_refused(changes, how, says):
