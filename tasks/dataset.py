@@ -119,15 +119,21 @@ class Dataset:
         return digest.hexdigest()
 
 
+OVERSHOOT = 0.1
+
+
 def natural_range(x: np.ndarray) -> tuple[float, float]:
     """Return the range that values of ``x`` (any shape, not empty) are taken to span.
 
-    (0, 255) for uint8; for floats (0, 1) or (-1, 1) when all lie within, else minimum and maximum.
+    (0, 255) for uint8; for floats (0, 1) or (-1, 1) when all lie within, else minimum and maximum. Images of
+    0..1 that were resized by a spline lie a little outside, and are not taken for others.
     """
     if x.dtype == np.uint8:
         return (0.0, 255.0)
     low, high = float(x.min()), float(x.max())
     if low >= 0 and high <= 1:
+        return (0.0, 1.0)
+    if low >= -OVERSHOOT and 0.5 < high <= 1 + OVERSHOOT:
         return (0.0, 1.0)
     if low >= -1 and high <= 1:
         return (-1.0, 1.0)
