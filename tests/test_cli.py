@@ -20,20 +20,28 @@ BIN = Path(sys.executable).parent
 QUICK = ["--data", "digits[0,1]", "--strategy", "supervised", "--encoder", "mlp", "--epochs", "1"]
 
 
+def wall_seconds(*command):
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout, time.perf_counter() - began
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_quick(command):
     script = BIN / command
     assert script.exists(), "install the package first: pip install -e ."
-    seconds = []
+    ours, bare = [], []
     for _ in range(8):
-        began = time.perf_counter()
-        done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - began)
-        if seconds[-1] < 0.3:
+        text, seconds = wall_seconds(script, "--help")
+        assert text.startswith("Usage: ")
+        ours.append(seconds)
+        bare.append(wall_seconds(sys.executable, "-c", "import click")[1])
+        # A machine that takes long to start Python and click, 0.07 s otherwise, is not our doing.
+        limit = max(0.3, 4 * min(bare))
+        if min(ours) < limit:
             break
         time.sleep(0.3)  # the machine may be busy with other work: one quiet moment is enough
-    assert done.stdout.startswith("Usage: ")
-    assert min(seconds) < 0.3
+    assert min(ours) < limit
 
 
 @pytest.mark.parametrize("command", COMMANDS)
