@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,8 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     (transfer.interpolation). Of these the one nearest to the plain transfer is taken whose calibrated loss is
     within half a standard error of the lowest: the loss tells more of an example than right or wrong does,
     and the temperature takes out how sure a network is of itself, which grows along the line and is no merit
-    or fault of its predictions.
+    or fault of its predictions. The error is that of the difference, as if in one more example the one were
+    certain and the other knew nothing (log K of K classes): of 20 examples, their own spread tells little.
 
     Anything else, be it another way to train the whole encoder, a frozen one or a changed network, must be
     right more often than the most accurate of these by more than two standard errors, and have a lower
@@ -137,7 +139,8 @@ def _place(tried: Sequence[Tried], line: Sequence[int], lowest: int) -> tuple[in
 
     def near(i: int) -> bool:
         above = tried[i].calibrated - tried[lowest].calibrated
-        return bool(above.mean() <= NEAR * above.std() / len(above) ** 0.5)
+        chance = math.log(tried[i].chances.shape[1])
+        return bool(above.mean() <= NEAR * paired_error(above, more=chance))
 
     chosen = min(
         (i for i in line if near(i)),
@@ -175,13 +178,14 @@ def could_win(line: Sequence[Tried]) -> bool:
     return bool(gain.mean() > AHEAD * paired_error(gain))
 
 
-def paired_error(apart: np.ndarray) -> float:
+def paired_error(apart: np.ndarray, *, more: float = 1.0) -> float:
     """Return the standard error of a mean difference, as if one more example had been told apart.
 
-    apart: (N,), for each example 1, 0 or -1: the one right minus the other right. Without the one more, a
-    single example in which two methods differ would already be more than its own error.
+    apart: (N,), for each example 1, 0 or -1: the one right minus the other right; or a difference of losses.
+    more: by how much the one more differs. Without it, a single example in which two methods differ would
+        already be more than its own error; it counts little where there are many.
     """
-    return (float(np.square(apart).sum()) + 1) ** 0.5 / max(1, len(apart))
+    return (float(np.square(apart).sum()) + more**2) ** 0.5 / max(1, len(apart))
 
 
 def _ranked(tried: Sequence[Tried], among: Sequence[int]) -> list[int]:

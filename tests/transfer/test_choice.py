@@ -8,7 +8,7 @@ from transfers import QUICK
 
 from transfer.arrangement import Arrangement
 from transfer.candidates import Candidate
-from transfer.choice import Tried, choose, could_win
+from transfer.choice import Tried, choose, could_win, paired_error
 
 
 def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
@@ -71,7 +71,7 @@ def test_of_losses_within_half_an_error_the_one_nearest_to_the_plain_transfer():
     half = made(wrong(6, 7, 8, 9), moves=9, share=0.5)
     quarter = made(wrong(3, 4, 5), moves=9, share=0.25)
     apart = plain.calibrated - quarter.calibrated
-    assert 0 < apart.mean() < 0.5 * apart.std() / 40**0.5
+    assert 0 < apart.mean() < 0.5 * paired_error(apart, more=np.log(2))
     chosen, _, reason = choose([plain, half, quarter])
     assert chosen == 0
     assert reason == "the plain transfer, with a loss within half a standard error of the lowest"
@@ -82,6 +82,16 @@ def test_of_losses_within_half_an_error_the_one_nearest_to_the_plain_transfer():
     # Where the plain transfer interpolates itself, it is that place which needs no evidence.
     own = replace(plain.candidate, recipe=replace(plain.candidate.recipe, interpolate=0.5))
     assert choose([replace(plain, candidate=own), made(wrong(3, 4, 5, 6), moves=9)])[0] == 0
+
+
+@pytest.mark.parametrize(("count", "expected"), [(10, 0), (200, 1)])
+def test_what_ten_examples_agree_on_is_less_evidence_than_what_many_do(count, expected):
+    every_tenth = range(0, count, 10)
+    plain = made(wrong(*every_tenth, count=count), 0.4, moves=9)
+    half = made(wrong(*every_tenth, count=count), 0.45, moves=9, share=0.5)
+    apart = plain.calibrated - half.calibrated
+    assert apart.mean() > 0.5 * apart.std() / count**0.5
+    assert choose([plain, half])[0] == expected
 
 
 @pytest.mark.parametrize("other", [{"moves": 0}, {"moves": 5}, {"cut": True}])
