@@ -167,6 +167,6 @@ def _by_strategy(given: dict[str, str]) -> dict[str, dict[str, str]]:
 def _budgets(text: str) -> list[int]:
     """Read "50,200,1000"."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--labels must be positive numbers with commas, as 50,200. Got {text!r}.")
     return sorted({int(part) for part in parts})

@@ -14,7 +14,7 @@ from pretrain.strategies import strategy as find_strategy
 from tasks.console import out, out_json
 from tasks.dataset import Dataset
 from tasks.errors import InputError
-from tasks.load import load_dataset
+from tasks.load import check_apart, load_dataset
 from tasks.outputs import check_output
 from tasks.overlap import overlap
 
@@ -74,6 +74,7 @@ def pretrain_command(
         probe_every=probe_every,
         seed=seed,
     )
+    check_apart(output, data, probe)
     check_output(output, force=force or resume)
 
     def load(spec: str) -> Dataset:
@@ -137,7 +138,7 @@ def pretrain_command(
         kept = ", ".join(f"{row['epoch']} of {row['stage']}" for row in done.kept)
         out(f"Kept by {plan.keep_best}: epoch {kept}")
     if done.companions:
-        pictures = [path for path in done.companions if path.stem[-3:].isdigit()]
+        pictures = [path for path in done.companions if path.stem[-3:].isdecimal()]
         files = [str(path) for path in done.companions if path not in pictures]
         if pictures:
             files.append(f"{len(pictures)} pictures, the last {pictures[-1]}")

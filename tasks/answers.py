@@ -73,15 +73,15 @@ def _seen(y: np.ndarray, y_test: np.ndarray | None) -> str:
 
 
 def _numbers(y: np.ndarray, key: str, n: int, where: str) -> np.ndarray:
-    """Return numbers (n,) float32, or raise InputError."""
+    """Return numbers (n,) float64, or raise InputError."""
     if y.shape != (n,) or y.dtype.kind not in "buif":
         raise InputError(
             f"{where}: {key} must be {n} numbers, one an example. It is {y.dtype} of shape {y.shape}."
         )
     check_finite(y, key, where)
-    with np.errstate(over="ignore"):
-        numbers = y.astype(np.float32)
-    if not np.isfinite(numbers).all():
+    # A model gives float32, but what y tells beyond that, such as seconds since 1970, is kept to learn from.
+    numbers = y.astype(np.float64)
+    if np.abs(numbers).max(initial=0) > np.finfo(np.float32).max:
         raise InputError(f"{where}: {key} has values too large for float32 (above 3.4e38).")
     return numbers
 

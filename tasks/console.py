@@ -117,7 +117,7 @@ def image_size(context: click.Context, parameter: click.Parameter, value: Any) -
     if value is None:
         return None
     parts = value.lower().split("x")
-    if len(parts) > 2 or not all(p.isdigit() and 1 <= int(p) <= 4096 for p in parts):
+    if len(parts) > 2 or not all(p.isdecimal() and 1 <= int(p) <= 4096 for p in parts):
         raise click.BadParameter(
             f"must be a number of pixels or HEIGHTxWIDTH, each 1 to 4096. Got {value!r}."
         )
@@ -136,7 +136,7 @@ def options(*decorators: Decorator) -> Decorator:
 
 
 class Rate(click.FloatRange):
-    """A learning rate: above 0, at most 100, and a number (click lets NaN through any range)."""
+    """A number in a range, such as a learning rate, and never NaN, which click lets through any range."""
 
     def convert(self, value: Any, parameter: Any, context: Any) -> float:
         """Return the number."""
@@ -157,7 +157,7 @@ class Sizes(click.ParamType):
             return value
         parts = value.lower().split("x")
         if len(parts) not in (1, 3) or not all(
-            p.isdigit() and 1 <= int(p) <= 1 << 24 for p in parts
+            p.isdecimal() and 1 <= int(p) <= 1 << 24 for p in parts
         ):
             self.fail(
                 f"must be HEIGHTxWIDTHxCHANNELS, or the number of columns. Got {value!r}.",

@@ -19,7 +19,7 @@ class Dataset:
 
     name: as the user spelled it; for a path the base name; with the view, if any.
     x: (N, H, W, C) images or (N, D) vectors; uint8 or float32, C-contiguous, N >= 1.
-    y: (N,) int64 class indices 0..K-1; or (N,) float32 numbers to predict; or (N, K) uint8, 1 where the
+    y: (N,) int64 class indices 0..K-1; or (N,) float64 numbers to predict; or (N, K) uint8, 1 where the
         example has the label, K >= 2; or None when unlabelled. ``target`` says which.
     x_test, y_test: the set's own test part, shaped like x and y; None when it has none. A labelled
         set has both or neither, an unlabelled one has no y_test.
@@ -165,7 +165,7 @@ def _answers(field: str, y: np.ndarray, n: int) -> np.ndarray:
     kind = target_kind(y)
     if kind == "numbers":
         _require(bool(np.isfinite(y).all()), f"{field} has numbers that are NaN or infinite")
-        return np.ascontiguousarray(y, dtype=np.float32)
+        return np.ascontiguousarray(y, dtype=np.float64)
     _require(y.dtype.kind in "iu" or y.ndim == 2, f"{field} must be {n} integers, one an example")
     if kind == "multi-label":
         _require(y.shape[1] > 1, f"{field} of shape {y.shape} must have two labels or more")

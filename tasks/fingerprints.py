@@ -165,7 +165,11 @@ def _stored(x: np.ndarray, rows: np.ndarray, value_range: tuple[float, float]) -
 def _centred(cells: np.ndarray, value_range: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """Return thumbnails (N, 64) without their means, and which of them (N,) are flat."""
     low, high = value_range
-    return cells - cells.mean(axis=1, keepdims=True), cells.std(axis=1) < FLAT * (high - low)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred, spread = cells - cells.mean(axis=1, keepdims=True), cells.std(axis=1)
+    # Of values near the largest that there are, sums overflow: nothing can be told, as of a flat image.
+    flat = ~(np.isfinite(spread) & (spread >= FLAT * (high - low)))
+    return np.where(flat[:, None], 0, centred), flat
 
 
 def _turned(centred: np.ndarray) -> np.ndarray:

@@ -49,6 +49,20 @@ def load_dataset(
     return dataset
 
 
+def check_apart(output: Path, *given: str | Path | None) -> None:
+    """Refuse an output that the command reads itself, which --force would cost its user.
+
+    given: paths, or data as ``load_dataset`` takes it; what is no path is passed over. Raises InputError.
+    """
+    for one in given:
+        base = "" if one is None else _split_view(str(one).strip(), all_sources())[0]
+        if _exists(base) and _exists(str(output)) and Path(base).expanduser().samefile(output):
+            raise InputError(
+                f"{output} is what this command reads: nothing of yours is replaced by what is made of it. "
+                f"Give another name for the output."
+            )
+
+
 def folder_size(spec: str, shape: Sequence[int]) -> tuple[int, int] | None:
     """Return the (height, width) at which to read the folder of images that ``spec`` names.
 

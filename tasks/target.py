@@ -19,7 +19,7 @@ class TargetTask:
     """A task with a training pool, from which budgets of labels are drawn.
 
     x, y: (N, ...) uint8 or float32 examples; and (N,) int64 labels 0..K-1, every class present, or
-        (N,) float32 numbers, or (N, K) uint8 labels of 0 and 1, each of them present.
+        (N,) float64 numbers, or (N, K) uint8 labels of 0 and 1, each of them present.
     x_test, y_test: the test part, alike; to be touched once, by the final evaluation.
     test_origin: where the test part came from, in words.
     kind: what the examples show, as in Dataset.
@@ -138,6 +138,14 @@ def _names(dataset: Dataset, y: np.ndarray) -> tuple[str, ...]:
             raise InputError(
                 f"y of data set {dataset.name!r} is {float(y[0]):g} for every training example: there is "
                 "nothing to predict."
+            )
+        # What a model gives is float32. A hundredth of the spread is what rounding may cost.
+        step = float(np.finfo(np.float32).eps * np.abs(y).max())
+        if step > y.std() / 100:
+            raise InputError(
+                f"y of data set {dataset.name!r} lies around {float(y.mean()):g} and varies by only "
+                f"{y.std():g}: a model gives float32, whose numbers are {step:g} apart there. Subtract what "
+                f"they have in common, such as their mean, from y and y_test."
             )
         return ()
     count = y.shape[1] if kind == "multi-label" else dataset.n_classes

@@ -73,7 +73,8 @@ def fill(tmp_path):
 
 def options(base, changes):
     given = {**base, **changes}
-    return [part for k, v in given.items() if v is not None for part in (f"--{k}", v)]
+    parts = [(f"--{k}", v) for k, v in given.items() if v is not None]
+    return [part for option, v in parts for part in ((option,) if v is True else (option, v))]
 
 
 PRETRAIN = {"strategy": "supervised", "data": "good.npz", "out": "new.h5", "epochs": "1"}
@@ -145,7 +146,10 @@ CASES = [
     ("transfer", {"head": "knn", "pool": "good.npz"}, ["solved on frozen features"]),
     ("transfer", {"schedule": "cosin"}, ["--schedule must be", "Did you mean 'cosine'?"]),
     ("transfer", {"warmup": "2"}, ["--warmup must be from 0 to 0.99. Got 2"]),
-    ("transfer", {"layer-decay": "3"}, ["--layer-decay must be from", "Got 3"]),
+    ("transfer", {"layer-decay": "3"}, ["--layer-decay", "3.0 is not in the range 0<x<=1"]),
+    ("transfer", {"reuse": "²"}, ["--reuse", "a number of blocks", "'²'"]),
+    ("transfer", {"image-size": "²"}, ["--image-size", "a number of pixels", "'²'"]),
+    ("pretrain", {"out": "good.npz", "force": True}, ["good.npz is what this command reads"]),
     ("transfer", {"interpolate": "3"}, ["--interpolate must be from 0 to 1", "Got 3"]),
     ("transfer", {"unfreeze": "-1"}, ["--unfreeze", "a number of blocks"]),
     ("transfer", {"learning-rate": "fnd"}, ["--learning-rate", "fnd"]),
@@ -211,6 +215,11 @@ def test_inspecting_a_bad_file_is_one_paragraph(folder, capfd, name):
         ({"model": "old.keras"}, "old.keras is not a readable .keras model"),
         ({"model": None}, "Missing option '--model'"),
         ({"out": None}, "Missing option '--out'"),
+        (
+            {"model": "old.keras", "out": "old.keras", "force": True},
+            "old.keras is what this command",
+        ),
+        ({"model": "old.keras", "out": "good.npz", "force": True}, "good.npz is what this command"),
     ],
 )
 def test_predicting_with_a_bad_model_is_one_paragraph(folder, capfd, changes, says):

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from transfer.leakage import counted
 from transfer.markdown import cell, code
 
 MOST_SHOWN = 12
@@ -183,8 +184,8 @@ def _leakage(result: Mapping[str, Any]) -> Sequence[str]:
     else:
         lines = [_seen(part, found[part]) for part in ("test", "labelled")]
     shared = found.get("shared") or {}
-    if shared.get("exact"):
-        lines.append(f"{shared['exact']:,} of the labelled examples are in the test part too.")
+    if shared.get("exact") or shared.get("near"):
+        lines.append(f"{counted(shared)} of the labelled examples are in the test part too.")
     used = {True: "used labels", False: "used no labels", None: "may have used labels"}
     lines.append(f"The pretraining {used[found['labels_used']]}.")
     if found.get("leaks"):

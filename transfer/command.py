@@ -14,7 +14,7 @@ from pretrain.weights import WeightsFile
 from tasks.console import out, out_json
 from tasks.errors import InputError
 from tasks.kinds import KINDS
-from tasks.load import folder_size, load_dataset
+from tasks.load import check_apart, folder_size, load_dataset
 from tasks.outputs import check_output, read_json, write_bytes, write_text
 from tasks.target import TargetTask
 from transfer.arrangement import FROZEN_HEADS, check_unused
@@ -74,6 +74,7 @@ def transfer_command(
 
     if output.suffix != ".keras":
         raise InputError(f"--out must end in .keras, or Keras will not load it. Got {output}.")
+    check_apart(output, weights, data, labels_from, pool)
     beside = Beside(model=output, formats=export, pictures=pictures, map=kind)
     # Only a run that began here may find files of its own.
     own = force or (resume and (output.exists() or checkpoint_folder(output).exists()))

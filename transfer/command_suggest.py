@@ -10,7 +10,7 @@ from pretrain.engine.progress import LineReporter, Reporter, make_reporter
 from pretrain.imports.source import read_source
 from tasks.dataset import Dataset
 from tasks.errors import InputError
-from tasks.load import folder_size, load_dataset
+from tasks.load import check_apart, folder_size, load_dataset
 from tasks.outputs import check_output, write_text
 from tasks.target import TargetTask
 from transfer.inputs import Inputs
@@ -42,6 +42,7 @@ def suggest_command(
         raise InputError(f"--out must end in .csv. Got {output}.")
     picture = output.with_suffix(".png")
     for path in (output, picture):
+        check_apart(path, weights, data)
         check_output(path, force)
     say = (Reporter if quiet else LineReporter)().say
     file = read_source(str(weights), threads=threads, say=say, **imported)

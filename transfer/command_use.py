@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.load import folder_size, load_dataset
+from tasks.load import check_apart, folder_size, load_dataset
 from tasks.outputs import check_output
 
 
@@ -22,6 +22,7 @@ def predict_command(
     from transfer.export import read_about
     from transfer.predict import predict
 
+    check_apart(output, model, data)
     shape = read_about(model)["input"]["shape"]
     check_output(output, force)
     image_size = image_size or folder_size(data, shape)

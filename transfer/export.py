@@ -83,14 +83,24 @@ def save_model(
             archive.writestr(ABOUT, json.dumps(about))
         reloaded = keras.models.load_model(made, compile=False)
         expected, got = apply(model, examples), apply(reloaded, examples)
-        # Numbers in units of their own may be large: as a part of the largest.
-        scale = max(1.0, float(np.abs(expected).max()))
-        if not np.allclose(expected, got, atol=TOLERANCE * scale):
+        if not np.allclose(expected, got, rtol=0, atol=allowed(expected)):
             raise HeadstartError(
                 f"The saved model predicts differently from the trained one (by up to "
                 f"{np.abs(expected - got).max():.2g}); {path} was not written."
             )
         atomic_write(path, lambda temporary: _copy(made, temporary))
+
+
+def allowed(expected: np.ndarray) -> np.ndarray:
+    """Return (K,), by how much outputs (N, K) may differ from ``expected`` to be called the same.
+
+    1e-5; of numbers that vary by more than 1, that part of their spread; and what float32 cannot tell.
+    """
+    values = expected.astype(np.float64)
+    varies = np.abs(values - values.mean(axis=0)).max(axis=0)
+    rounding = 4 * np.finfo(np.float32).eps * np.abs(values).max(axis=0)
+    found: np.ndarray = TOLERANCE * np.maximum(1.0, varies) + rounding
+    return found
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.errors import HeadstartError, InputError, suggest
 from tasks.outputs import check_folder, check_output
-from transfer.export import TOLERANCE, load_model, read_about
+from transfer.export import allowed, load_model, read_about
 from transfer.onnx_file import write_onnx
 from transfer.savedmodel import is_savedmodel, write_savedmodel
 
@@ -134,14 +134,15 @@ def export_model(
 def difference(expected: np.ndarray, got: np.ndarray, path: Path) -> float:
     """Return the greatest difference of two outputs (N, K). Raises HeadstartError when it is too much.
 
-    1e-5, of outputs beyond 1 in proportion; of nothing else than numbers it is always too much.
+    See ``transfer.export.allowed``; of nothing else than numbers it is always too much.
     """
     same = expected.shape == got.shape
     off = float(np.abs(expected - got).max()) if same else float("inf")
-    if not same or not np.allclose(expected, got, rtol=TOLERANCE, atol=TOLERANCE):
+    most = allowed(expected)
+    if not same or not np.allclose(expected, got, rtol=0, atol=most):
         raise HeadstartError(
             f"What was made predicts differently from the .keras model (by up to {off:.2g}, and "
-            f"{TOLERANCE:g} is allowed); {path} was not written."
+            f"{most.max():.2g} is allowed); {path} was not written."
         )
     return off
 

@@ -88,7 +88,7 @@ def refuse(found: dict[str, Any], task: str, weights: str, anyway: str = "--allo
         return
     raise InputError(
         f"The pretraining of {weights} used labels, and its pool {found['pool']['name']!r} had "
-        f"{_numbers(found['test'])} of the {found['test']['n']:,} test examples of {task!r}: the "
+        f"{counted(found['test'])} of the {found['test']['n']:,} test examples of {task!r}: the "
         f"test would measure memory. Test on other examples, pretrain without these, or measure "
         f"all the same with {anyway}."
     )
@@ -99,7 +99,7 @@ def tell(found: dict[str, Any]) -> str:
     shared = found["shared"]
     line = _pool_told(found)
     if shared["exact"] or shared["near"]:
-        line += f"; {_numbers(shared)} of the labelled examples are in the test part too"
+        line += f"; {counted(shared)} of the labelled examples are in the test part too"
     return line
 
 
@@ -116,7 +116,7 @@ def _pool_told(found: dict[str, Any]) -> str:
         return "Leakage: the weights file does not tell what was in the pool"
     line = f"Leakage: in the pool {pool['name']} were "
     line += " and ".join(
-        f"{_numbers(found[part])} of {found[part]['n']:,} {part}" for part in ("test", "labelled")
+        f"{counted(found[part])} of {found[part]['n']:,} {part}" for part in ("test", "labelled")
     )
     line += " examples"
     if found["test"]["exact"] is None:
@@ -129,7 +129,7 @@ def _pool_told(found: dict[str, Any]) -> str:
     return line
 
 
-def _numbers(part: dict[str, Any]) -> str:
+def counted(part: dict[str, Any]) -> str:
     """Return "3 (and 2 nearly)", with what cannot be told left out."""
     exact, near = part["exact"], part["near"]
     if exact is None:

@@ -7,8 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from tasks.errors import InputError
+
 # Percentile bootstrap: so many test parts are drawn from the test part, with replacement.
 SAMPLES, AT_ONCE = 1000, 50
+
+
+def check_outputs(outputs: np.ndarray, model: str, examples: str) -> None:
+    """Raise InputError when outputs (N, K) are not all finite.
+
+    model, examples: what gave them, and of what they are, for the message.
+    """
+    lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+    if len(lost):
+        raise InputError(
+            f"{model} gives no finite output for {len(lost):,} of the {len(outputs):,} {examples}, of which "
+            f"the first is number {lost[0]}: their values are far from those it was trained on. Leave them "
+            f"out. Nothing was written."
+        )
 
 
 def measure(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tasks.console import import_options, options, positive, rate
+from tasks.console import Rate, import_options, options, positive, rate
 
 
 class Blocks(click.ParamType):
@@ -23,7 +23,7 @@ class Blocks(click.ParamType):
             return None
         if isinstance(value, int) or value in self.words:
             return value
-        if value.isdigit():
+        if value.isdecimal():
             return int(value)
         words = "".join(f"{word!r}, " for word in self.words)
         return self.fail(
@@ -87,7 +87,9 @@ recipe_options = options(
         "--gradual", is_flag=True, default=None, help="Unfreeze block by block, from the top."
     ),
     click.option(
-        "--layer-decay", type=rate, help="Multiply the learning rate by this for each block down."
+        "--layer-decay",
+        type=Rate(min=0, min_open=True, max=1),
+        help="Multiply the learning rate by this for each block down.",
     ),
     click.option("--schedule", help="constant or cosine. [default: the recipe's]"),
     click.option(

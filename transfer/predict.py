@@ -13,7 +13,11 @@ from tasks.dataset import Dataset
 from tasks.errors import InputError
 from tasks.outputs import atomic_write, check_output
 from transfer.export import load_model, read_about
-from transfer.metrics import measure_labels, measure_numbers
+from transfer.metrics import check_outputs, measure_labels, measure_numbers
+
+# Ranges of the images in a file and of a model's, which are plainly not the same: what is below 0 is not of
+# 0..1, and images of 0..255 that are all within 0..1 would be black.
+OTHER = {((-1.0, 1.0), (0.0, 1.0)), ((0.0, 1.0), (0.0, 255.0)), ((-1.0, 1.0), (0.0, 255.0))}
 
 
 def predict(
@@ -33,6 +37,7 @@ def predict(
     from transfer.inputs import apply
 
     outputs = apply(load_model(model_path), examples)
+    check_outputs(outputs, str(model_path), f"examples of {dataset.name!r}")
     if about["target"] == "classes" and outputs.shape[1] == 1:
         outputs = np.concatenate([1 - outputs, outputs], axis=1)
     header, rows = _COLUMNS[about["target"]](outputs, about["classes"])
@@ -142,18 +147,22 @@ def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
     0..255 and 0..1 (or -1..1) are two spellings of one brightness, and are turned into one another. The range
     of any other new file only tells which examples are in it: its values are taken as they are.
     """
-    from transfer.inputs import taken_range
+    from transfer.inputs import FRACTIONS, taken_range
 
-    low, high = about["input"]["value_range"]
+    low, high = map(float, about["input"]["value_range"])
+    known, given = (low, high), dataset.value_range
     x = _recolour(dataset.x, about["input"]["shape"][-1])
-    # As of a table, whatever the examples are: a prediction must not hang on the others in the file.
-    from_low, from_high = taken_range((1,), dataset.value_range, (low, high))
-    # Raw values of the model's own type are what it was made for; a new file's range says nothing.
-    if str(x.dtype) == about["input"]["dtype"]:
+    # Raw values of the model's own type are what it was made for; a new file's range says nothing else.
+    same = str(x.dtype) == about["input"]["dtype"]
+    if same and not (x.ndim == 4 and (given, known) in OTHER):
         return x
+    # As of a table, whatever the examples are: a prediction must not hang on the others in the file.
+    from_low, from_high = given if same else taken_range((1,), given, known)
     stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
     if about["input"]["dtype"] == "uint8":
         whole = np.rint(stretched)
+        if x.ndim == 4 and given in FRACTIONS:
+            whole = whole.clip(0, 255)  # a resize overshoots a little
         wrong = (whole < 0) | (whole > 255) | ((whole != stretched) & (x.ndim == 2))
         if wrong.any():
             raise InputError(

@@ -16,6 +16,7 @@ from pretrain.encoders import block_names
 from tasks.target import TargetTask
 from transfer.inputs import Inputs
 from transfer.leakage import leakage, leaks, refuse
+from transfer.metrics import check_outputs
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import TransferRecipe
 
@@ -122,6 +123,7 @@ def transfer(
     model = whole_model(front, encoder, head, last=aim.layer(logits=fitted.logits))
     trained = time.monotonic() - began + (checkpoints.before[0] if checkpoints else 0.0)
     outputs = through((front, encoder.model, head), task.x_test)
+    check_outputs(outputs, "The trained model", f"test examples of {task.name!r}")
     predicted = aim.predictions(outputs, logits=fitted.logits)
     measured = aim.measure(predicted, task.y_test)
     result = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.imports.source import import_model
+from tasks.load import check_apart
 from tasks.outputs import check_output
 
 
@@ -21,6 +22,7 @@ def import_command(
     quiet: bool,
 ) -> dict[str, Any]:
     """Import, write, and return what was written, as JSON. imported: options of ``import_model``."""
+    check_apart(output, source)
     check_output(output, force=force)
 
     say = (Reporter if quiet else LineReporter)().say

@@ -16,10 +16,10 @@ def targets(y, y_test=None, **how):
 @pytest.mark.parametrize(
     ("y", "how", "dtype", "expected"),
     [
-        ([0.5, 2, 1], {}, np.float32, [0.5, 2, 1]),
+        ([0.5, 2, 1], {}, np.float64, [0.5, 2, 1]),
         ([2.0, 0.0, 1.0], {}, np.int64, [2, 0, 1]),
-        ([2.0, 0.0, 1.0], {"kind": "numbers"}, np.float32, [2, 0, 1]),
-        ([7, 3, 5], {"kind": "numbers"}, np.float32, [7, 3, 5]),
+        ([2.0, 0.0, 1.0], {"kind": "numbers"}, np.float64, [2, 0, 1]),
+        ([7, 3, 5], {"kind": "numbers"}, np.float64, [7, 3, 5]),
         ([7, 3, 5], {}, np.int64, [2, 0, 1]),
         (SEVERAL, {}, np.uint8, SEVERAL.tolist()),
         (SEVERAL.astype(bool), {}, np.uint8, SEVERAL.tolist()),
@@ -35,7 +35,7 @@ def test_what_y_is_can_be_seen_or_is_said(y, how, dtype, expected):
 
 def test_one_fraction_in_the_test_part_makes_numbers_of_both():
     y, tested, names = targets([1.0, 2.0], [1.5])
-    assert (y.dtype, tested.dtype, names) == (np.float32, np.float32, None)
+    assert (y.dtype, tested.dtype, names) == (np.float64, np.float64, None)
 
 
 def test_names_of_classes_and_of_labels():

@@ -95,6 +95,18 @@ def test_another_size_colour_or_type_can_only_be_near():
     assert found(pool, pool[:, :3]) == (None, None)  # too small for a signature
 
 
+def test_values_whose_sums_overflow_are_near_nothing():
+    pool = blobs(40).astype(np.float32)
+    x = pool.copy()
+    x[3] *= 1e36
+    x[4] = 3e38
+    with np.errstate(all="raise"):
+        exact, near = found(pool, x)
+    rest = [i for i in range(40) if i not in (3, 4)]
+    assert (exact, near) == (rest, rest)
+    assert found(x, x) == (list(range(40)), list(range(40)))
+
+
 def test_equal_examples_count_once_and_the_order_does_not_matter():
     pool = blobs(40)
     one = Fingerprints.of(pool, RANGE)

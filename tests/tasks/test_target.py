@@ -104,3 +104,23 @@ def test_a_gap_in_the_classes_is_found_without_names():
     )
     with pytest.raises(InputError, match="class '1'"):
         TargetTask.from_dataset(dataset)
+
+
+@pytest.mark.parametrize(("unit", "fits"), [(1e6, True), (100.0, False)])
+def test_numbers_that_float32_cannot_tell_apart_are_refused(unit, fits):
+    y = 1.7e9 + unit * np.arange(4)
+    dataset = Dataset(
+        name="dates",
+        x=np.zeros((4, 2), np.float32),
+        y=y,
+        x_test=np.zeros((4, 2), np.float32),
+        y_test=y,
+        class_names=None,
+        value_range=(0, 1),
+        source="made",
+    )
+    if fits:
+        assert TargetTask.from_dataset(dataset).y.tolist() == y.tolist()
+    else:
+        with pytest.raises(InputError, match=r"1.7e\+09 and varies by only 111.803.*Subtract"):
+            TargetTask.from_dataset(dataset)

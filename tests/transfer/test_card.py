@@ -203,6 +203,10 @@ def test_what_cannot_be_told_of_the_pool():
 
 
 def test_leaks_are_told_loudly():
+    for exact, near, told in ((2, None, "2"), (0, 9, "0 (and 9 near duplicates)")):
+        leakage = {**RESULT["leakage"], "shared": {"exact": exact, "near": near}}
+        text = card({**RESULT, "leakage": leakage}, "model.keras")
+        assert f"{told} of the labelled examples are in the test part too" in text
     leakage = {**RESULT["leakage"], "labels_used": True, "leaks": True}
     text = card({**RESULT, "leakage": leakage}, "model.keras")
     assert "**The pretraining used the labels of test examples" in text

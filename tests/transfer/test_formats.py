@@ -156,9 +156,14 @@ def test_a_missing_package_and_an_unknown_format_are_named(plain, monkeypatch):
 
 
 def test_differences_are_measured_in_proportion_and_shapes_count(tmp_path):
-    one = np.array([[1000.0, 0.1]])
-    assert difference(one, np.array([[1000.005, 0.1]]), tmp_path) == pytest.approx(5e-3)
-    for other in (np.array([[1000.0, 0.10005]]), one[:, :1], one * np.nan):
+    one = np.array([[1000.0, 0.1], [0.0, 0.2]])
+    off = one + np.array([[0.005, 0], [0, 0]])
+    assert difference(one, off, tmp_path) == pytest.approx(5e-3)
+    # Where all are large, it is their spread that counts.
+    far = np.array([[1e4, 0], [11e3, 0]])
+    with pytest.raises(HeadstartError, match="predicts differently"):
+        difference(one + far, one + far + 0.1, tmp_path)
+    for other in (one + np.array([[0, 5e-5], [0, 0]]), one[:, :1], one * np.nan):
         with pytest.raises(HeadstartError, match="predicts differently"):
             difference(one, other, tmp_path)
 

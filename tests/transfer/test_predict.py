@@ -11,7 +11,7 @@ from tasks.load import load_dataset
 from tasks.target import TargetTask
 from transfer.export import save_model
 from transfer.plan import TransferConfig
-from transfer.predict import _scores, predict
+from transfer.predict import _scores, predict, values_for
 from transfer.run import transfer
 
 
@@ -107,6 +107,51 @@ def test_float_images_are_taken_to_the_models_type_and_range(three, tmp_path):
     predict(three[2], bytes_, tmp_path / "bytes.csv")
     predict(three[2], floats, tmp_path / "floats.csv")
     assert table(tmp_path / "bytes.csv") == table(tmp_path / "floats.csv")
+
+
+def test_images_resized_by_a_spline_are_cut_off_at_white(three, tmp_path):
+    bytes_ = patterns(20, seed=3)
+    bytes_ = replace(bytes_, x=np.where(bytes_.x == bytes_.x.max(), 255, bytes_.x))
+    x = np.where(bytes_.x == 255, 1.05, bytes_.x / 255).astype(np.float32)
+    predict(three[2], bytes_, tmp_path / "bytes.csv")
+    predict(three[2], replace(bytes_, x=x, value_range=(0, 1)), tmp_path / "floats.csv")
+    assert table(tmp_path / "bytes.csv") == table(tmp_path / "floats.csv")
+
+
+def test_what_is_plainly_of_another_range_is_taken_to_the_models_own(three, tmp_path):
+    bytes_ = patterns(60)
+    floats = replace(bytes_, x=(bytes_.x / 255).astype(np.float32), value_range=(0, 1))
+    on = TargetTask.from_dataset(floats)
+    done = transfer(on, source(), TransferConfig(recipe=QUICK))
+    path = tmp_path / "model.keras"
+    save_model(done.model, path, done.inputs, done.result, on.x_test)
+    about = {"input": {"shape": [8, 8, 1], "dtype": "float32", "value_range": [0, 1]}}
+    around = replace(floats, x=2 * floats.x - 1, value_range=(-1, 1))
+    np.testing.assert_allclose(values_for(path, around, about), floats.x, atol=1e-6)
+    yes = replace(bytes_, x=(bytes_.x > 127).astype(np.uint8), value_range=(0, 1))
+    about = {"input": {"shape": [8, 8, 1], "dtype": "uint8", "value_range": [0, 255]}}
+    assert np.array_equal(values_for(three[2], yes, about), 255 * yes.x)
+    # 0 and 1 of a table mean what they mean.
+    flat = replace(yes, x=yes.x.reshape(60, -1))
+    about["input"]["shape"] = [64]
+    assert np.array_equal(values_for(three[2], flat, about), flat.x)
+
+
+def test_what_has_no_finite_prediction_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (40, 4)).astype(np.float32)
+    np.savez(tmp_path / "table.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    on = TargetTask.from_dataset(load_dataset(str(tmp_path / "table.npz")))
+    done = transfer(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
+    save_model(done.model, tmp_path / "model.keras", done.inputs, done.result, on.x_test)
+    x[[3, 5]] = [3e38, -3e38, 3e38, -3e38]
+    np.savez(tmp_path / "far.npz", x=x)
+    before = listing(tmp_path)
+    with pytest.raises(InputError, match=r"for 2 of the 40 examples of 'far.npz'.* is number 3"):
+        predict(
+            tmp_path / "model.keras", load_dataset(str(tmp_path / "far.npz")), tmp_path / "o.csv"
+        )
+    assert listing(tmp_path) == before
 
 
 def test_rows_of_a_table_do_not_depend_on_the_others_of_their_file(tmp_path):
