@@ -84,7 +84,7 @@ def _choose(
     weights: np.ndarray | None,
     seed: int,
 ) -> dict[str, Any]:
-    from transfer.search import folds
+    from transfer.folds import folds
 
     about: dict[str, Any] = {"distance": DISTANCE} if name == "knn" else {}
     unchosen = {CHOSEN[name]: UNCHOSEN[name], "folds": 0, "examples": 0, "tried": [], **about}

@@ -85,7 +85,8 @@ class Pooled:
 
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""
-        from transfer.search import UNTOLD, folds
+        from transfer.folds import folds
+        from transfer.search import UNTOLD
 
         began = time.monotonic()
         parts = folds(self.y, self.seed)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.errors import InputError
 from transfer.arrangement import Arrangement
 from transfer.calibration import losses
 from transfer.candidates import Candidate, candidates, fresh_candidates
 from transfer.choice import Tried, choose, could_win
+from transfer.folds import FEW_FOLDS, FOLDS, as_in_all, folds
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0
 UNTOLD = "no class has two labels, so nothing could be validated: the plain transfer"
-# Large budgets need fewer folds for the same precision, and can afford fewer.
-FOLDS, FEW_FOLDS, LARGE = 5, 3, 150
 # Of its epochs, what a trained candidate has in the short run that decides whether it gets a whole one.
 SHORT = 5
 # So many of them get one besides the plain one, after each fold: by folds.
@@ -125,39 +123,6 @@ def search(
         seconds=time.monotonic() - began,
         complete=not race.was_late,
     )
-
-
-def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return [(rows to train on, rows to validate on)]: every row is validated on once.
-
-    Stratified: a class with fewer examples than there are folds has at most one in each, so that what is
-    trained on holds every class. classes: whether y are classes; the only example of one is then trained on
-    in every fold and never validated, for nothing could be told of a class without an example. Of classes
-    with one example each there is no fold. False: y only says what to stratify by.
-
-    Raises InputError for fewer than two examples.
-    """
-    from tasks.splits import generator
-
-    if len(y) < 2:
-        raise InputError(
-            f"What is best is found out by training on some labels and looking at the others, which takes "
-            f"two or more. Got {len(y)}: leave --reuse auto out, and choose the method of a --pool yourself "
-            f"(--pool-method)."
-        )
-    rng = generator(seed)
-    # Dealt out class by class without starting anew, so that the folds are of one size, give or take one.
-    dealt = [rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)]
-    order = np.concatenate(
-        [rows for rows in dealt if len(rows) > 1 or not classes] or [dealt[0][:0]]
-    )
-    if not len(order):
-        return []
-    count = FOLDS if len(y) < LARGE else FEW_FOLDS
-    count = max(2, min(count, len(order) // 2))
-    fold = np.full(len(y), -1)
-    fold[order] = np.arange(len(order)) % count
-    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)]
 
 
 @dataclass(kw_only=True)
@@ -280,6 +245,7 @@ class _Race:
             plan,
             outputs=self.outputs,
             seed=self.seed,
+            weights=as_in_all(self.y, train),
             body=self.bodies[candidate.arrangement],
             programs=self.programs,
         )

@@ -13,11 +13,12 @@ from transfer.calibration import losses
 from transfer.candidates import candidates
 from transfer.export import probabilities
 from transfer.fit import fit
+from transfer.folds import folds
 from transfer.interpolation import ANCHOR, Line
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
-from transfer.search import folds, search
+from transfer.search import search
 
 SHARED = Programs(64)
 

@@ -25,7 +25,7 @@ SHARED = Programs()
 @pytest.fixture
 def short(monkeypatch):
     monkeypatch.setattr("transfer.selftrain.UPDATES", 60)
-    monkeypatch.setattr("transfer.search.FOLDS", 2)
+    monkeypatch.setattr("transfer.folds.FOLDS", 2)
 
 
 def pool(of=None, on=None, rows=(0, 1, 2), **how):

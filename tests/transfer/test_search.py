@@ -1,12 +1,10 @@
-"""The reuse search: folds, candidates, the race, and that it is honest and reproducible."""
+"""The reuse search: candidates, the race, and that it is honest and reproducible."""
 
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given as forall
-from hypothesis import strategies as st
 from toys import Lines
 from transfers import QUICK, source, task
 
@@ -14,10 +12,11 @@ from pretrain.engine.program import Programs
 from tasks.errors import InputError, Interrupted
 from transfer.arrangement import Arrangement
 from transfer.candidates import candidates, fresh_candidates
+from transfer.folds import folds
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
-from transfer.search import folds, search
+from transfer.search import search
 from transfer.tables import search_rows
 
 SHORT = replace(QUICK, freeze_epochs=2, epochs=2, scratch_epochs=2)
@@ -38,30 +37,6 @@ def searched(on, given, *, labels=30, rows=None, recipe=SHORT, **how):
         programs=PROGRAMS,
         **how,
     )
-
-
-@forall(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.integers(0, 5), st.booleans())
-def test_folds_are_stratified_disjoint_and_complete(counts, seed, shuffled):
-    y = np.repeat(np.arange(len(counts)), counts)
-    if shuffled:
-        y = np.random.default_rng(seed).permutation(y)
-    dealt = np.flatnonzero(np.array(counts)[y] > 1)
-    made = folds(y, seed)
-    assert bool(made) == bool(len(dealt))
-    most = 5 if len(y) < 150 else 3
-    assert not made or len(made) == max(2, min(most, len(dealt) // 2))
-    # Each is validated once, but for the only one of a class, which is always trained on.
-    held_out = [row for _, held in made for row in held]
-    assert np.array_equal(np.sort(held_out), dealt)
-    sizes = [len(held) for _, held in made]
-    assert not made or max(sizes) - min(sizes) <= 1
-    for train, held in made:
-        assert np.array_equal(np.sort(np.r_[train, held]), np.arange(len(y)))
-        for k, count in enumerate(counts):
-            assert count == 1 or abs((y[held] == k).sum() - count / len(made)) < 1
-        assert len(np.unique(y[train])) == len(counts)
-    strata = folds(y, seed, classes=False)
-    assert np.array_equal(np.sort([r for _, held in strata for r in held]), np.arange(len(y)))
 
 
 def test_there_are_enough_candidates_and_the_plain_transfer_is_the_first():
