@@ -245,7 +245,8 @@ class _Race:
             plan,
             outputs=self.outputs,
             seed=self.seed,
-            weights=as_in_all(self.y, train),
+            # Balanced, all classes count alike in a fold as they do in the whole.
+            weights=None if plan.recipe.balance else as_in_all(self.y, train),
             body=self.bodies[candidate.arrangement],
             programs=self.programs,
         )

@@ -223,3 +223,25 @@ def test_a_depth_that_is_plainly_better_is_found():
     found = searched(on, replace(given, tensors=tensors), recipe=frozen, reporter=heard)
     assert found.candidate.arrangement.reuse < 3
     assert found.tried[found.chosen].right.mean() > 0.9
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_folds_are_trained_on_with_the_shares_of_all_labels(monkeypatch, balance):
+    import transfer.fit as module
+
+    seen, fit = [], module.fit
+
+    def watched(x, y, *more, weights=None, **how):
+        seen.append(None if weights is None else np.bincount(y, weights))
+        return fit(x, y, *more, weights=weights, **how)
+
+    monkeypatch.setattr(module, "fit", watched)
+    on, given = task(), source()
+    frozen = replace(SHORT, epochs=0, balance=balance)
+    cheap = [c for c in candidates(given.encoder, frozen, 6) if c.cheap][:2]
+    searched(on, given, labels=6, recipe=frozen, among=cheap)
+    assert seen
+    if balance:
+        assert seen == [None] * len(seen)
+    else:
+        assert all(np.allclose(sums, sums[0]) for sums in seen)
