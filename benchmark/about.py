@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.outputs import write_text
+from headstart.files import write_text
 
 if TYPE_CHECKING:
     from benchmark.run import Benchmark
-    from tasks.target import TargetTask
+    from tasks.task import TargetTask
 
 ABOUT = "benchmark.json"
 

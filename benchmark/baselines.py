@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 
 FOLDS = 5
 

@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.cell import CellUnit, ExportUnit
 from benchmark.run import Benchmark
 from benchmark.units import Unit
-from tasks.errors import HeadstartError
+from headstart.errors import HeadstartError
 
 BUDGET, ALL = "budget", "all"
 """What --export-best trains on: the labels of the largest budget, or all of the training part."""

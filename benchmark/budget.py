@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from benchmark.data import DataConfig
 from pretrain.plan import Plan, PretrainConfig
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.outputs import write_text
+from headstart.errors import InputError
+from headstart.files import write_text
 
 if TYPE_CHECKING:
     from benchmark.cell import Workshop

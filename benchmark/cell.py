@@ -22,8 +22,8 @@ from benchmark.modes import Mode
 from benchmark.surroundings import check_surroundings
 from pretrain.plan import PretrainConfig
 from pretrain.run import pretrain
-from tasks.errors import HeadstartError, Interrupted
-from tasks.outputs import read_json, write_text
+from headstart.errors import HeadstartError, Interrupted
+from headstart.files import read_json, write_text
 from transfer.plan import Source, TransferConfig
 from transfer.run import Transferred, transfer
 

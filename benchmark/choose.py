@@ -12,7 +12,7 @@ from pretrain.plan import check_needs, choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
 from tasks.dataset import Dataset
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 
 class Choice(Protocol):

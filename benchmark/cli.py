@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from benchmark.configfile import config_file, without_strangers
-from tasks.console import (
+from headstart.cli import (
     augment_options,
     data_options,
     is_subcommand,

@@ -16,8 +16,8 @@ from benchmark.running import Running, make_benches, paired_pools, run_all
 from benchmark.show import report_command
 from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
-from tasks.console import out, out_json
-from tasks.errors import HeadstartError, InputError
+from headstart.cli import out, out_json
+from headstart.errors import HeadstartError, InputError
 from transfer.recipes import recipe as transfer_recipe
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 TASK = {"data": "data", "pretrain-data": "pretrain_data"}
 NOT_HERE = ("config", "help")

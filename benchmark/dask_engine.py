@@ -15,7 +15,7 @@ from typing import Any
 from benchmark.data import DataConfig, Loaded
 from benchmark.pool import Heard, Pool, ignore
 from benchmark.units import Config, Queue, Unit, failure
-from tasks.errors import HeadstartError, InputError, Interrupted
+from headstart.errors import HeadstartError, InputError, Interrupted
 
 CONNECT_SECONDS = 30
 LOOK_SECONDS = 5

@@ -16,7 +16,7 @@ from benchmark.style import Drawing, available, looks
 from benchmark.tables import Row, Tables, best_raw, places
 from benchmark.verdict import Verdict
 from benchmark.words import place_name
-from tasks.outputs import slug
+from headstart.files import slug
 
 Record = Mapping[str, Any]
 

@@ -15,8 +15,8 @@ from benchmark.grid import Cell
 from benchmark.results import RESULTS
 from benchmark.run import Benchmark
 from benchmark.units import Unit
-from tasks.errors import HeadstartError, InputError, Interrupted
-from tasks.outputs import read_json, write_text
+from headstart.errors import HeadstartError, InputError, Interrupted
+from headstart.files import read_json, write_text
 
 if TYPE_CHECKING:
     from benchmark.live import Show

@@ -15,7 +15,7 @@ from benchmark.live import duration
 from benchmark.run import Benchmark
 from pretrain.encoders import expected_shapes
 from pretrain.plan import Plan
-from tasks.outputs import read_json
+from headstart.files import read_json
 
 # Rough seconds on one core of 2026, for what was not measured yet: an update, a classical model, a
 # cell, a search.

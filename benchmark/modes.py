@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 from transfer.recipes import TransferRecipe
 from transfer.recipes import recipe as transfer_recipe
 from transfer.search import SECONDS

@@ -13,7 +13,7 @@ from pretrain.plan import Plan, PretrainConfig, choose_encoder
 from pretrain.preprocessing import Preprocessing
 from pretrain.strategies import strategies as all_strategies
 from tasks.dataset import Dataset
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.plan import Source
 
 # A pretraining that takes this many times its budget is told of.

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmark.data import DataConfig, Loaded
 from benchmark.units import Queue, Unit, failure
-from tasks.errors import Interrupted
+from headstart.errors import Interrupted
 
 ENVIRONMENT = (
     "OMP_NUM_THREADS",

@@ -17,7 +17,7 @@ from benchmark.style import available
 from benchmark.summary import summary_csv, summary_json
 from benchmark.tables import Tables, tables
 from benchmark.verdict import Verdict, verdict
-from tasks.outputs import atomic_write, write_text
+from headstart.files import atomic_write, write_text
 
 REPORT = "report.html"
 OURS = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")

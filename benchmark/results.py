@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.about import ABOUT
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 RESULTS = "results.jsonl"
 KINDS = ("raw", "fresh", "strategy")

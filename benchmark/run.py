@@ -23,9 +23,9 @@ from benchmark.surroundings import surroundings, threads_here
 from benchmark.units import Unit
 from pretrain.plan import Plan as PretrainPlan
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.outputs import check_output
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from headstart.files import check_output
+from tasks.task import TargetTask
 from transfer.plan import Plan as TransferPlan
 from transfer.plan import TransferConfig
 

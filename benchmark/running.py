@@ -12,11 +12,11 @@ from benchmark.data import OWN, DataConfig
 from benchmark.drive import Outcome, drive
 from benchmark.run import Benchmark, BenchmarkConfig
 from tasks.dataset import Dataset
-from tasks.errors import HeadstartError, InputError
-from tasks.kinds import KINDS
-from tasks.load import load_dataset
-from tasks.outputs import check_output
-from tasks.target import TargetTask
+from headstart.errors import HeadstartError, InputError
+from tasks.targets import KINDS
+from tasks.loading.resolve import load_dataset
+from headstart.files import check_output
+from tasks.task import TargetTask
 
 if TYPE_CHECKING:
     from benchmark.live import Show

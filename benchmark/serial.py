@@ -11,7 +11,7 @@ from benchmark.data import DataConfig, Loaded
 from benchmark.pool import Heard, ignore
 from benchmark.units import Queue, Unit
 from pretrain.engine.progress import Reporter
-from tasks.errors import Interrupted
+from headstart.errors import Interrupted
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from benchmark.report import table_lines
 from benchmark.results import RESULTS
 from benchmark.tables import places
 from benchmark.words import place_name
-from tasks.console import out_json
+from headstart.cli import out_json
 
 
 def report_command(folder: Path, *, intervals: str = "t", as_json: bool = False) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pretrain.runtime import version as headstart
 from pretrain.runtime import xla_flags
-from tasks.errors import HeadstartError
+from headstart.errors import HeadstartError
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tasks.console import (
+from headstart.cli import (
     augment_options,
     checkpoint_seconds,
     data_options,

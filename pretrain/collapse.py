@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import HeadstartError
+from headstart.errors import HeadstartError
 
 MODES = ("stop", "warn", "off")
 EXAMPLES = 256

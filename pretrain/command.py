@@ -11,12 +11,12 @@ from pretrain.recipes import pretrain_recipe
 from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.stage import Optimizer
 from pretrain.strategies import strategy as find_strategy
-from tasks.console import out, out_json
+from headstart.cli import out, out_json
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.load import check_apart, load_dataset
-from tasks.outputs import check_output
-from tasks.overlap import overlap
+from headstart.errors import InputError
+from tasks.loading.resolve import check_apart, load_dataset
+from headstart.files import check_output
+from tasks.duplicates.exact import overlap
 
 
 def pretrain_command(

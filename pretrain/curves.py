@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import HeadstartError
-from tasks.outputs import check_output, write_bytes, write_text
+from headstart.errors import HeadstartError
+from headstart.files import check_output, write_bytes, write_text
 
 ABOUT = ("stage", "epoch")
 COLUMNS = 3

@@ -13,8 +13,8 @@ from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Architecture, Option
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
-from tasks.console import paragraph
-from tasks.errors import InputError, suggest
+from headstart.cli import paragraph
+from headstart.errors import InputError, suggest
 from tasks.sources import describe_sources
 
 INDENT = " " * 9

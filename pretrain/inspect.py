@@ -10,7 +10,7 @@ from typing import Any
 from pretrain.encoders import architecture, expected_shapes
 from pretrain.weights import WeightsFile
 from pretrain.weights_checks import short
-from tasks.fingerprints import Fingerprints
+from tasks.duplicates.fingerprints import Fingerprints
 
 # Shown in a place of their own; everything else in the metadata is listed after them.
 KNOWN = ("strategy", "options", "seed", "data", "metrics", "versions")

@@ -20,8 +20,8 @@ from pretrain.probe import Probe
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.kinds import KINDS
+from headstart.errors import InputError
+from tasks.targets import KINDS
 from tasks.splits import class_split, stratified_split
 
 VALIDATION = 0.1

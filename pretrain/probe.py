@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.kinds import KINDS
+from headstart.errors import InputError
+from tasks.targets import KINDS
 from tasks.splits import stratified_order
 
 MOST = 2000

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pretrain.stage import Optimizer
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 
 @dataclass(frozen=True, kw_only=True)

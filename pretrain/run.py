@@ -14,9 +14,9 @@ from pretrain.curves import Companions
 from pretrain.plan import KEEP_BEST, Plan, PretrainConfig, choose_encoder
 from pretrain.weights import WeightsFile
 from tasks.dataset import Dataset
-from tasks.errors import HeadstartError, InputError
-from tasks.fingerprints import Fingerprints
-from tasks.outputs import check_output
+from headstart.errors import HeadstartError, InputError
+from tasks.duplicates.fingerprints import Fingerprints
+from headstart.files import check_output
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs

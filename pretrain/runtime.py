@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import Any
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def start(threads: int | None = None) -> None:

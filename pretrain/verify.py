@@ -10,9 +10,9 @@ import numpy as np
 from pretrain.verification import Thresholds, distances, resampled
 from pretrain.weights import WeightsFile
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.kinds import KINDS
-from tasks.load import folder_size, load_dataset
+from headstart.errors import InputError
+from tasks.targets import KINDS
+from tasks.loading.resolve import folder_size, load_dataset
 from tasks.pairs import all_pairs
 
 MOST_PAIRS = 200_000

@@ -12,7 +12,7 @@ from pretrain.features import features, sample
 from pretrain.plan import KEEP_BEST, Plan
 from pretrain.probe import probe
 from pretrain.stage import Stage
-from tasks.errors import InputError, NonFiniteError
+from headstart.errors import InputError, NonFiniteError
 
 
 class Watcher:

@@ -44,9 +44,9 @@ from pretrain.weights_layout import (
     check_envelope,
 )
 from pretrain.weights_pool import check_pool, describe_pool, read_pool
-from tasks.errors import HeadstartError, InputError
-from tasks.fingerprints import Fingerprints
-from tasks.outputs import atomic_write, check_output
+from headstart.errors import HeadstartError, InputError
+from tasks.duplicates.fingerprints import Fingerprints
+from headstart.files import atomic_write, check_output
 
 # What h5py raises on files that are damaged inside; all mean the same to the reader.
 DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)

@@ -16,7 +16,7 @@ from typing import Any
 
 from pretrain.encoders import check_config, expected_shapes
 from pretrain.encoders.base import Shapes
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 MAX_JSON_VALUES = 500_000
 MAX_JSON_DEPTH = 32

@@ -20,7 +20,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 from pretrain.weights_checks import COPY_AGAIN, Fault, listing, short
 from pretrain.weights_foreign import identify
 from pretrain.weights_hdf5 import attribute, type_name
-from tasks.fingerprints import WIDTH as SIGNATURE_BYTES
+from tasks.duplicates.fingerprints import WIDTH as SIGNATURE_BYTES
 
 FORMAT = b"headstart-weights"
 VERSIONS = (1, 2)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pretrain.weights_checks import COPY_AGAIN, SHA256, Fault, sha256, short
 from pretrain.weights_hdf5 import read_bytes
-from tasks.fingerprints import HASH, MOST_EXACT, MOST_NEAR, SIGNATURE, Fingerprints, comparable
+from tasks.duplicates.fingerprints import HASH, MOST_EXACT, MOST_NEAR, SIGNATURE, Fingerprints, comparable
 
 KINDS = {"exact": HASH, "near": SIGNATURE}
 MOST_EXAMPLES = 1 << 48

@@ -37,7 +37,7 @@ def views_alone(x: Any, batch: int, timed: Callable[..., dict]) -> dict:
 def recipe() -> Any:
     """Return the random views that a run on Fashion-MNIST has."""
     from pretrain.augment.recipes import Augmentation
-    from tasks.load import load_dataset
+    from tasks.loading.resolve import load_dataset
 
     return Augmentation.resolve(load_dataset("fashion-mnist/A"))
 

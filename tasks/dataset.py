@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tasks.errors import InputError
-from tasks.kinds import KINDS, target_kind
+from headstart.errors import InputError
+from tasks.targets import KINDS, target_kind
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +85,7 @@ class Dataset:
 
     @property
     def target(self) -> str | None:
-        """What y is, a name in tasks.kinds.KINDS; None when unlabelled."""
+        """What y is, a name in tasks.targets.KINDS; None when unlabelled."""
         return None if self.y is None else target_kind(self.y)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from tasks.splits import generator
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -6,7 +6,7 @@ import heapq
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def stratified_split(

@@ -11,7 +11,7 @@ from PIL import Image
 from toys import listing, patterns
 from transfers import weights
 
-from tasks.fingerprints import Fingerprints
+from tasks.duplicates.fingerprints import Fingerprints
 
 
 def save(path, **changes):

@@ -14,7 +14,7 @@ from pretrain.run import PretrainConfig, Pretrained, pretrain
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 
 CASES = [
     (name, encoder)

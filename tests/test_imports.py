@@ -49,7 +49,7 @@ def test_what_the_commands_import_before_they_start_is_light():
     """Up to and with the checks of the input, which must answer at once."""
     code = (
         "import sys\n"
-        "import tasks.load, pretrain.run, pretrain.command, pretrain.inspect, pretrain.describe\n"
+        "import tasks.loading.resolve, pretrain.run, pretrain.command, pretrain.inspect, pretrain.describe\n"
         "import transfer.command, benchmark.command\n"
         "from pretrain.cli import cli\n"
         "assert not {'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"

@@ -126,8 +126,8 @@ def test_digits(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("story", ["fashion", "seed"])
 def test_fashion_mnist(story, tmp_path):
-    from tasks.errors import InputError
-    from tasks.load import load_dataset
+    from headstart.errors import InputError
+    from tasks.loading.resolve import load_dataset
 
     try:
         load_dataset("fashion-mnist")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.kinds import target_kind
-from tasks.target import TargetTask
+from tasks.targets import target_kind
+from tasks.task import TargetTask
 from transfer.metrics import measure, measure_labels, measure_numbers
 
 
@@ -16,7 +16,7 @@ from transfer.metrics import measure, measure_labels, measure_numbers
 class Aim:
     """The way from a task's y to what the engine learns, and from a head's outputs to predictions.
 
-    kind: a name in tasks.kinds.KINDS.
+    kind: a name in tasks.targets.KINDS.
     names: of the K classes or labels; none for numbers.
     center, spread: what numbers are standardised with; 0 and 1 for others.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pretrain.encoders import block_names
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 ABOVE = {
     "reset": "the other blocks, drawn anew",

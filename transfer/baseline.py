@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 from transfer.metrics import measure
 
 NAME = "raw logistic regression"

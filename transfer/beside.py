@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import HeadstartError, InputError
-from tasks.outputs import check_output, write_text
-from tasks.target import TargetTask
+from headstart.errors import HeadstartError, InputError
+from headstart.files import check_output, write_text
+from tasks.task import TargetTask
 from transfer.card import card
 from transfer.formats import FORMATS, check_formats, export_model
 from transfer.pictures import Seen, check_pictures, folder_of, write_pictures

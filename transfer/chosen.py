@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.suggest import Suggestion
 
 LARGEST = 64 << 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tasks.console import (
+from headstart.cli import (
     checkpoint_seconds,
     data_options,
     image_size,

@@ -11,12 +11,12 @@ from pretrain.engine.checkpoint import checkpoint_folder
 from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.imports.source import read_source
 from pretrain.weights import WeightsFile
-from tasks.console import out, out_json
-from tasks.errors import InputError
-from tasks.kinds import KINDS
-from tasks.load import check_apart, folder_size, load_dataset
-from tasks.outputs import check_output, read_json, write_bytes, write_text
-from tasks.target import TargetTask
+from headstart.cli import out, out_json
+from headstart.errors import InputError
+from tasks.targets import KINDS
+from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from headstart.files import check_output, read_json, write_bytes, write_text
+from tasks.task import TargetTask
 from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.baseline import baselines
 from transfer.beside import Beside

@@ -9,10 +9,10 @@ from typing import Any
 from pretrain.engine.progress import LineReporter, Reporter, make_reporter
 from pretrain.imports.source import read_source
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.load import check_apart, folder_size, load_dataset
-from tasks.outputs import check_output, write_text
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from headstart.files import check_output, write_text
+from tasks.task import TargetTask
 from transfer.inputs import Inputs
 
 

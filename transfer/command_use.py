@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.load import check_apart, folder_size, load_dataset
-from tasks.outputs import check_output
+from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from headstart.files import check_output
 
 
 def predict_command(

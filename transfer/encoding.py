@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pretrain.encoders.base import integer, number
 from pretrain.imports.source import read_source
-from tasks.errors import HeadstartError, InputError, Interrupted
+from headstart.errors import HeadstartError, InputError, Interrupted
 from transfer.examples import Examples, check_range, flat, warn_of_range
 from transfer.inputs import Inputs
 from transfer.network import Network

@@ -22,7 +22,7 @@ from sklearn.utils.validation import validate_data
 
 from pretrain.encoders import block_names
 from pretrain.runtime import start
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.aim import Aim, standard
 from transfer.arrangement import Arrangement
 from transfer.encoding import Encoding, as_python, programs
@@ -179,7 +179,7 @@ class TransferClassifier(ClassifierMixin, Learning):
 
     Raises:
         ValueError: the arguments, the weights file or the data cannot be used, or do not fit.
-        tasks.errors.NonFiniteError: the training became infinite or not-a-number.
+        headstart.errors.NonFiniteError: the training became infinite or not-a-number.
         KeyboardInterrupt: Ctrl-C, when the step is finished.
     """
 

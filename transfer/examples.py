@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 # Of the expected range: a set of images whose values span less than this was scaled differently.
 NARROW = 0.02

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import HeadstartError, InputError
-from tasks.kinds import KINDS
-from tasks.outputs import atomic_write
+from headstart.errors import HeadstartError, InputError
+from tasks.targets import KINDS
+from headstart.files import atomic_write
 from transfer.inputs import Inputs, apply, through
 
 ABOUT = "headstart.json"

@@ -57,7 +57,7 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
     from pretrain.engine.order import permutation
     from pretrain.engine.program import assign
     from pretrain.engine.train import tensors
-    from tasks.errors import NonFiniteError
+    from headstart.errors import NonFiniteError
 
     program = programs.get(f"{key} finder", stage, xla=False)
     lent = None if program.stage is stage else [v.numpy() for v in program.variables]

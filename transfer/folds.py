@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 # Large budgets need fewer folds for the same precision, and can afford fewer.
 FOLDS, FEW_FOLDS, LARGE = 5, 3, 150

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import HeadstartError, InputError, suggest
-from tasks.outputs import check_folder, check_output
+from headstart.errors import HeadstartError, InputError, suggest
+from headstart.files import check_folder, check_output
 from transfer.export import allowed, load_model, read_about
 from transfer.onnx_file import write_onnx
 from transfer.savedmodel import is_savedmodel, write_savedmodel

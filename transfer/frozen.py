@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.errors import InputError
-from tasks.kinds import strata
+from headstart.errors import InputError
+from tasks.targets import strata
 from tasks.splits import generator
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 if TYPE_CHECKING:
     from tasks.dataset import Dataset
-    from tasks.target import TargetTask
+    from tasks.task import TargetTask
 
 
 @dataclass(frozen=True, kw_only=True)

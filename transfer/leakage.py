@@ -12,10 +12,10 @@ import numpy as np
 from pretrain.imports import STRATEGY as IMPORTED
 from pretrain.inspect import counts
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.fingerprints import MOST_EXACT, Fingerprints
-from tasks.overlap import overlap
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.duplicates.fingerprints import MOST_EXACT, Fingerprints
+from tasks.duplicates.exact import overlap
+from tasks.task import TargetTask
 
 # More labelled examples than this are compared with the test part exactly only: it would take seconds.
 MOST_NEAR = 5000

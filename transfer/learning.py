@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from pretrain.encoders import block_names
 from pretrain.runtime import start
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.encoding import RULES, Encoding, as_python, programs
 from transfer.examples import flat

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 # Percentile bootstrap: so many test parts are drawn from the test part, with replacement.
 SAMPLES, AT_ONCE = 1000, 50

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.outputs import atomic_write
+from headstart.files import atomic_write
 
 
 def write_onnx(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 OPERATORS = 18
 FORMAT = 8

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.onnx_graph import Graph, Handler, Value, known
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tasks.console import Rate, import_options, options, positive, rate
+from headstart.cli import Rate, import_options, options, positive, rate
 
 
 class Blocks(click.ParamType):

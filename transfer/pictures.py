@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import InputError
-from tasks.outputs import atomic_write, check_output
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from headstart.files import atomic_write, check_output
+from tasks.task import TargetTask
 
 NAMES = ("curves", "confusion", "features", "unsure", "wrong")
 MAPS = ("pca", "umap")

@@ -10,9 +10,9 @@ import numpy as np
 
 from pretrain.encoders import block_names
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.kinds import KINDS
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.targets import KINDS
+from tasks.task import TargetTask
 from transfer.arrangement import Arrangement
 from transfer.inputs import Inputs
 from transfer.recipes import TransferRecipe

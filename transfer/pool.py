@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tasks.dataset import Dataset
-from tasks.errors import InputError, suggest
-from tasks.fingerprints import Fingerprints
-from tasks.overlap import overlap
+from headstart.errors import InputError, suggest
+from tasks.duplicates.fingerprints import Fingerprints
+from tasks.duplicates.exact import overlap
 from tasks.splits import generator
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 from transfer.inputs import Inputs
 
 SIZE = 5000

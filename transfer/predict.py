@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.outputs import atomic_write, check_output
+from headstart.errors import InputError
+from headstart.files import atomic_write, check_output
 from transfer.export import load_model, read_about
 from transfer.metrics import check_outputs, measure_labels, measure_numbers
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pretrain.stage import Optimizer
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 SCHEDULES = ("constant", "cosine")
 STATISTICS = ("kept", "moving")

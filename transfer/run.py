@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pretrain.encoders import block_names
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 from transfer.inputs import Inputs
 from transfer.leakage import leakage, leaks, refuse
 from transfer.metrics import check_outputs

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.outputs import atomic_folder
+from headstart.files import atomic_folder
 
 MARK = "saved_model.pb"
 ABOUT = Path("assets.extra") / "headstart.json"

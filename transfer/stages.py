@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.errors import InputError
-from tasks.kinds import strata
+from headstart.errors import InputError
+from tasks.targets import strata
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:

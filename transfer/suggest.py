@@ -17,7 +17,7 @@ import numpy as np
 
 from pretrain.tiles import tile
 from pretrain.weights import WeightsFile, assign
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 if TYPE_CHECKING:
     from transfer.inputs import Inputs

@@ -8,7 +8,7 @@ from pretrain.augment.recipes import Augmentation
 from pretrain.features import sample
 from pretrain.preprocessing import Preprocessing
 from tasks.dataset import Dataset
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 EXAMPLES = 64
 LEAST = 0.5

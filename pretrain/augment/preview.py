@@ -10,7 +10,7 @@ from pretrain.augment.recipes import Augmentation
 from pretrain.preprocessing import Preprocessing
 from pretrain.tiles import tile
 from tasks.dataset import Dataset
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 EXAMPLES = 8
 VIEWS = 7

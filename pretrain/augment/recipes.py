@@ -13,7 +13,7 @@ from typing import Any
 
 from pretrain.encoders.base import Option, number, resolve_options
 from tasks.dataset import Dataset
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 IMAGE_OPTIONS: dict[str, Option] = {
     name: Option(default=default, help=about, parse=number(low, high))

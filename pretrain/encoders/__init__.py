@@ -14,7 +14,7 @@ from pretrain.encoders.base import (
     Shapes,
     resolve_options,
 )
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row for row in (mlp.ROW, convnet.ROW, resnet.ROW, keras_graph.ROW)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 Shapes = dict[str, tuple[int, ...]]
 """``"block/layer/variable"`` -> shape, in the encoder's order."""
@@ -119,7 +119,7 @@ def resolve_options(
 
     Raises InputError that names the owner, the option, its rule and the value.
     """
-    from tasks.errors import suggest
+    from headstart.errors import suggest
 
     for name in given:
         if name not in table:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
 from pretrain.encoders.normalisation import ACTIVATIONS, NORMALISATIONS, normalised, scales
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def _sizes(input_shape: tuple[int, ...], filters: list[int]) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from typing import Any
 from pretrain.encoders.base import Architecture, Option, Shapes
 from pretrain.encoders.keras_layers import LAYERS, Shape, output_shape
 from pretrain.encoders.keras_names import INPUT, check_name
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 MAX_BLOCKS = 64
 MAX_LAYERS = 2000

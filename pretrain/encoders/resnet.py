@@ -14,7 +14,7 @@ from typing import Any
 
 from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
 from pretrain.encoders.normalisation import ACTIVATIONS, normalised, scales
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 NORM = "group"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.errors import InputError
-from tasks.outputs import atomic_write, write_text
+from headstart.errors import InputError
+from headstart.files import atomic_write, write_text
 
 KEPT = 2
 SECONDS = 5.0

@@ -17,7 +17,7 @@ from pretrain.imports.config import read_config
 from pretrain.imports.graph import Graph
 from pretrain.imports.weights_hdf5_keras import fit_by_name, read_legacy
 from pretrain.weights_checks import short
-from tasks.errors import HeadstartError, InputError, suggest
+from headstart.errors import HeadstartError, InputError, suggest
 
 PREFIX = "keras.applications:"
 DEFAULT_SHAPE = (224, 224, 3)

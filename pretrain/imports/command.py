@@ -8,8 +8,8 @@ from typing import Any
 
 from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.imports.source import import_model
-from tasks.load import check_apart
-from tasks.outputs import check_output
+from tasks.loading.resolve import check_apart
+from headstart.files import check_output
 
 
 def import_command(

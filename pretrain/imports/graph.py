@@ -8,7 +8,7 @@ from typing import Any
 
 from pretrain.encoders.keras_layers import Shape
 from pretrain.encoders.keras_names import INPUT
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 LAST = ("softmax", "sigmoid", "linear", "log_softmax")
 

@@ -12,7 +12,7 @@ from pretrain.imports.convert import Source, convert
 from pretrain.imports.refusal import Refusal
 from pretrain.imports.scaling import Scaling, guessed, of_mode, spanning
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 Say = Callable[[str], None]
 OPTIONS = {

@@ -23,7 +23,7 @@ from pretrain.strategies import (
     vicreg,
 )
 from pretrain.strategies.base import Strategy
-from tasks.errors import InputError, suggest
+from headstart.errors import InputError, suggest
 
 STRATEGIES: dict[str, Strategy] = {
     row.name: row

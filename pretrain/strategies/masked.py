@@ -24,7 +24,7 @@ from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.stage import Batch, Objective, Stage
 from pretrain.strategies.autoencoder import reconstruction_loss, shown
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 CERTAIN = -1e4  # a logit whose sigmoid is 0
 

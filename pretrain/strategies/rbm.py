@@ -38,7 +38,7 @@ from pretrain.stage import Batch, Look, Objective, Optimizer, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.rbm_math import Machine, contrastive
 from pretrain.tiles import tile
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 START = 0.01  # standard deviation of a layer's first weights, or below
 LEAST_CHANCE = (

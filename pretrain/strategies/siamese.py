@@ -32,7 +32,7 @@ import numpy as np
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.stage import Batch, Look, Objective, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from tasks.errors import InputError
+from headstart.errors import InputError
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
 # A table of pairs has so many an example, and at most so many.

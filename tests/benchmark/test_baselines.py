@@ -5,7 +5,7 @@ import pytest
 from toys import patterns
 
 from benchmark.baselines import BASELINES, run_baseline
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from benchmark.grid import RANDOM, SCRATCH
 from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.strategies import strategies
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.load import load_dataset
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
+from tasks.task import TargetTask
 
 LABELLED = [name for name, row in strategies().items() if row.needs_labels]
 # Those that bring an encoder of their own cannot be compared on this one: see test_choose.py.

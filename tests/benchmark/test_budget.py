@@ -10,8 +10,8 @@ from transfers import QUICK
 from benchmark.budget import BUDGETS, Budget, StageCost, divide
 from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.task import TargetTask
 
 CONFIG = BenchmarkConfig(
     strategies=["greedy-autoencoder", "rotation"],

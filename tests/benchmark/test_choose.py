@@ -11,8 +11,8 @@ from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.plan import choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
-from tasks.errors import InputError
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.task import TargetTask
 
 CONFIG = BenchmarkConfig(strategies=["all"], labels=[9], seeds=[0], recipe=QUICK)
 

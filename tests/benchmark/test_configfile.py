@@ -8,7 +8,7 @@ from commands import run as command
 
 from benchmark.cli import cli
 from benchmark.configfile import defaults
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 FILE = """\
 # A comment, and data = "nothing" in it.

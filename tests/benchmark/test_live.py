@@ -9,7 +9,7 @@ from workunits import Say, units
 
 from benchmark.live import Left, Screen, best_so_far, duration, line
 from benchmark.running import Running
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def record(row, accuracy, *, seed=0, status="done", labels=50):

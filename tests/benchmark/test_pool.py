@@ -13,7 +13,7 @@ from commands import environment
 from workunits import Die, Say, Sleep, units
 
 from benchmark.pool import Pool
-from tasks.errors import Interrupted
+from headstart.errors import Interrupted
 
 SUPPORT = Path(__file__).parents[1] / "support"
 

@@ -6,7 +6,7 @@ import pytest
 from records import about, benchmark, write
 
 from benchmark.results import read_results
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 RECORDS = benchmark(0, gains={"one": 0.02}, labels=(50,), seeds=2)
 GOOD = RECORDS[-1]

@@ -22,8 +22,8 @@ from benchmark.redraw import redraw
 from benchmark.run import Benchmark, BenchmarkConfig
 from benchmark.running import Running, paired_pools
 from benchmark.serial import Serial
-from tasks.errors import InputError
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.task import TargetTask
 
 SHORT = replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2)
 CONFIG = BenchmarkConfig(

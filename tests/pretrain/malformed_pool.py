@@ -9,7 +9,7 @@ import numpy as np
 from malformed import Draft, good_content, sha
 from malformed_table import case, tree
 
-from tasks.fingerprints import Fingerprints
+from tasks.duplicates.fingerprints import Fingerprints
 
 VECTORS = np.arange(20, dtype=np.uint8).reshape(4, 5)
 EXACT = Fingerprints.of(VECTORS, (0, 255)).exact

@@ -5,7 +5,7 @@ import pytest
 from toys import listing
 
 from pretrain.engine.checkpoint import Checkpoint, Checkpoints
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 CONFIG = {"seed": 3, "encoder": {"units": [4, 2]}, "data": "abc"}
 

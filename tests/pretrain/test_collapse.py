@@ -16,7 +16,7 @@ from pretrain.collapse import (
     spread,
 )
 from pretrain.run import PretrainConfig, pretrain
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 
 
 def draw(n, d, seed=0):

@@ -17,7 +17,7 @@ from pretrain.curves import Companions, draw, panels, table, write_picture
 from pretrain.run import PretrainConfig, pretrain
 from pretrain.stage import Look
 from pretrain.strategies import STRATEGIES
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 
 HISTORY = [
     {"stage": "one", "epoch": 1, "loss": 0.1 + 0.2, "val_loss": 1.5},
@@ -204,7 +204,7 @@ def test_without_matplotlib_there_is_the_table_and_a_line_that_says_so(tmp_path,
 
 
 def test_a_disk_that_takes_no_companions_does_not_cost_the_weights(tmp_path, monkeypatch, run):
-    from tasks.errors import HeadstartError
+    from headstart.errors import HeadstartError
 
     def full(path, write, **_):
         raise HeadstartError(f"{path} could not be written: no space left on device.")

@@ -9,7 +9,7 @@ from pretrain.describe import changes, description, listing, needs, recipe_text
 from pretrain.encoders import ARCHITECTURES
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def row(**fields):

@@ -14,7 +14,7 @@ from pretrain.encoder import Encoder
 from pretrain.features import features
 from pretrain.preprocessing import Preprocessing
 from pretrain.weights import assign
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 @pytest.mark.parametrize("name", ["mlp", "convnet", "resnet"])

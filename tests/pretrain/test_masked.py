@@ -7,7 +7,7 @@ from toys import patterns
 
 from pretrain.strategies import strategy
 from pretrain.strategies.masked import draw_hidden, hidden_loss, patch_size
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def draw(shape, part, patch, *, count=40, seed=0):

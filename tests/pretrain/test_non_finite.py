@@ -9,7 +9,7 @@ from stages import Linear, data
 from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.train import Run, train
 from pretrain.stage import Objective, Optimizer, Stage
-from tasks.errors import NonFiniteError
+from headstart.errors import NonFiniteError
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
 

@@ -12,7 +12,7 @@ from pretrain.augment.check import check_views
 from pretrain.augment.preview import VIEWS, choose, draw_views
 from pretrain.augment.recipes import Augmentation
 from pretrain.run import PretrainConfig, pretrain
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def test_each_class_is_shown_before_any_is_shown_twice():

@@ -10,7 +10,7 @@ from toys import Lines, patterns
 from pretrain.probe import MOST, Probe, probe
 from pretrain.run import PretrainConfig, pretrain
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 POOL = patterns()
 

@@ -4,7 +4,7 @@ import pytest
 from toys import StopAt, patterns
 
 from pretrain.run import PretrainConfig, pretrain
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 
 
 @pytest.mark.parametrize("stage", [2, 3])

@@ -10,7 +10,7 @@ from toys import patterns
 from pretrain.run import Plan, PretrainConfig
 from pretrain.strategies import strategy
 from pretrain.strategies.rotation import turned
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

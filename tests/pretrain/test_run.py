@@ -10,7 +10,7 @@ from pretrain.collapse import CollapseError
 from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.stage import Optimizer
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError, Interrupted, NonFiniteError
+from headstart.errors import InputError, Interrupted, NonFiniteError
 from tasks.splits import stratified_split
 
 CONFIG = PretrainConfig(

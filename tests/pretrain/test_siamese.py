@@ -15,7 +15,7 @@ from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 from pretrain.strategies.siamese import among_all, contrastive, make_head
 from pretrain.verify import verify_weights
-from tasks.errors import InputError
+from headstart.errors import InputError
 from tasks.splits import class_split
 
 CLEAN = Augmentation.resolve(patterns(8), "none")

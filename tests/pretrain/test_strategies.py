@@ -103,7 +103,7 @@ def test_the_autoencoder_starts_near_a_grey_picture(encoder_name, kind):
 
 def test_an_unknown_loss_is_refused():
     from pretrain.encoders.base import resolve_options
-    from tasks.errors import InputError
+    from headstart.errors import InputError
 
     with pytest.raises(InputError, match=r"'loss' .* must be one of bce, mse. Got 'l1'"):
         resolve_options("the strategy", strategy("autoencoder").options, {"loss": "l1"})

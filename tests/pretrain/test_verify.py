@@ -10,8 +10,8 @@ from transfers import weights
 
 from pretrain.verify import verify_weights
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.load import load_dataset
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
 
 
 @pytest.fixture

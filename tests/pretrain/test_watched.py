@@ -10,7 +10,7 @@ from toys import StopAt
 from pretrain.engine.program import Programs
 from pretrain.engine.train import Run, train
 from pretrain.stage import Look
-from tasks.errors import Interrupted
+from headstart.errors import Interrupted
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
 

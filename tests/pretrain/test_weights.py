@@ -12,7 +12,7 @@ from malformed import Draft, good_content, good_tensors
 
 from pretrain.encoders import encoder_config, expected_shapes
 from pretrain.weights import WeightsFile, assign
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 

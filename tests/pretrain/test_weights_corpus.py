@@ -12,7 +12,7 @@ from malformed_cases import CASES
 from malformed_pool import good_draft
 
 from pretrain.weights import WeightsFile, assign
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -112,7 +112,7 @@ READ_ALL = """
 import json, sys
 from pathlib import Path
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
+from headstart.errors import InputError
 usable = []
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
@@ -147,7 +147,7 @@ import numpy as np
 from malformed import Draft, flip, good_tensors, seal
 from malformed_pool import EXACT, good_draft
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
+from headstart.errors import InputError
 version, path, random = int(sys.argv[4]), Path(sys.argv[1]), np.random.default_rng(int(sys.argv[2]))
 image = (Draft() if version == 1 else good_draft()).image()
 read = 0

@@ -11,8 +11,8 @@ from malformed_pool import good_draft
 
 from pretrain.inspect import as_json, describe
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.fingerprints import Fingerprints
+from headstart.errors import InputError
+from tasks.duplicates.fingerprints import Fingerprints
 
 RANGE = (0, 255)
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 28, 28, 1), dtype=np.uint8)

@@ -12,7 +12,7 @@ from good_weights import make, names, same
 
 import pretrain.weights
 from pretrain.weights import WeightsFile
-from tasks.errors import HeadstartError, InputError
+from headstart.errors import HeadstartError, InputError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -72,7 +72,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from pretrain.weights import WeightsFile
-from tasks.errors import HeadstartError
+from headstart.errors import HeadstartError
 path = Path(sys.argv[1])
 old = WeightsFile.read(path)
 if sys.argv[2] == "full":

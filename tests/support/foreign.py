@@ -11,7 +11,7 @@ from keras import layers as kl
 from pretrain.imports import archive
 from pretrain.imports.source import import_model
 from pretrain.preprocessing import Preprocessing
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def small(shape=(12, 10, 3), classes=5):

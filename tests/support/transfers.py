@@ -4,7 +4,7 @@ from toys import patterns
 
 from pretrain.encoders import encoder_config
 from pretrain.weights import WeightsFile
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 from transfer.plan import Source
 from transfer.recipes import TransferRecipe
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.units import Unit
-from tasks.errors import Interrupted
+from headstart.errors import Interrupted
 
 
 @dataclass(frozen=True)

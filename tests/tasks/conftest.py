@@ -5,8 +5,8 @@ import pytest
 from hypothesis import settings
 
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.load import load_dataset
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
 
 # The machine may be busy with other work: slowness of one example is no failure.
 settings.register_profile("headstart", deadline=None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.dataset import natural_range
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def test_shapes_and_classes_are_told(make_dataset):

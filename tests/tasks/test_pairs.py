@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
 LABELS = st.lists(st.integers(0, 6), min_size=3, max_size=40).map(np.array).filter(pairable)

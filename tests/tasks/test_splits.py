@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from tasks.splits import generator, stratified_order, stratified_split
 
 counts_of_classes = st.lists(st.integers(1, 40), min_size=1, max_size=8)

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from toys import listing, patterns
 from transfers import weights
 
-from tasks.errors import HeadstartError, InputError
-from tasks.target import TargetTask
+from headstart.errors import HeadstartError, InputError
+from tasks.task import TargetTask
 from transfer.baseline import NAME, baselines
 from transfer.card import card
 from transfer.cli import cli

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transfers import source
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.arrangement import Arrangement
 from transfer.body import NECK, Body
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from toys import patterns
 from transfers import QUICK, encoder_weights, source, task
 
-from tasks.target import TargetTask
+from tasks.task import TargetTask
 from transfer import TransferClassifier, TransferRegressor
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe

@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from toys import StopAt
 from transfers import task
 
-from tasks.errors import NonFiniteError
+from headstart.errors import NonFiniteError
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
 
 QUICKLY = {"freeze_epochs": 1, "epochs": 1}

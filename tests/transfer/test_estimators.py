@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from transfers import QUICK, encoder_weights, source, task, weights
 
 from pretrain.stage import Batch
-from tasks.load import load_dataset
+from tasks.loading.resolve import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
 from transfer.heads import TARGETS
 from transfer.plan import Plan, TransferConfig

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from transfers import QUICK, source, task
 
-from tasks.errors import HeadstartError, InputError
+from headstart.errors import HeadstartError, InputError
 from transfer.export import ABOUT, probabilities, read_about, save_model
 from transfer.inputs import apply
 from transfer.plan import TransferConfig

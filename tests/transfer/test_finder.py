@@ -11,7 +11,7 @@ from transfers import QUICK, encoder_weights, source, task
 
 from pretrain.engine.program import Programs
 from pretrain.stage import Objective, Optimizer, Stage
-from tasks.errors import NonFiniteError
+from headstart.errors import NonFiniteError
 from transfer.finder import HIGHEST, LOWEST, find_rate, picture
 from transfer.plan import TransferConfig
 from transfer.run import transfer

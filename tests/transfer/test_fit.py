@@ -13,7 +13,7 @@ from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Architecture
 from pretrain.engine.program import Programs
 from pretrain.stage import Optimizer
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.fit import balanced
 from transfer.plan import Source, TransferConfig
 from transfer.run import transfer

@@ -15,7 +15,7 @@ from transfers import PREPROCESSING, SMALL
 import transfer.formats
 from pretrain.encoder import Encoder
 from pretrain.encoders import encoder_config
-from tasks.errors import HeadstartError, InputError
+from headstart.errors import HeadstartError, InputError
 from transfer import cli, export_model
 from transfer.export import read_about, save_model, whole_model
 from transfer.formats import FORMATS, check_formats, difference

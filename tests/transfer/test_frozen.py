@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from toys import patterns
 from transfers import QUICK, encoder_weights, source, task, weights
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.cli import cli
 from transfer.export import save_model
 from transfer.frozen import COUNTS, STRENGTHS

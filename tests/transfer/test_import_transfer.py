@@ -11,9 +11,9 @@ from toys import patterns
 
 from pretrain.encoders import block_names
 from pretrain.imports.source import import_model
-from tasks.errors import InputError
-from tasks.load import load_dataset
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
+from tasks.task import TargetTask
 from transfer import EncoderTransformer
 from transfer.inputs import Inputs, apply
 from transfer.leakage import leakage, leaks, tell

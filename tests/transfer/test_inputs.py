@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transfers import PREPROCESSING
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.inputs import Inputs, apply, taken_range
 
 

@@ -8,7 +8,7 @@ from toys import Lines
 from transfers import QUICK, source, task
 
 from pretrain.engine.program import Programs
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.calibration import losses
 from transfer.candidates import candidates
 from transfer.export import probabilities

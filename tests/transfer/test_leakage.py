@@ -10,10 +10,10 @@ from pictures import WAYS, blobs, jpeg, shifted
 from transfers import QUICK, weights
 
 from pretrain.weights import WeightsFile
-from tasks.errors import InputError
-from tasks.fingerprints import Fingerprints
-from tasks.load import load_dataset
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.duplicates.fingerprints import Fingerprints
+from tasks.loading.resolve import load_dataset
+from tasks.task import TargetTask
 from transfer.cli import cli
 from transfer.leakage import leakage, leaks, refuse, tell
 from transfer.plan import Source, TransferConfig
@@ -161,7 +161,7 @@ def test_a_file_without_fingerprints_says_so():
 
 
 def test_another_size_cannot_be_compared_exactly():
-    from tasks.images import resize_images
+    from tasks.loading.images import resize_images
 
     pool = blobs(200)
     same = resize_images(pool[:40], (56, 56))
@@ -182,7 +182,7 @@ def test_vectors_have_no_near_duplicates():
 
 
 def test_a_sample_of_the_pool_is_told_as_one(monkeypatch):
-    monkeypatch.setattr("tasks.fingerprints.MOST_NEAR", 20)
+    monkeypatch.setattr("tasks.duplicates.fingerprints.MOST_NEAR", 20)
     pool = blobs(50)
     found = leakage(task_of(pool, pool), np.arange(5), file_of(pool))
     said = "of the pool's 50 examples the file has 50 hashes and 20 signatures only"

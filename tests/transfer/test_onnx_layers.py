@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.onnx_file import run_onnx
 from transfer.onnx_graph import to_onnx
 from transfer.onnx_images import IMAGE_LAYERS

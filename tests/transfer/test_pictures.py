@@ -8,7 +8,7 @@ from PIL import Image
 from toys import listing
 from transfers import task
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer import drawing, pictures
 from transfer.pictures import Seen, check_pictures, least_sure, most_wrong, project, write_pictures
 

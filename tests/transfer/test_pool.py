@@ -10,7 +10,7 @@ from toys import StopAt, patterns
 from transfers import PREPROCESSING, QUICK, source, task, weights
 
 from pretrain.engine.program import Programs
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 from transfer.cli import cli
 from transfer.plan import TransferConfig
 from transfer.pool import Pool

@@ -6,9 +6,9 @@ import pytest
 from toys import listing, patterns
 from transfers import QUICK, source, task
 
-from tasks.errors import InputError
-from tasks.load import load_dataset
-from tasks.target import TargetTask
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
+from tasks.task import TargetTask
 from transfer.export import save_model
 from transfer.plan import TransferConfig
 from transfer.predict import _scores, predict, values_for

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.recipes import RECIPES, recipe
 
 

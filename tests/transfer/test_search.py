@@ -9,7 +9,7 @@ from toys import Lines
 from transfers import QUICK, source, task
 
 from pretrain.engine.program import Programs
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 from transfer.arrangement import Arrangement
 from transfer.candidates import candidates, fresh_candidates
 from transfer.folds import folds

@@ -10,7 +10,7 @@ from PIL import Image
 from toys import listing, patterns
 from transfers import weights
 
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.chosen import data_mark, read_chosen, to_csv
 from transfer.cli import cli
 from transfer.suggest import Suggestion, clusters, pictured, suggest

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from transfers import weights
 
 from pretrain.stage import Batch
-from tasks.errors import InputError
+from headstart.errors import InputError
 from transfer.cli import cli
 from transfer.export import read_about
 from transfer.heads import TARGETS

@@ -9,7 +9,7 @@ from PIL import Image
 from toys import StopAt, listing, patterns
 from transfers import weights
 
-from tasks.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 from transfer.cli import cli
 from transfer.export import read_about
 

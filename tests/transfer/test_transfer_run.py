@@ -7,8 +7,8 @@ from transfers import QUICK, encoder_weights, source, task
 
 from pretrain.encoders import ARCHITECTURES
 from pretrain.engine.program import Programs
-from tasks.errors import InputError, NonFiniteError
-from tasks.target import TargetTask
+from headstart.errors import InputError, NonFiniteError
+from tasks.task import TargetTask
 from transfer.plan import Plan, TransferConfig
 from transfer.run import transfer
 

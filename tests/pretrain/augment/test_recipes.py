@@ -8,8 +8,8 @@ from toys import patterns
 
 from pretrain.augment.recipes import RECIPES, VECTOR_OPTIONS, Augmentation
 from tasks.dataset import Dataset
-from tasks.errors import InputError
-from tasks.load import load_dataset
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
 
 
 def table():

@@ -6,7 +6,7 @@ import pytest
 from foreign import averaged, below, features, images, shaken
 
 from pretrain.imports.source import import_model
-from tasks.errors import HeadstartError, InputError
+from headstart.errors import HeadstartError, InputError
 
 SPEC = "keras.applications:MobileNetV2:alpha=0.35"
 

@@ -13,7 +13,7 @@ import pytest
 from foreign import refused, respelt, save, small
 
 from pretrain.imports.source import import_model
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 
@@ -115,7 +115,7 @@ def test_a_huge_declared_size_costs_no_memory(good, tmp_path):
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))\n"
         "from pretrain.imports.source import import_model\n"
-        "from tasks.errors import InputError\n"
+        "from headstart.errors import InputError\n"
         "try:\n    import_model(sys.argv[1])\n"
         "except InputError as error:\n    print(error)\n"
         "assert 'tensorflow' not in sys.modules\n"

@@ -15,7 +15,7 @@ from pretrain.encoders.keras_names import free_name
 from pretrain.encoders.keras_rules import ACTIVATIONS
 from pretrain.imports.source import import_model
 from pretrain.preprocessing import Preprocessing
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 SHAPE = (11, 9, 4)
 

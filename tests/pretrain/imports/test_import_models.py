@@ -8,7 +8,7 @@ from keras import layers as kl
 
 from pretrain.encoders import block_names
 from pretrain.imports.source import import_model
-from tasks.errors import InputError
+from headstart.errors import InputError
 
 
 def test_the_classification_is_dropped_and_the_rest_computes_the_same(saved):

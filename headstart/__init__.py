@@ -1,0 +1,1 @@
+"""Pretraining for people with many unlabelled examples and few labelled ones."""

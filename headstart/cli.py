@@ -1,0 +1,286 @@
+"""What the three commands share: how errors and results leave them. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from headstart.errors import HeadstartError
+
+PACKAGES = ("tasks", "pretrain", "transfer", "benchmark")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def run_command(command: click.Command) -> NoReturn:
+    """Run ``command`` on the process' arguments and exit: 0, 2 for bad input, 1, 3 or 130.
+
+    An error is one paragraph on stderr, never a traceback; HEADSTART_TRACEBACK=1 shows one.
+    """
+    try:
+        check_packages()
+        code = command.main(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except HeadstartError as error:
+        _fail(error, str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _fail(error, "Interrupted.", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): no more to say, and nothing to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError as error:
+        _fail(error, "There is not enough memory for this data or encoder; use less of either.", 1)
+    except Exception as error:
+        text = (
+            f"Something failed that should not have: {type(error).__name__}: {error}. "
+            f"Run again with HEADSTART_TRACEBACK=1 to see where, and report it."
+        )
+        _fail(error, text, 1)
+
+
+def _fail(error: BaseException, text: str, code: int) -> NoReturn:
+    if os.environ.get("HEADSTART_TRACEBACK"):
+        raise error
+    click.echo(f"Error: {' '.join(text.split())}", err=True)
+    sys.exit(code)
+
+
+def check_packages() -> None:
+    """Refuse to run when another distribution's folder stands in for one of ours.
+
+    The packages have plain names, and a wheel that also ships ``tasks/`` overwrites ours silently.
+    """
+    ours = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        spec = find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parent.parent != ours:
+            raise HeadstartError(
+                f"The package {name!r} is loaded from {origin}, and Headstart is in {ours}: another "
+                f"project has the same package name. Install Headstart in an environment of its own."
+            )
+
+
+def out(text: str) -> None:
+    """Print a result to stdout."""
+    click.echo(text)
+
+
+def out_json(result: Any) -> None:
+    """Print one JSON value on one line to stdout."""
+    click.echo(json.dumps(result, sort_keys=False))
+
+
+def is_subcommand(context: click.Context) -> bool:
+    """Say whether a command of this group follows. Raises UsageError for options before it."""
+    name = context.invoked_subcommand
+    if name is None:
+        return False
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} stands before {name!r}, which would not see it: put the options of "
+                f"{name!r} behind it."
+            )
+    return True
+
+
+def pairs(context: click.Context, parameter: click.Parameter, values: Any) -> dict[str, str]:
+    """Turn repeated ``name=value`` into a dictionary (a click callback)."""
+    result = {}
+    for value in values:
+        name, found, text = value.partition("=")
+        if not found or not name:
+            raise click.BadParameter(f"must be spelled name=value. Got {value!r}.")
+        result[name.strip()] = text.strip()
+    return result
+
+
+def image_size(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Turn "28" or "32x48" into (height, width) (a click callback)."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    if len(parts) > 2 or not all(p.isdecimal() and 1 <= int(p) <= 4096 for p in parts):
+        raise click.BadParameter(
+            f"must be a number of pixels or HEIGHTxWIDTH, each 1 to 4096. Got {value!r}."
+        )
+    return int(parts[0]), int(parts[-1])
+
+
+def options(*decorators: Decorator) -> Decorator:
+    """Return one decorator that applies several, so that commands share options by name."""
+
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+class Rate(click.FloatRange):
+    """A number in a range, such as a learning rate, and never NaN, which click lets through any range."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> float:
+        """Return the number."""
+        number = super().convert(value, parameter, context)
+        if number != number:
+            self.fail(f"{value!r} is not a number.", parameter, context)
+        return float(number)
+
+
+class Sizes(click.ParamType):
+    """ "96x96x3" or "20", as a tuple of sizes."""
+
+    name = "HxWxC"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> tuple[int, ...]:
+        """Return the sizes."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.lower().split("x")
+        if len(parts) not in (1, 3) or not all(
+            p.isdecimal() and 1 <= int(p) <= 1 << 24 for p in parts
+        ):
+            self.fail(
+                f"must be HEIGHTxWIDTHxCHANNELS, or the number of columns. Got {value!r}.",
+                parameter,
+                context,
+            )
+        return tuple(map(int, parts))
+
+
+class Span(click.ParamType):
+    """ "-1,1", as two rising numbers."""
+
+    name = "LOW,HIGH"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> tuple[float, float]:
+        """Return the two numbers."""
+        if isinstance(value, tuple):
+            return (float(value[0]), float(value[1]))
+        try:
+            low, high = (float(part) for part in value.split(","))
+            good = -1e12 <= low < high <= 1e12
+        except ValueError:
+            good = False
+        if not good:
+            self.fail(
+                f"must be two rising numbers, such as -1,1. Got {value!r}.", parameter, context
+            )
+        return low, high
+
+
+positive = click.IntRange(min=1)
+rate = Rate(min=0, min_open=True, max=100)
+
+data_options = options(
+    click.option(
+        "--image-size",
+        callback=image_size,
+        metavar="HxW",
+        help="Size to which images are resized. [default: theirs]",
+    ),
+    click.option(
+        "--skip-unreadable",
+        is_flag=True,
+        help="Leave unreadable files of a folder out; they are counted.",
+    ),
+)
+checkpoint_seconds = click.option(
+    "--checkpoint-seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Save a checkpoint about so often.",
+)
+import_options = options(
+    click.option(
+        "--cut",
+        help="Of an imported model: its last layer to keep, by name or counted from the input; "
+        "negative: from the output. [default: all below the classification]",
+    ),
+    click.option(
+        "--input-shape",
+        type=Sizes(),
+        help="Of an imported model, such as 96x96x3. [default: its own, else 224x224x3]",
+    ),
+    click.option(
+        "--value-range",
+        type=Span(),
+        help="The values that an imported model expects. [default: by the model]",
+    ),
+)
+
+
+def import_arguments(given: dict[str, Any], weights: str) -> dict[str, Any]:
+    """Take what an imported model is described by out of a command's options, as ``import_model`` names it.
+
+    weights: what the command calls the option that says which weights of keras.applications.
+    """
+    names = {weights: "weights", "cut": "cut", "input_shape": "input_shape"}
+    names |= {"value_range": "value_range"}
+    return {name: given.pop(option) for option, name in names.items()}
+
+
+augment_options = options(
+    click.option(
+        "--augment",
+        default="auto",
+        show_default=True,
+        help="The random views, of strategies that learn from them: see pretrain --list.",
+    ),
+    click.option(
+        "--augment-opt",
+        "augment_options",
+        multiple=True,
+        callback=pairs,
+        help="name=value, of the augmentation.",
+    ),
+)
+test_part = click.option(
+    "--test-part",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Part kept for the test, when the data has no test part of its own.",
+)
+run_options = options(
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0, 2**31 - 1),
+        help="Decides every random choice.",
+    ),
+    click.option(
+        "--threads",
+        type=positive,
+        help="Threads in one operation. [default: all cores; of benchmark, one]",
+    ),
+    click.option("--force", is_flag=True, help="Replace an existing output."),
+    click.option("--quiet", is_flag=True, help="Show no progress."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON."),
+)
+
+
+def paragraph(text: str, indent: str = "") -> str:
+    """Return ``text`` wrapped to 88 columns."""
+    return textwrap.fill(text, 88, initial_indent=indent, subsequent_indent=indent)

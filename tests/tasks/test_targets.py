@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from tasks.targets import to_targets
+from headstart.errors import InputError
+from tasks.loading.resolve import load_dataset
+
+SEVERAL = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 1]])
+
+
+def targets(y, y_test=None, **how):
+    y, y_test = np.array(y), None if y_test is None else np.array(y_test)
+    return to_targets(y, y_test, len(y), 0 if y_test is None else len(y_test), "f", **how)
+
+
+@pytest.mark.parametrize(
+    ("y", "how", "dtype", "expected"),
+    [
+        ([0.5, 2, 1], {}, np.float64, [0.5, 2, 1]),
+        ([2.0, 0.0, 1.0], {}, np.int64, [2, 0, 1]),
+        ([2.0, 0.0, 1.0], {"kind": "numbers"}, np.float64, [2, 0, 1]),
+        ([7, 3, 5], {"kind": "numbers"}, np.float64, [7, 3, 5]),
+        ([7, 3, 5], {}, np.int64, [2, 0, 1]),
+        (SEVERAL, {}, np.uint8, SEVERAL.tolist()),
+        (SEVERAL.astype(bool), {}, np.uint8, SEVERAL.tolist()),
+        (SEVERAL.astype(float), {}, np.uint8, SEVERAL.tolist()),
+        (np.eye(3), {"kind": "multi-label"}, np.uint8, np.eye(3).tolist()),
+    ],
+)
+def test_what_y_is_can_be_seen_or_is_said(y, how, dtype, expected):
+    found, _, _ = targets(y, **how)
+    assert found.dtype == dtype
+    assert found.tolist() == expected
+
+
+def test_one_fraction_in_the_test_part_makes_numbers_of_both():
+    y, tested, names = targets([1.0, 2.0], [1.5])
+    assert (y.dtype, tested.dtype, names) == (np.float64, np.float64, None)
+
+
+def test_names_of_classes_and_of_labels():
+    assert targets([2, 0, 2], names=("a", "b", "c"))[2] == ("a", "b", "c")
+    assert targets([2, 0, 2], [1], names=("a", "b", "c"))[1].tolist() == [1]
+    assert targets(SEVERAL, names=("a", "b", "c"))[2] == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("y", "y_test", "how", "says"),
+    [
+        ([0, 1, 2], None, {"kind": "number"}, r"y_kind must be one of.*Did you mean 'numbers'"),
+        (np.eye(3), None, {}, r"one-hot.*argmax.*y_kind='multi-label'"),
+        ([0.5, np.nan, 1], None, {}, "values that are NaN"),
+        ([0.5, 1, 2], None, {"kind": "classes"}, "not a whole number.*y_kind='numbers'"),
+        ([0.5, 1e39, 2], None, {}, "too large for float32"),
+        (["a", "b", "c"], None, {"kind": "numbers"}, "must be 3 numbers"),
+        ([[0, 2], [1, 1]], None, {"kind": "multi-label"}, "0 and 1 only"),
+        ([0, 1], None, {"kind": "multi-label"}, r"must have shape \(2, K\)"),
+        ([0.5, 1], None, {"names": ("a",)}, "numbers, which have no class_names"),
+        ([0, 3], None, {"names": ("a", "b")}, "must hold the numbers 0 to 1"),
+        ([0, 1], [2], {"names": ("a", "b")}, "y_test must hold the numbers 0 to 1"),
+        (["a", "b"], None, {"names": ("a", "b")}, "must hold the numbers 0 to 1"),
+    ],
+)
+def test_what_cannot_be_used_is_named(y, y_test, how, says):
+    with pytest.raises(InputError, match=f"f: .*{says}"):
+        targets(y, y_test, **how)
+
+
+def test_a_file_says_names_and_kind(save_npz):
+    x = np.zeros((3, 2))
+    found = load_dataset(str(save_npz(x=x, y=SEVERAL, class_names=["ant", "bee", "cat"])))
+    assert (found.target, found.class_names, found.n_classes) == (
+        "multi-label",
+        ("ant", "bee", "cat"),
+        0,
+    )
+    assert found.classes is None
+    found = load_dataset(str(save_npz(x=x, y=np.array([3, 1, 2]), y_kind="numbers")))
+    assert (found.target, found.class_names) == ("numbers", None)
+    for how, says in (
+        ({"y": [0, 1, 2], "y_kind": ["classes"]}, "y_kind must be one word"),
+        ({"y": [0, 1, 2], "class_names": [1, 2, 3]}, "class_names must be a list of names"),
+        ({"y": SEVERAL, "class_names": ["a", "b"]}, "3 labels and there are 2 class names"),
+        ({"class_names": ["a", "b"]}, "no y"),
+    ):
+        with pytest.raises(InputError, match=says):
+            load_dataset(str(save_npz(x=x, **how)))
+
+
+def test_a_view_picks_classes_only(save_npz):
+    path = save_npz(x=np.zeros((3, 2)), y=SEVERAL)
+    with pytest.raises(InputError, match=r"picks classes, and .* any of several labels"):
+        load_dataset(f"{path}[0,1]")
