@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.data import DataConfig
-from pretrain.plan import Plan, PretrainConfig
+from pretrain.config import Plan, PretrainConfig
 from tasks.dataset import Dataset
 from headstart.errors import InputError
 from headstart.files import write_text
@@ -27,7 +27,7 @@ from headstart.files import write_text
 if TYPE_CHECKING:
     from benchmark.cell import Workshop
     from pretrain.engine.progress import Reporter
-    from pretrain.stage import Stage
+    from pretrain.engine.stage import Stage
 
 BUDGETS = "budgets.json"
 # As the engine decides it (pretrain.engine.program, which takes TensorFlow to import).
@@ -152,7 +152,7 @@ def survey(plan: Plan, pool: Dataset, clock: Callable[[], float] | None) -> Iter
 
     A stage is trained for a few steps, so that the next one is built on variables that exist.
     """
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     arrays, held_out = plan.split(pool)
     encoder = Encoder(plan.encoder, plan.seed)

@@ -20,7 +20,7 @@ from benchmark.data import DataCache, DataConfig
 from benchmark.grid import RANDOM, Cell
 from benchmark.modes import Mode
 from benchmark.surroundings import check_surroundings
-from pretrain.plan import PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.run import pretrain
 from headstart.errors import HeadstartError, Interrupted
 from headstart.files import read_json, write_text
@@ -30,7 +30,7 @@ from transfer.run import Transferred, transfer
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from pretrain.weights import WeightsFile
+    from pretrain.weights.file import WeightsFile
 
 # A search has some dozens.
 PROGRAMS = 64
@@ -123,7 +123,7 @@ class Workshop:
     def programs(self) -> Programs:
         """The compiled steps; TensorFlow is started when they are first asked for."""
         if self._programs is None:
-            from pretrain.runtime import start
+            from pretrain.engine.runtime import start
 
             start(self.threads)
             from pretrain.engine.program import Programs
@@ -220,7 +220,7 @@ def transferred(
             "pretrain_updates": cost.get("updates"),
         }
     elif cell.base == RANDOM:
-        from pretrain.encoder import Encoder
+        from pretrain.encoders.encoder import Encoder
 
         # The head alone, with as many epochs as both stages have together.
         source = replace(source, tensors=Encoder(source.encoder, cell.seed).tensors())

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pretrain.describe import shown, with_options
-from pretrain.plan import check_needs, choose_encoder
+from pretrain.commands.list import shown, with_options
+from pretrain.config import check_needs, choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
 from tasks.dataset import Dataset

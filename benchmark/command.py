@@ -14,7 +14,7 @@ from benchmark.results import RESULTS
 from benchmark.run import Benchmark, BenchmarkConfig
 from benchmark.running import Running, make_benches, paired_pools, run_all
 from benchmark.show import report_command
-from pretrain.recipes import PRETRAIN_RECIPES, pretrain_recipe
+from pretrain.config import PRETRAIN_RECIPES, pretrain_recipe
 from pretrain.strategies import strategy
 from headstart.cli import out, out_json
 from headstart.errors import HeadstartError, InputError

@@ -14,7 +14,7 @@ from benchmark.drive import finished
 from benchmark.live import duration
 from benchmark.run import Benchmark
 from pretrain.encoders import expected_shapes
-from pretrain.plan import Plan
+from pretrain.config import Plan
 from headstart.files import read_json
 
 # Rough seconds on one core of 2026, for what was not measured yet: an update, a classical model, a

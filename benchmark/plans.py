@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmark.budget import Budget, Budgets, MeasureUnit, budget_key
 from benchmark.config import BenchmarkConfig
-from pretrain.plan import Plan, PretrainConfig, choose_encoder
-from pretrain.preprocessing import Preprocessing
+from pretrain.config import Plan, PretrainConfig, choose_encoder
+from pretrain.encoders.encoder import Preprocessing
 from pretrain.strategies import strategies as all_strategies
 from tasks.dataset import Dataset
 from headstart.errors import InputError

@@ -21,7 +21,7 @@ from benchmark.plans import Plans
 from benchmark.results import RESULTS
 from benchmark.surroundings import surroundings, threads_here
 from benchmark.units import Unit
-from pretrain.plan import Plan as PretrainPlan
+from pretrain.config import Plan as PretrainPlan
 from tasks.dataset import Dataset
 from headstart.errors import InputError
 from headstart.files import check_output

@@ -8,8 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pretrain.runtime import version as headstart
-from pretrain.runtime import xla_flags
+from pretrain.engine.runtime import version as headstart
+from pretrain.engine.runtime import xla_flags
 from headstart.errors import HeadstartError
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")

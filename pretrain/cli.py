@@ -119,12 +119,12 @@ def cli(context: click.Context, **given: Any) -> None:
     if is_subcommand(context):
         return
     if given["list_all"]:
-        from pretrain.describe import listing
+        from pretrain.commands.list import listing
 
         out(listing())
         return
     if given["describe"] is not None:
-        from pretrain.describe import description
+        from pretrain.commands.list import description
 
         out(description(given["describe"]))
         return
@@ -133,7 +133,7 @@ def cli(context: click.Context, **given: Any) -> None:
             raise click.UsageError(
                 f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
             )
-    from pretrain.command import pretrain_command, preview_command
+    from pretrain.commands.pretrain import pretrain_command, preview_command
 
     if given["preview"] is not None:
         preview_command(**given)
@@ -146,9 +146,9 @@ def cli(context: click.Context, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def inspect(file: Path, as_json: bool) -> None:
     """Check a weights file and print what it holds, without TensorFlow."""
-    from pretrain.inspect import as_json as to_json
-    from pretrain.inspect import describe
-    from pretrain.weights import WeightsFile
+    from pretrain.commands.inspect import as_json as to_json
+    from pretrain.commands.inspect import describe
+    from pretrain.weights.file import WeightsFile
 
     weights = WeightsFile.read(file)
     if as_json:
@@ -178,7 +178,7 @@ def verify(as_json: bool, **given: Any) -> None:
     Over all pairs of examples: the area under the curve (AUC) and the equal error rate of the features'
     cosines, beside those of the raw values' distances. Use people or items that were not in the pool.
     """
-    from pretrain.verify import describe, verify_command
+    from pretrain.commands.verify import describe, verify_command
 
     result = verify_command(**given)
     if as_json:
@@ -222,7 +222,7 @@ def import_(as_json: bool, **given: Any) -> None:
     pretrain import --from keras.applications:MobileNetV2 --input-shape 96x96x3
     pretrain import --from keras.applications:MobileNetV2:alpha=0.35 --weights none
     """
-    from pretrain.imports.command import import_command
+    from pretrain.commands.import_ import import_command
 
     imported = import_arguments(given, "weights")
     result = import_command(imported=imported, **given)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.curves import Companions
-from pretrain.plan import KEEP_BEST, Plan, PretrainConfig, choose_encoder
-from pretrain.weights import WeightsFile
+from pretrain.monitoring.artifacts import Companions
+from pretrain.config import KEEP_BEST, Plan, PretrainConfig, choose_encoder
+from pretrain.weights.file import WeightsFile
 from tasks.dataset import Dataset
 from headstart.errors import HeadstartError, InputError
 from tasks.duplicates.fingerprints import Fingerprints
@@ -86,13 +86,13 @@ def pretrain(
         beside.check(force=force or resume)
 
     from pretrain.augment.check import check_views
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run, train
-    from pretrain.runtime import settings
-    from pretrain.watch import Watcher, check_keeping, kept_rows
+    from pretrain.engine.runtime import settings
+    from pretrain.run_callbacks import Watcher, check_keeping, kept_rows
 
     began = time.monotonic()
     if plan.augmentation is not None:

@@ -70,7 +70,7 @@ def plain(encoder: str, labels: list[int], seeds: int) -> dict:
     import keras
     import numpy as np
 
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
     from transfer.recipes import recipe
 
     with tempfile.TemporaryDirectory() as folder:

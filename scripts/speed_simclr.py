@@ -11,7 +11,7 @@ TEMPERATURE = 0.2
 
 def views_alone(x: Any, batch: int, timed: Callable[..., dict]) -> dict:
     """Time what makes two views of each of the images ``x`` (N, H, W, 1) uint8, and nothing else."""
-    from pretrain.runtime import start
+    from pretrain.engine.runtime import start
 
     start()
     import tensorflow as tf

@@ -160,7 +160,7 @@ def test_a_fault_of_ours_is_one_paragraph_that_says_how_to_see_more(capfd, monke
     def fail(**_):
         raise ZeroDivisionError("one of\nours")
 
-    monkeypatch.setattr("pretrain.command.pretrain_command", fail)
+    monkeypatch.setattr("pretrain.commands.pretrain.pretrain_command", fail)
     done = run(capfd, "pretrain", *QUICK)
     assert done.code == 1
     assert done.err.count("\n") == 1

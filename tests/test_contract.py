@@ -13,7 +13,7 @@ from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fr
 from pretrain.run import PretrainConfig, Pretrained, pretrain
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError, Interrupted
 
 CASES = [
@@ -62,9 +62,9 @@ def made(case, tmp_path_factory):
 
 
 def features(weights, x):
-    from pretrain.encoder import Encoder
-    from pretrain.preprocessing import Preprocessing
-    from pretrain.weights import assign
+    from pretrain.encoders.encoder import Encoder
+    from pretrain.encoders.encoder import Preprocessing
+    from pretrain.weights.file import assign
 
     encoder = Encoder(weights.encoder, seed=123)
     assign(weights.tensors, encoder.variables)
@@ -87,7 +87,7 @@ def test_the_loss_falls(case, made):
 
 
 def test_every_weight_of_the_encoder_moved(made):
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     before = Encoder(made.done.weights.encoder, seed=0).tensors()
     assert list(before) == list(made.done.weights.tensors)
@@ -146,7 +146,7 @@ SHAPES = [(8, 8, 1), (9, 7, 3), (28, 28, 1), (1, 1, 2), (5, 16, 4), (17, 2, 1), 
 @pytest.mark.parametrize("name", fresh_names())
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_shapes_told_are_the_shapes_built(name, shape):
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     if len(shape) == 1 and ARCHITECTURES[name].convolutional:
         with pytest.raises(InputError, match=f"{name!r} needs images"):
@@ -174,7 +174,7 @@ def test_the_shapes_told_are_the_shapes_built(name, shape):
 
 @pytest.mark.parametrize("name", fresh_names())
 def test_initial_weights_are_a_function_of_the_seed(name):
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     config = encoder_config(name, (8, 8, 1))
     first, again, other = (Encoder(config, seed).tensors() for seed in (3, 3, 4))
@@ -189,7 +189,7 @@ def compress(setup):
     import keras
     import tensorflow as tf
 
-    from pretrain.stage import Objective
+    from pretrain.engine.stage import Objective
 
     head = keras.layers.Dense(1)
     head.build((None, setup.encoder.feature_size))
@@ -241,7 +241,7 @@ def third_party(monkeypatch):
 
 
 def test_a_third_partys_strategy_is_found_runs_and_exports(third_party, tmp_path):
-    from pretrain.describe import listing
+    from pretrain.commands.list import listing
 
     third_party("BRIGHTNESS")
     assert "guess it" in listing()

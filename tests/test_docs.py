@@ -104,11 +104,11 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
 
 def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     """The strategy in CONTRIBUTING.md trains, moves every weight, and is listed."""
-    from pretrain.describe import listing
-    from pretrain.encoder import Encoder
+    from pretrain.commands.list import listing
+    from pretrain.encoders.encoder import Encoder
     from pretrain.run import PretrainConfig, pretrain
     from pretrain.strategies import STRATEGIES
-    from pretrain.weights import WeightsFile
+    from pretrain.weights.file import WeightsFile
 
     text = (ROOT / "CONTRIBUTING.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)

@@ -28,7 +28,7 @@ def test_imports_run_one_way(path):
     found = list(imports(path))
     assert [name for name in found if name.split(".")[0] in later] == []
     if package == "transfer":
-        bridge = ("pretrain.strategies.", "pretrain.run.", "pretrain.command.")
+        bridge = ("pretrain.strategies.", "pretrain.run.", "pretrain.commands.pretrain.")
         assert [name for name in found if f"{name}.".startswith(bridge)] == []
     # The weights file is the only h5py code.
     if any(name.split(".")[0] == "h5py" for name in found):
@@ -49,7 +49,7 @@ def test_what_the_commands_import_before_they_start_is_light():
     """Up to and with the checks of the input, which must answer at once."""
     code = (
         "import sys\n"
-        "import tasks.loading.resolve, pretrain.run, pretrain.command, pretrain.inspect, pretrain.describe\n"
+        "import tasks.loading.resolve, pretrain.run, pretrain.commands.pretrain, pretrain.commands.inspect, pretrain.commands.list\n"
         "import transfer.command, benchmark.command\n"
         "from pretrain.cli import cli\n"
         "assert not {'tensorflow', 'keras', 'sklearn', 'scipy'} & set(sys.modules)\n"

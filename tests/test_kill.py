@@ -12,7 +12,7 @@ import pytest
 from commands import environment
 
 from pretrain.strategies import strategies
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 BIN = Path(sys.executable).parent

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.encoder import Encoder, by_path, copies, seeded, stream
-from pretrain.weights import assign
+from pretrain.encoders.encoder import Encoder, by_path, copies, seeded, stream
+from pretrain.weights.file import assign
 from transfer.arrangement import Arrangement
 
 HEAD_STREAM = 1

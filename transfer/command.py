@@ -9,8 +9,8 @@ from typing import Any
 
 from pretrain.engine.checkpoint import checkpoint_folder
 from pretrain.engine.progress import LineReporter, Reporter
-from pretrain.imports.source import read_source
-from pretrain.weights import WeightsFile
+from pretrain.keras_import.source import read_source
+from pretrain.weights.file import WeightsFile
 from headstart.cli import out, out_json
 from headstart.errors import InputError
 from tasks.targets import KINDS
@@ -138,7 +138,7 @@ def transfer_command(
         )
         data_identity += f", pool: {others.fingerprint} {json.dumps(pool_options)}"
 
-    from pretrain.runtime import start
+    from pretrain.engine.runtime import start
 
     start(threads)
     from transfer.export import save_model

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.engine.progress import LineReporter, Reporter, make_reporter
-from pretrain.imports.source import read_source
+from pretrain.keras_import.source import read_source
 from tasks.dataset import Dataset
 from headstart.errors import InputError
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
@@ -59,8 +59,8 @@ def suggest_command(
             f"Got {labels}."
         )
 
-    from pretrain.curves import write_picture
-    from pretrain.runtime import start
+    from pretrain.monitoring.artifacts import write_picture
+    from pretrain.engine.runtime import start
 
     start(threads)
     from transfer.suggest import clusters, encoded, pictured

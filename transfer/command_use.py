@@ -28,7 +28,7 @@ def predict_command(
     image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
 
-    from pretrain.runtime import start
+    from pretrain.engine.runtime import start
 
     start()
     return predict(model, dataset, output, force=force)
@@ -51,7 +51,7 @@ def export_command(
         dataset = load_dataset(data, image_size=image_size)
         examples = values_for(model, dataset, about, resizable=False)
 
-    from pretrain.runtime import start
+    from pretrain.engine.runtime import start
 
     start()
     return export_model(model, to, examples=examples, force=force)

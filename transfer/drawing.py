@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.curves import metrics, panels
+from pretrain.monitoring.artifacts import metrics, panels
 
 DPI = 120
 LONGEST = 22

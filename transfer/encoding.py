@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pretrain.encoders.base import integer, number
-from pretrain.imports.source import read_source
+from pretrain.keras_import.source import read_source
 from headstart.errors import HeadstartError, InputError, Interrupted
 from transfer.examples import Examples, check_range, flat, warn_of_range
 from transfer.inputs import Inputs

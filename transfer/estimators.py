@@ -21,7 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from pretrain.encoders import block_names
-from pretrain.runtime import start
+from pretrain.engine.runtime import start
 from headstart.errors import InputError
 from transfer.aim import Aim, standard
 from transfer.arrangement import Arrangement

@@ -14,7 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
-    from pretrain.stage import Stage
+    from pretrain.engine.stage import Stage
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
 # Steps on either side over which a slope is taken.

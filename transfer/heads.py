@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pretrain.stage import Batch
+from pretrain.engine.stage import Batch
 
 Loss = Callable[[Batch], Mapping[str, Any]]
 

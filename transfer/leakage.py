@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.imports import STRATEGY as IMPORTED
-from pretrain.inspect import counts
-from pretrain.weights import WeightsFile
+from pretrain.keras_import import STRATEGY as IMPORTED
+from pretrain.commands.inspect import counts
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
 from tasks.duplicates.fingerprints import MOST_EXACT, Fingerprints
 from tasks.duplicates.exact import overlap

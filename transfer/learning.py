@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from pretrain.encoders import block_names
-from pretrain.runtime import start
+from pretrain.engine.runtime import start
 from headstart.errors import InputError
 from transfer.arrangement import FROZEN_HEADS, check_unused
 from transfer.encoding import RULES, Encoding, as_python, programs

@@ -73,10 +73,10 @@ class Network:
         return outputs.mean(axis=tuple(range(1, outputs.ndim - 1))) if outputs.ndim > 2 else outputs
 
     def _build(self) -> Callable[[np.ndarray], Any]:
-        from pretrain.runtime import start
+        from pretrain.engine.runtime import start
 
         start()
-        from pretrain.weights import assign
+        from pretrain.weights.file import assign
         from transfer.body import Body
 
         # All that are in use are assigned: those that were kept, and those that were fresh.

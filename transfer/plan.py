@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders import block_names
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
 from tasks.targets import KINDS
 from tasks.task import TargetTask

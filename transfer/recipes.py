@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pretrain.stage import Optimizer
+from pretrain.engine.stage import Optimizer
 from headstart.errors import InputError, suggest
 
 SCHEDULES = ("constant", "cosine")
@@ -22,7 +22,7 @@ class TransferRecipe:
     epochs, learning_rate: of the second; 0 epochs leave the reused blocks as they were.
     scratch_epochs, scratch_learning_rate: when no block is reused, there is one stage, these.
     least_updates: a small budget gets as many epochs in each stage as make this many updates.
-    schedule, warmup: of each stage, as in pretrain.stage.Stage.
+    schedule, warmup: of each stage, as in pretrain.engine.stage.Stage.
     unfreeze: fine-tuning moves this many of the highest kept blocks; None all, 0 none.
     gradual: fine-tuning unfreezes block by block from the top, in equal parts of its epochs (Howard &
         Ruder 2018, "Universal Language Model Fine-tuning", section 3.3).

@@ -207,7 +207,7 @@ def checkpoints_of(
 ) -> Checkpoints:
     """Return the checkpoints of the transfer that writes ``out``."""
     from pretrain.engine.checkpoint import Checkpoints
-    from pretrain.runtime import settings
+    from pretrain.engine.runtime import settings
 
     identity = {
         "source": source.identity(),

@@ -12,7 +12,7 @@ from transfer.plan import Source
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
     from pretrain.engine.train import Run
 
 # Examples are standardised before the network, so nothing is left to do inside.
@@ -48,9 +48,9 @@ def reconstruct(x: np.ndarray, source: Source, recipe: TransferRecipe, run: Run)
     """
     import tensorflow as tf
 
-    from pretrain.encoder import Encoder, seeded, stream
+    from pretrain.encoders.encoder import Encoder, seeded, stream
     from pretrain.engine.train import train
-    from pretrain.stage import Batch, Objective, Stage
+    from pretrain.engine.stage import Batch, Objective, Stage
 
     encoder = Encoder(source.encoder, run.seed)
     with seeded(stream(run.seed, DECODER_STREAM)):

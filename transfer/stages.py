@@ -14,7 +14,7 @@ from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
     from pretrain.engine.train import Run
-    from pretrain.stage import Stage
+    from pretrain.engine.stage import Stage
     from transfer.body import Body
     from transfer.finder import Curve
     from transfer.interpolation import Line
@@ -109,7 +109,7 @@ class Stages:
         """Return the loss on the labels trained on (some of many), at the body's present weights."""
         import tensorflow as tf
 
-        from pretrain.stage import Batch
+        from pretrain.engine.stage import Batch
 
         count = len(self.x)
         rows = np.linspace(0, count - 1, min(count, MOST_LABELS)).astype(np.int64)
@@ -137,7 +137,7 @@ class Stages:
 
     def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:
         """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""
-        from pretrain.stage import Objective, Stage
+        from pretrain.engine.stage import Objective, Stage
 
         recipe, head = self.recipe, self.body.head
         blocks = [*self.kept[frozen:], *self.fresh]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.tiles import tile
-from pretrain.weights import WeightsFile, assign
+from pretrain.monitoring.image_grid import tile
+from pretrain.weights.file import WeightsFile, assign
 from headstart.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 
 def encoded(weights: WeightsFile, inputs: Inputs, x: np.ndarray) -> np.ndarray:
     """Return the file's features (N, D) float32 of raw examples ``x`` (N, ...)."""
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
     from transfer.inputs import through
 
     encoder = Encoder(weights.encoder, seed=0)

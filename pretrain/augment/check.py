@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pretrain.augment.recipes import Augmentation
-from pretrain.features import sample
-from pretrain.preprocessing import Preprocessing
+from pretrain.encoders.encoder import sample
+from pretrain.encoders.encoder import Preprocessing
 from tasks.dataset import Dataset
 from headstart.errors import InputError
 

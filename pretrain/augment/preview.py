@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from pretrain.augment.recipes import Augmentation
-from pretrain.preprocessing import Preprocessing
-from pretrain.tiles import tile
+from pretrain.encoders.encoder import Preprocessing
+from pretrain.monitoring.image_grid import tile
 from tasks.dataset import Dataset
 from headstart.errors import InputError
 

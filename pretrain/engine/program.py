@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pretrain.stage import Batch, Stage
+from pretrain.engine.stage import Batch, Stage
 
 # Compiling takes 2-3 s and saves about 1 ms a step (scripts/speed), so it pays from here on.
 XLA_STEPS = 2000

@@ -16,7 +16,7 @@ from pretrain.engine.checkpoint import Best, Checkpoint, Checkpoints
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Program, Programs, assign, use_xla
 from pretrain.engine.progress import Meter, Reporter
-from pretrain.stage import Stage
+from pretrain.engine.stage import Stage
 from headstart.errors import HeadstartError, Interrupted, NonFiniteError
 
 # A call into the compiled loop lasts about this long: Ctrl-C and the bar answer within it.

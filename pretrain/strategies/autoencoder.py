@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, choice
-from pretrain.stage import Batch, Look, Objective, Stage
+from pretrain.engine.stage import Batch, Look, Objective, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.tiles import tile
+from pretrain.monitoring.image_grid import tile
 
 SHOWN = 10
 

@@ -11,8 +11,8 @@ import numpy as np
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Option
-from pretrain.preprocessing import Preprocessing
-from pretrain.stage import Batch, Objective, Optimizer, Stage
+from pretrain.encoders.encoder import Preprocessing
+from pretrain.engine.stage import Batch, Objective, Optimizer, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Recipe:
 class Setup:
     """What a strategy is given.
 
-    encoder: the ``pretrain.encoder.Encoder`` to train; its initial weights are drawn.
+    encoder: the ``pretrain.encoders.encoder.Encoder`` to train; its initial weights are drawn.
     preprocess: from raw examples (B, ...) to what the encoder sees, float32 in [0, 1].
     arrays: {"x": (N, ...) raw, "y": (N,) int32 when the strategy needs labels}.
     validation: the same of held-out examples, or None.

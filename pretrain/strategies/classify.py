@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.engine.stage import Batch, Objective, Stage
 from pretrain.strategies.base import Setup
 
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, integer, number
-from pretrain.stage import Batch, Look, Objective, Optimizer, Stage
+from pretrain.engine.stage import Batch, Look, Objective, Optimizer, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.gan_nets import generator
-from pretrain.tiles import tile
+from pretrain.monitoring.image_grid import tile
 
 SAMPLES = 64
 LOOKS = 10

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, choice
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.engine.stage import Batch, Objective, Stage
 from pretrain.strategies.autoencoder import reconstruction_loss
 from pretrain.strategies.base import Recipe, Setup, Strategy
 

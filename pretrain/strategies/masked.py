@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pretrain.encoders.base import Option, choice, integer, number
-from pretrain.stage import Batch, Objective, Stage
+from pretrain.engine.stage import Batch, Objective, Stage
 from pretrain.strategies.autoencoder import reconstruction_loss, shown
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from headstart.errors import InputError

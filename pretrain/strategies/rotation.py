@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pretrain.stage import Batch, Stage
+from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.classify import classification_stage
 

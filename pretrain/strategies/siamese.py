@@ -15,7 +15,7 @@ them. Each side is a random view of its example, so a few hundred examples do. T
 that the drawn examples make (``among`` = batch): half of it the mean over same pairs, half over different
 ones. Of so many different pairs some are hard, at no cost to the encoder. (With "pairs" only those drawn
 count.) Where there are enough classes, those held out are people or items that training never sees: on these
-``auc`` and ``eer`` are measured (pretrain/verification.py).
+``auc`` and ``eer`` are measured (pretrain/metrics/verification.py).
 
 Without labels, an example's two views are the same item, and its first view and the second view of the
 example before it in the batch are two different ones.
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, choice, integer, number
-from pretrain.stage import Batch, Look, Objective, Stage
+from pretrain.engine.stage import Batch, Look, Objective, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from headstart.errors import InputError
 from tasks.pairs import all_pairs, labelled_pairs, pairable
@@ -232,8 +232,8 @@ def _look(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Look]:
     pairs = all_pairs(held["y"], LOOK_PAIRS)
 
     def look() -> Look:
-        from pretrain.features import features
-        from pretrain.verification import verify
+        from pretrain.encoders.encoder import features
+        from pretrain.metrics.verification import verify
 
         found = verify(features(setup.encoder, setup.preprocess, held["x"]), pairs)
         return Look(metrics={"auc": found.auc, "eer": found.eer})

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pretrain.encoders.base import Option, integers, number
-from pretrain.stage import Stage
+from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.projector import two_view_stage
 

@@ -15,7 +15,7 @@ from benchmark.data import Loaded
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.run import Benchmark, BenchmarkConfig
 from pretrain.strategies import strategies
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask

@@ -9,7 +9,7 @@ from transfers import QUICK
 
 from benchmark.budget import BUDGETS, Budget, StageCost, divide
 from benchmark.run import Benchmark, BenchmarkConfig
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
 from tasks.task import TargetTask
 

@@ -8,7 +8,7 @@ from transfers import QUICK
 
 from benchmark.choose import choose
 from benchmark.run import Benchmark, BenchmarkConfig
-from pretrain.plan import choose_encoder
+from pretrain.config import choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
 from headstart.errors import InputError

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from toys import StopAt, listing, patterns
 
-from pretrain.collapse import CollapseError
+from pretrain.monitoring.collapse import CollapseError
 from pretrain.run import Plan, PretrainConfig, pretrain
-from pretrain.stage import Optimizer
-from pretrain.weights import WeightsFile
+from pretrain.engine.stage import Optimizer
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError, Interrupted, NonFiniteError
 from tasks.splits import stratified_split
 
@@ -234,7 +234,7 @@ def test_without_a_validation_loss_there_is_no_best_and_nothing_is_written(tmp_p
 def test_of_a_later_stage_without_a_validation_loss_the_last_epoch_is_kept_and_it_is_told():
     from types import SimpleNamespace
 
-    from pretrain.watch import check_keeping, kept_rows
+    from pretrain.run_callbacks import check_keeping, kept_rows
 
     one = SimpleNamespace(name="one", objectives=[0], validation={})
     two = SimpleNamespace(name="two", objectives=[0, 0], validation={})
@@ -268,8 +268,8 @@ def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
 
 
 def test_heads_do_not_repeat_the_encoders_first_weights():
-    from pretrain.encoder import Encoder, seeded, stream
-    from pretrain.plan import HEADS_STREAM
+    from pretrain.encoders.encoder import Encoder, seeded, stream
+    from pretrain.config import HEADS_STREAM
     from transfer.body import HEAD_STREAM
 
     config = {"architecture": "mlp", "input_shape": [20], "options": {"units": [30]}}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from keras import layers as kl
 
-from pretrain.imports import archive
-from pretrain.imports.source import import_model
-from pretrain.preprocessing import Preprocessing
+from pretrain.keras_import import archive
+from pretrain.keras_import.source import import_model
+from pretrain.encoders.encoder import Preprocessing
 from headstart.errors import InputError
 
 
@@ -84,8 +84,8 @@ def refused(path, says):
 
 def features(made, x):
     """What the encoder that was made of a model computes of raw examples."""
-    from pretrain.encoder import Encoder
-    from pretrain.weights import assign
+    from pretrain.encoders.encoder import Encoder
+    from pretrain.weights.file import assign
 
     encoder = Encoder(made.encoder, seed=5)
     assign(made.tensors, encoder.variables)

@@ -6,15 +6,15 @@ import numpy as np
 from toys import patterns
 
 from pretrain.encoders import encoder_config
-from pretrain.preprocessing import Preprocessing
-from pretrain.stage import Batch
+from pretrain.encoders.encoder import Preprocessing
+from pretrain.engine.stage import Batch
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 
 
 def setup_of(name, encoder, pool=None, *, held_out=None, encoder_options=None, **options):
     """A setup on the pool's raw examples; ``encoder``: an architecture's name, or a stand-in."""
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     pool = patterns(24) if pool is None else pool
     row = strategy(name)

@@ -3,7 +3,7 @@
 from toys import patterns
 
 from pretrain.encoders import encoder_config
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 from tasks.task import TargetTask
 from transfer.plan import Source
 from transfer.recipes import TransferRecipe
@@ -66,7 +66,7 @@ def task(**how):
 
 def weights(name="mlp", shape=(8, 8, 1), seed=77):
     """An encoder with random weights as a weights file that was not written yet."""
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     config = encoder_config(name, shape, SMALL[name])
     return WeightsFile(

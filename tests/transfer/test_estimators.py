@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 from transfers import QUICK, encoder_weights, source, task, weights
 
-from pretrain.stage import Batch
+from pretrain.engine.stage import Batch
 from tasks.loading.resolve import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
 from transfer.heads import TARGETS
@@ -180,10 +180,10 @@ def test_frozen_means_frozen_and_the_file_stays_as_it_is(files, name):
 
 
 def test_the_features_are_the_encoders(files):
-    from pretrain.encoder import Encoder
-    from pretrain.features import features
-    from pretrain.preprocessing import Preprocessing
-    from pretrain.weights import WeightsFile, assign
+    from pretrain.encoders.encoder import Encoder
+    from pretrain.encoders.encoder import features
+    from pretrain.encoders.encoder import Preprocessing
+    from pretrain.weights.file import WeightsFile, assign
 
     on = task()
     for name in ("mlp", "convnet"):

@@ -10,7 +10,7 @@ from PIL import Image
 from transfers import QUICK, encoder_weights, source, task
 
 from pretrain.engine.program import Programs
-from pretrain.stage import Objective, Optimizer, Stage
+from pretrain.engine.stage import Objective, Optimizer, Stage
 from headstart.errors import NonFiniteError
 from transfer.finder import HIGHEST, LOWEST, find_rate, picture
 from transfer.plan import TransferConfig

@@ -8,11 +8,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from transfers import QUICK, encoder_weights, source, task
 
-from pretrain.encoder import Encoder
+from pretrain.encoders.encoder import Encoder
 from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Architecture
 from pretrain.engine.program import Programs
-from pretrain.stage import Optimizer
+from pretrain.engine.stage import Optimizer
 from headstart.errors import InputError
 from transfer.fit import balanced
 from transfer.plan import Source, TransferConfig

@@ -13,7 +13,7 @@ from toys import listing
 from transfers import PREPROCESSING, SMALL
 
 import transfer.formats
-from pretrain.encoder import Encoder
+from pretrain.encoders.encoder import Encoder
 from pretrain.encoders import encoder_config
 from headstart.errors import HeadstartError, InputError
 from transfer import cli, export_model

@@ -10,7 +10,7 @@ from PIL import Image
 from toys import patterns
 
 from pretrain.encoders import block_names
-from pretrain.imports.source import import_model
+from pretrain.keras_import.source import import_model
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask

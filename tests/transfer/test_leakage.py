@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pictures import WAYS, blobs, jpeg, shifted
 from transfers import QUICK, weights
 
-from pretrain.weights import WeightsFile
+from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
 from tasks.duplicates.fingerprints import Fingerprints
 from tasks.loading.resolve import load_dataset

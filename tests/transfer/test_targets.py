@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from transfers import weights
 
-from pretrain.stage import Batch
+from pretrain.engine.stage import Batch
 from headstart.errors import InputError
 from transfer.cli import cli
 from transfer.export import read_about

@@ -52,7 +52,7 @@ def test_fine_tuning_moves_every_weight_and_leaves_the_source(name):
 
 
 def test_reuse_keeps_the_lowest_blocks_and_draws_the_others():
-    from pretrain.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder
 
     given = source()
     for reuse in (1, 2, 3):

@@ -1,0 +1,38 @@
+"""What ``pretrain import`` does with its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pretrain.engine.progress import LineReporter, Reporter
+from pretrain.keras_import.source import import_model
+from tasks.loading.resolve import check_apart
+from headstart.files import check_output
+
+
+def import_command(
+    *,
+    source: str,
+    imported: Mapping[str, Any],
+    output: Path,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Import, write, and return what was written, as JSON. imported: options of ``import_model``."""
+    check_apart(output, source)
+    check_output(output, force=force)
+
+    say = (Reporter if quiet else LineReporter)().say
+    made = import_model(source, threads=threads, say=say, **imported)
+    written = made.write(output, force=force)
+    return {
+        "out": str(output),
+        "digest": written.digest,
+        "receipt": written.receipt(),
+        "input_shape": written.encoder["input_shape"],
+        "preprocessing": written.preprocessing,
+        "source": written.metadata["source"],
+    }

@@ -1,0 +1,187 @@
+"""The encoder: preprocessing, named blocks, and features of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from tasks.dataset import Dataset
+import contextlib
+import random
+from collections.abc import Iterable, Iterator, Mapping
+import numpy as np
+from pretrain.encoders import architecture, expected_shapes
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """The map from raw examples to the encoder's input, which lies in [0, 1].
+
+    input_dtype: "uint8" or "float32", of the raw examples.
+    value_range: (low, high) of the raw examples.
+    scale, offset: one number for all channels, or one a channel.
+    """
+
+    input_dtype: str
+    value_range: tuple[float, float]
+    scale: Sequence[float]
+    offset: Sequence[float]
+
+    @classmethod
+    def fit(cls, dataset: Dataset) -> Preprocessing:
+        """Return the map that takes the data set's value range to [0, 1]."""
+        low, high = dataset.value_range
+        return cls(
+            input_dtype=str(dataset.x.dtype),
+            value_range=(low, high),
+            scale=(1 / (high - low),),
+            offset=(-low / (high - low),),
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Rebuild from a weights file's (checked) field."""
+        low, high = data["value_range"]
+        return cls(
+            input_dtype=data["input_dtype"],
+            value_range=(low, high),
+            scale=tuple(data["scale"]),
+            offset=tuple(data["offset"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the weights file's field."""
+        return {
+            "input_dtype": self.input_dtype,
+            "value_range": list(self.value_range),
+            "scale": list(self.scale),
+            "offset": list(self.offset),
+        }
+
+    def __call__(self, x: Any) -> Any:
+        """Return the tensor ``x`` (B, ...) of raw examples as float32 in the encoder's range."""
+        import tensorflow as tf
+
+        scale = tf.constant(self.scale, tf.float32)
+        return tf.cast(x, tf.float32) * scale + tf.constant(self.offset, tf.float32)
+
+
+class Encoder:
+    """A ``keras.Model`` from preprocessed examples (B, ...) float32 to features (B, D) float32.
+
+    Attributes:
+        config: the JSON configuration that rebuilds it.
+        blocks: [(name, keras.Model)], lowest first; "reuse the lower k" means the first k.
+        model: the blocks in a row, as one stock Keras model without custom objects.
+    """
+
+    def __init__(self, config: Mapping[str, Any], seed: int | None) -> None:
+        """Build from a checked configuration, with initial weights that are a function of ``seed``.
+
+        None seeds no generator: for weights that are replaced at once.
+        """
+        import keras
+
+        self.config = dict(config)
+        self.row = architecture(config["architecture"])
+        shape = tuple(config["input_shape"])
+        with contextlib.nullcontext() if seed is None else seeded(seed):
+            self.blocks = self.row.build(shape, config["options"])
+            inputs = hidden = keras.Input(shape, name="examples")
+            for _, block in self.blocks:
+                hidden = block(hidden)
+            self.model = keras.Model(inputs, hidden, name="encoder")
+
+    def __call__(self, x: Any, training: bool) -> Any:
+        """Return features (B, D) of preprocessed examples (B, ...)."""
+        return self.model(x, training=training)
+
+    @property
+    def feature_size(self) -> int:
+        """D, the number of features."""
+        return int(self.model.output_shape[-1])
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every weight by its ``"block/layer/variable"`` path, in order; no random-generator state."""
+        found = by_path(self.blocks)
+        return {path: found[path] for path in expected_shapes(self.config)}
+
+    @property
+    def trainable(self) -> list[Any]:
+        """The weights that a gradient may move."""
+        return list(self.model.trainable_variables)
+
+    @property
+    def state(self) -> list[Any]:
+        """The weights that no gradient moves: statistics of normalisation layers."""
+        return list(self.model.non_trainable_variables)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return a copy of every weight as float32, by path."""
+        return copies(self.variables)
+
+
+def by_path(blocks: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return every weight of (name, keras.Model) pairs by its "block/layer/variable" path, in order."""
+    return {
+        f"{name}/{layer.name}/{weight.name}": weight
+        for name, block in blocks
+        for layer in block.layers
+        for weight in layer.weights
+        if "seed_generator" not in weight.path
+    }
+
+
+def copies(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return a copy of every variable as float32, by the same names."""
+    return {name: np.array(variable.numpy(), np.float32) for name, variable in variables.items()}
+
+
+def stream(seed: int, number: int) -> int:
+    """Return the seed of another stream of random numbers than ``seed``'s own, for what is no encoder.
+
+    Drawn from the same place of one stream, a head's first weights would repeat the encoder's.
+    """
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Make Keras' initialisers a function of ``seed``; Python's and NumPy's generators are put back."""
+    import keras
+
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        keras.utils.set_random_seed(int(seed) % 2**32)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+BATCH = 256
+
+
+def features(encoder: Any, preprocess: Preprocessing, x: np.ndarray) -> np.ndarray:
+    """Return the features (N, D) float32 of raw examples (N, ...), computed as after training.
+
+    encoder: a ``pretrain.encoders.encoder.Encoder``. Batches are of one size but for the last, so the same
+    examples and weights always give the same bits.
+    """
+    parts = [
+        np.asarray(encoder(preprocess(x[i : i + BATCH]), False)) for i in range(0, len(x), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def sample(count: int, *pools: np.ndarray) -> np.ndarray:
+    """Return ``count`` examples, evenly spaced, of the first pool; of the next what it lacks.
+
+    Evenly spaced rather than the first ones: examples often lie sorted by class.
+    """
+    parts = []
+    for pool in pools:
+        taken = min(count, len(pool))
+        parts.append(pool[np.arange(taken) * len(pool) // max(1, taken)])
+        count -= taken
+    return np.concatenate(parts)

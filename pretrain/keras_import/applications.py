@@ -1,0 +1,141 @@
+"""Models of ``keras.applications``, with weights that are downloaded, given as a file, or random."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pretrain.encoders.base import number
+from pretrain.encoders.keras_graph.layers import Shape
+from pretrain.keras_import.config import read_config
+from pretrain.keras_import.graph import Graph
+from pretrain.keras_import.weights_hdf5 import fit_by_name, read_legacy
+from pretrain.weights.validation import short
+from headstart.errors import HeadstartError, InputError, suggest
+
+PREFIX = "keras.applications:"
+DEFAULT_SHAPE = (224, 224, 3)
+
+# The mode of preprocess_input of each family, by the module that the model is in.
+FAMILIES = {
+    "tf": (
+        *("MobileNet", "MobileNetV2", "InceptionV3", "InceptionResNetV2", "Xception"),
+        *("NASNetMobile", "NASNetLarge", "ResNet50V2", "ResNet101V2", "ResNet152V2"),
+    ),
+    "caffe": ("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"),
+    "torch": ("DenseNet121", "DenseNet169", "DenseNet201"),
+    "inside": (
+        *("MobileNetV3Small", "MobileNetV3Large"),
+        *(f"EfficientNetB{i}" for i in range(8)),
+        *(f"EfficientNetV2B{i}" for i in range(4)),
+        *("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"),
+        *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
+    ),
+}
+MODES = {name: mode for mode, names in FAMILIES.items() for name in names}
+OPTIONS: dict[str, Callable[[Any], Any]] = {"alpha": number(0.01, 10)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """A model's name in ``keras.applications``, and the options it is made with."""
+
+    name: str
+    options: dict[str, Any]
+
+    @property
+    def mode(self) -> str:
+        """How ``preprocess_input`` of its family scales images."""
+        return MODES[self.name]
+
+
+def parse(spec: str) -> Application:
+    """Return the model that ``keras.applications:MobileNetV2:alpha=0.35`` names. Raises InputError."""
+    name, *given = spec.removeprefix(PREFIX).split(":")
+    if name not in MODES:
+        raise InputError(
+            f"keras.applications has no model {name!r}.{suggest(name, MODES)} "
+            f"There are: {', '.join(sorted(MODES))}."
+        )
+    options = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or key not in OPTIONS:
+            raise InputError(
+                f"{spec}: {text!r} is no option of a model. There is: alpha=NUMBER, the width of "
+                f"MobileNet, MobileNetV2 and MobileNetV3."
+            )
+        try:
+            options[key] = OPTIONS[key](value)
+        except ValueError as error:
+            raise InputError(f"{spec}: {key} {error}. Got {value!r}.") from None
+    if options and not name.startswith("MobileNet"):
+        raise InputError(f"{spec}: only the MobileNets take alpha.")
+    return Application(name=name, options=options)
+
+
+def made(
+    application: Application, weights: str, input_shape: Shape | None
+) -> tuple[Graph, Any, dict[str, Any]]:
+    """Build the model without its classification; return (graph, Keras model, what to record).
+
+    weights: "imagenet" downloads (or takes from Keras' cache), "none" draws them at random, else a file of
+    keras.applications (.h5). Raises Refusal, InputError; HeadstartError when a download fails.
+    """
+    import keras
+
+    shape = input_shape or DEFAULT_SHAPE
+    constructor = getattr(keras.applications, application.name)
+    about: dict[str, Any] = {"weights": weights}
+    found = None
+    if weights not in ("imagenet", "none"):
+        path = Path(weights)
+        if not path.is_file():
+            raise InputError(
+                f"There is no weights file {weights!r}. Give a .h5 file of keras.applications, or "
+                f"'imagenet' to download one, or 'none' for random weights."
+            )
+        found = read_legacy(path)
+        about = {"weights": path.name, "sha256": _sha256(path)}
+    try:
+        # Keras tells of a download on stdout, which belongs to the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            model = constructor(
+                include_top=False,
+                weights="imagenet" if weights == "imagenet" else None,
+                input_shape=shape,
+                **application.options,
+            )
+    except Exception as error:
+        text = short(" ".join(str(error).split()), 300)
+        if weights == "imagenet" and not isinstance(error, ValueError | TypeError):
+            raise HeadstartError(
+                f"The weights of {application.name} could not be downloaded ({text}). Try again with a "
+                f"network, or download the file that ends in no_top.h5 elsewhere and give it as a file."
+            ) from None
+        raise InputError(f"{application.name} cannot be built for {shape}: {text}.") from None
+    config = keras.saving.serialize_keras_object(model)
+    graph, _ = read_config(_plain_json(config), tuple(shape))
+    if found is not None:
+        about["left_over"] = fit_by_name(found, _flat_layers(model), application.name)
+    return graph, model, {**about, "options": application.options}
+
+
+def _plain_json(config: Any) -> Any:
+    """Return what would stand in a file: tuples as lists."""
+    return json.loads(json.dumps(config))
+
+
+def _flat_layers(model: Any) -> list[Any]:
+    return [layer for layer in model.layers if layer.weights]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

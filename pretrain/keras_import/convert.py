@@ -1,0 +1,227 @@
+"""A checked graph and the Keras model that it came from -> a weights file, verified on random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pretrain.encoders import encoder_config
+from pretrain.encoders.keras_graph import build_model
+from pretrain.encoders.keras_graph.layers import LAYERS
+from pretrain.encoders.keras_graph.names import INPUT, free_name
+from pretrain.keras_import import STRATEGY
+from pretrain.keras_import.blocks import blocks, stored
+from pretrain.keras_import.graph import Graph, Node
+from pretrain.keras_import.refusal import Refusal
+from pretrain.keras_import.scaling import Scaling
+from pretrain.weights.file import WeightsFile, assign
+from pretrain.weights.validation import listing
+
+TOLERANCE = 1e-5
+EXAMPLES = 4
+UNKNOWN = "unknown"
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a model came from: what is recorded of it."""
+
+    name: str
+    about: Mapping[str, Any]
+
+
+def convert(
+    graph: Graph, model: Any, source: Source, *, cut: str | None, scaling: Scaling
+) -> WeightsFile:
+    """Return the part of ``model`` below the cut as a weights file that was not written yet.
+
+    graph: of the same model. cut: as ``Graph.find`` takes it. Raises Refusal and InputError.
+    """
+    graph, tensors = _filled(graph, model)
+    ending = graph.find(cut)
+    part = _featured(graph.ending_at(ending))
+    parts = blocks(part)
+    config = encoder_config("keras", part.input_shape, {"blocks": stored(parts)})
+    by_block = {node.name: f"block{i}" for i, nodes in enumerate(parts, start=1) for node in nodes}
+    mine = {
+        f"{by_block[layer]}/{layer}/{variable}": tensor
+        for layer, variables in tensors.items()
+        if layer in by_block
+        for variable, tensor in variables.items()
+    }
+    if not mine:
+        raise Refusal(f"the layers up to {ending!r} have no weights", "cut at a later layer")
+    if broken := [name for name, tensor in mine.items() if not np.isfinite(tensor).all()]:
+        raise Refusal(f"its weights are not finite: {listing(broken)}", "train it again")
+    _verify(graph, model, tensors, ending, config, mine, scaling)
+    if scaling.reversed_channels:
+        mine |= _reversed(part, mine, by_block)
+    from pretrain.engine.runtime import settings
+
+    return WeightsFile(
+        encoder=config,
+        preprocessing=scaling.preprocessing(part.input_shape),
+        tensors=mine,
+        metadata={
+            "strategy": STRATEGY,
+            "seed": 0,
+            "data": {"name": UNKNOWN, "fingerprint": UNKNOWN},
+            "source": {
+                "name": source.name,
+                **source.about,
+                "cut": ending,
+                "dropped": part.dropped(graph),
+                "left_out": list(graph.left_out),
+                "blocks": [f"{nodes[0].name} to {nodes[-1].name}" for nodes in parts],
+            },
+            "versions": settings()["versions"],
+        },
+    )
+
+
+def _filled(graph: Graph, model: Any) -> tuple[Graph, dict[str, Tensors]]:
+    """Return the graph with the statistics of Normalization layers, and each layer's weights."""
+    nodes, tensors = [], {}
+    for node in graph.nodes:
+        below = _below(graph, node)
+        if node.kind == "Normalization":
+            layer = _found(model, node)
+            statistics = {
+                key: [float(x) for x in np.broadcast_to(np.ravel(value), below[-1])]
+                for key, value in (
+                    ("mean", np.array(layer.mean)),
+                    ("variance", np.array(layer.variance)),
+                )
+            }
+            node = replace(node, config=statistics)
+        elif LAYERS[node.kind].weights(node.config, below):
+            tensors[node.name] = {
+                weight.name: np.array(weight.numpy(), np.float32)
+                for weight in _found(model, node).weights
+            }
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes)), tensors
+
+
+def _found(model: Any, node: Node) -> Any:
+    for name in node.path:
+        model = model.get_layer(name)
+    return model
+
+
+def _below(graph: Graph, node: Node) -> tuple[int, ...]:
+    return graph.input_shape if node.inputs[0] == INPUT else graph.node(node.inputs[0]).shape
+
+
+def _featured(graph: Graph) -> Graph:
+    """Return the graph with features (B, D): the mean over positions where it ends in maps."""
+    last = graph.node(graph.outputs[0])
+    if len(last.shape) == 1:
+        return graph
+    kinds = {3: "GlobalAveragePooling2D", 2: "GlobalAveragePooling1D"}
+    if len(last.shape) not in kinds:
+        raise Refusal(f"the layer {last.name!r} makes {last.shape}", "cut at another layer")
+    name = free_name("features", {node.name for node in graph.nodes})
+    pool = Node(
+        name=name,
+        kind=kinds[len(last.shape)],
+        config={"keepdims": False},
+        inputs=(last.name,),
+        path=(name,),
+        shape=(last.shape[-1],),
+    )
+    return replace(graph, nodes=(*graph.nodes, pool), outputs=(pool.name,))
+
+
+def _verify(
+    graph: Graph,
+    model: Any,
+    tensors: Mapping[str, Tensors],
+    ending: str,
+    config: Mapping[str, Any],
+    mine: Tensors,
+    scaling: Scaling,
+) -> None:
+    """Raise Refusal unless what is built from plain data computes what the model computes.
+
+    The flat graph is compared with the model on all its outputs, and the blocks with the flat graph at the
+    cut, on random inputs in the range that the model expects.
+    """
+    from pretrain.encoders.encoder import Encoder
+
+    x = np.random.default_rng(0).random((EXAMPLES, *graph.input_shape), np.float32)
+    low, high = scaling.expected
+    x = (low + (high - low) * x).astype(np.float32)
+    wanted = [*graph.outputs, ending]
+    flat = build_model(
+        graph.input_shape,
+        [node.stored() for node in graph.ancestors(wanted)],
+        "flat",
+        outputs=wanted,
+    )
+    _fill(flat, tensors)
+    *mine_out, at_cut = _listed(flat(x, training=False))
+    # The model may take grey images without their channel.
+    given = x.reshape(len(x), *model.input_shape[1:]) if _closed(model) else x
+    theirs = _listed(model(given, training=False))
+    for ours, expected in zip(mine_out, theirs, strict=True):
+        _compare(ours, expected, "the rebuilt layers")
+    encoder = Encoder(config, seed=None)
+    assign(mine, encoder.variables)
+    at_cut = at_cut.mean(axis=tuple(range(1, at_cut.ndim - 1))) if at_cut.ndim > 2 else at_cut
+    _compare(np.asarray(encoder(x, False)), at_cut, "the blocks")
+
+
+def _closed(model: Any) -> bool:
+    return None not in model.input_shape[1:]
+
+
+def _listed(outputs: Any) -> list[np.ndarray]:
+    return [
+        np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])
+    ]
+
+
+def _fill(flat: Any, tensors: Mapping[str, Tensors]) -> None:
+    variables: dict[str, Any] = {}
+    values: Tensors = {}
+    for layer in flat.layers:
+        for weight in layer.weights:
+            variables[f"{layer.name}/{weight.name}"] = weight
+    for layer, found in tensors.items():
+        values |= {f"{layer}/{variable}": tensor for variable, tensor in found.items()}
+    assign({name: values[name] for name in variables if name in values}, variables)
+
+
+def _compare(ours: np.ndarray, expected: np.ndarray, what: str) -> None:
+    apart = float(np.abs(ours - expected).max())
+    if not apart <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise Refusal(
+            f"{what} compute something else than the model (by up to {apart:.2g}), so it cannot be "
+            f"imported",
+            "report it with the model's summary",
+        )
+
+
+def _reversed(part: Graph, mine: Tensors, by_block: Mapping[str, str]) -> Tensors:
+    """Return the kernels of the first convolutions with the input's channels reversed.
+
+    Models that were trained on blue-green-red images then take red-green-blue ones: the same numbers, for
+    a convolution sums over channels.
+    """
+    below, changed = {INPUT}, {}
+    for node in part.nodes:
+        if not below.intersection(node.inputs):
+            continue
+        if node.kind == "ZeroPadding2D":
+            below.add(node.name)
+        elif node.kind == "Conv2D" and node.config["groups"] == 1:
+            path = f"{by_block[node.name]}/{node.name}/kernel"
+            changed[path] = np.ascontiguousarray(mine[path][:, :, ::-1, :])
+        else:
+            raise Refusal(f"its channels cannot be reversed before {node.name!r} ({node.kind})")
+    return changed

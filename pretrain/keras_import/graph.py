@@ -1,0 +1,144 @@
+"""A foreign model as a flat list of checked layers, and where it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pretrain.encoders.keras_graph.layers import Shape
+from pretrain.encoders.keras_graph.names import INPUT
+from headstart.errors import InputError, suggest
+
+LAST = ("softmax", "sigmoid", "linear", "log_softmax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One layer: its configuration as an encoder stores it, and where it came from.
+
+    inputs: names of earlier nodes, or "input". path: the names of the models it lies in, and its own.
+    shape: of its output for one example.
+    """
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+    inputs: tuple[str, ...]
+    path: tuple[str, ...]
+    shape: Shape
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as the encoder's options hold it."""
+        return {
+            "name": self.name,
+            "class": self.kind,
+            "config": self.config,
+            "inputs": list(self.inputs),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A model with one input, its nodes in an order in which they can be computed.
+
+    input_shape: of one example. outputs: names of nodes. aliases: other names (of models inside, of layers
+    that do nothing outside training) -> the node that has their output. left_out: the latter's names.
+    """
+
+    input_shape: Shape
+    nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
+    aliases: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+    def node(self, name: str) -> Node:
+        """Return the node called ``name``."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def ancestors(self, names: Iterable[str]) -> tuple[Node, ...]:
+        """Return these nodes and all that they are computed from, in order."""
+        needed = set(names)
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+        return tuple(node for node in self.nodes if node.name in needed)
+
+    def ending_at(self, name: str) -> Graph:
+        """Return the part that ``name`` is computed from; ``name`` is its last node and output."""
+        return replace(self, nodes=self.ancestors([name]), outputs=(name,))
+
+    def find(self, cut: str | None) -> str:
+        """Return the name of the node at which to cut. Raises InputError with near names.
+
+        cut: a layer's name; a number, 1 for the first layer and -1 for the last, which drops nothing;
+            or None for the last layer below the classification: without a last dense layer and its
+            softmax or sigmoid.
+        """
+        if cut is None:
+            return self._below_the_classes()
+        try:
+            number = int(cut)
+        except ValueError:
+            return self._named(cut)
+        if number == 0 or abs(number) > len(self.nodes):
+            raise InputError(
+                f"--cut must be a layer's name, 1 to {len(self.nodes)} counted from the input, or -1 to "
+                f"-{len(self.nodes)} counted from the output. Got {cut}."
+            )
+        return self.nodes[number - 1 if number > 0 else number].name
+
+    def _named(self, cut: str) -> str:
+        names = {node.name: node.name for node in self.nodes}
+        for node in self.nodes:
+            names.setdefault("/".join(node.path), node.name)
+            names.setdefault(node.path[-1], node.name)
+        for name, alias in self.aliases.items():
+            names.setdefault(name, alias)
+        found = names.get(cut)
+        if found is None:
+            raise InputError(
+                f"--cut: the model has no layer {cut!r}.{suggest(cut, names)} It has "
+                f"{len(self.nodes)} layers, from {self.nodes[0].name!r} to {self.nodes[-1].name!r}; a "
+                f"number counts them from the input, a negative one from the output."
+            )
+        if found == INPUT:
+            raise InputError(f"--cut {cut} leaves no layer: it is the input. Cut at a later layer.")
+        return found
+
+    def _below_the_classes(self) -> str:
+        if len(self.outputs) != 1:
+            raise InputError(
+                f"The model has {len(self.outputs)} outputs ({', '.join(self.outputs)}), so nobody knows "
+                f"where its features are. Give --cut with a layer's name."
+            )
+        last = self.node(self.outputs[0])
+        below = last
+        while below.kind == "Softmax" or (
+            below.kind == "Activation" and below.config["activation"] in LAST
+        ):
+            if below.inputs[0] == INPUT:
+                return last.name
+            below = self.node(below.inputs[0])
+        if below.kind != "Dense" or below.inputs[0] == INPUT:
+            return last.name
+        return below.inputs[0]
+
+    def dropped(self, whole: Graph) -> list[str]:
+        """Return the names of the layers of ``whole`` that are not here."""
+        kept = {node.name for node in self.nodes}
+        return [node.name for node in whole.nodes if node.name not in kept]
+
+
+def starts_with_scaling(graph: Graph) -> bool:
+    """Say whether the model scales raw values itself: its first layers are Rescaling or Normalization."""
+    below = {INPUT}
+    for node in graph.nodes:
+        if not below.intersection(node.inputs):
+            continue
+        if node.kind in ("Rescaling", "Normalization"):
+            return True
+        if node.kind not in ("Resizing", "Reshape"):
+            return False
+        below.add(node.name)
+    return False

@@ -1,0 +1,115 @@
+"""What ``--from`` names: a weights file, a Keras model file or a model of ``keras.applications``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pretrain.keras_import.applications import PREFIX, made, parse
+from pretrain.keras_import.archive import opened
+from pretrain.keras_import.convert import Source, convert
+from pretrain.keras_import.refusal import Refusal
+from pretrain.keras_import.scaling import Scaling, guessed, of_mode, spanning
+from pretrain.weights.file import WeightsFile
+from headstart.errors import InputError
+
+Say = Callable[[str], None]
+OPTIONS = {
+    "cut": "--cut",
+    "weights": "--from-weights",
+    "input_shape": "--input-shape",
+    "value_range": "--value-range",
+}
+
+
+def is_foreign(spec: str) -> bool:
+    """Say whether ``spec`` names a model that must be imported, rather than a weights file."""
+    return spec.startswith(PREFIX) or Path(spec).suffix.lower() == ".keras"
+
+
+def read_source(
+    spec: str,
+    *,
+    threads: int | None = None,
+    say: Say = lambda line: None,
+    **given: Any,
+) -> WeightsFile:
+    """Return what ``--from`` names as a weights file with its digest, imported in memory if needed.
+
+    given: options of ``import_model``, which a weights file has no use for. Raises InputError.
+    """
+    if is_foreign(spec):
+        return import_model(spec, threads=threads, say=say, **given)
+    if extra := [name for key, name in OPTIONS.items() if given.get(key) is not None]:
+        raise InputError(
+            f"{extra[0]} is for models that are imported, and {spec} is a weights file: leave it out."
+        )
+    return WeightsFile.read(Path(spec))
+
+
+def import_model(
+    spec: str,
+    *,
+    cut: str | None = None,
+    weights: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    value_range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    say: Say = lambda line: None,
+) -> WeightsFile:
+    """Return a foreign model below a cut as a weights file with its digest, not written anywhere.
+
+    spec: a ``.keras`` file or ``keras.applications:NAME``. cut: a layer's name or number; see ``Graph.find``.
+    weights: of an application: "imagenet" (the default), "none" or a file. value_range: of the values that
+    the model expects. say: is told what was assumed and dropped. Raises InputError, HeadstartError.
+    """
+    from pretrain.engine.runtime import start
+
+    name = spec if spec.startswith(PREFIX) else Path(spec).name
+    try:
+        if spec.startswith(PREFIX):
+            application = parse(spec)
+            start(threads)
+            graph, model, about = made(application, weights or "imagenet", input_shape)
+            scaling = _scaling(value_range, of_mode(application.mode))
+            file = convert(graph, model, Source(name=name, about=about), cut=cut, scaling=scaling)
+        else:
+            if weights is not None:
+                raise InputError(
+                    f"{spec} is a model with weights of its own: leave its weights option out."
+                )
+            with opened(Path(spec), input_shape, lambda: start(threads)) as (graph, model, digest):
+                scaling = _scaling(value_range, guessed(graph))
+                source = Source(name=name, about={"sha256": digest})
+                file = convert(graph, model, source, cut=cut, scaling=scaling)
+    except Refusal as refusal:
+        raise InputError(f"{name} cannot be imported: {refusal.what}; {refusal.way_out}.") from None
+    _tell(file, scaling, say)
+    return file.sealed()
+
+
+def _scaling(given: tuple[float, float] | None, default: Scaling) -> Scaling:
+    if given is None:
+        return default
+    return spanning(*given, "as --value-range says")
+
+
+def _tell(file: WeightsFile, scaling: Scaling, say: Say) -> None:
+    source = file.metadata["source"]
+    dropped = source["dropped"]
+    above = f"dropped above it: {_few(dropped)}" if dropped else "nothing dropped"
+    say(f"Imported {source['name']} up to the layer {source['cut']}; {above}")
+    if source["left_out"]:
+        say(f"Left out, for they do nothing outside training: {_few(source['left_out'])}")
+    low, high = scaling.expected
+    say(f"Values: the model is taken to expect {low:.4g} to {high:.4g} ({scaling.why})")
+    say(f"Blocks, for --reuse: {len(source['blocks'])}, lowest first: {_ends(source['blocks'])}")
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _ends(names: list[str]) -> str:
+    return "; ".join(names if len(names) <= 6 else [*names[:3], "...", *names[-2:]])

@@ -1,0 +1,1 @@
+"""Measures of features: whether two examples are the same item."""

@@ -1,0 +1,1 @@
+"""Watching a run: collapse, probes, curves and pictures."""

@@ -1,0 +1,301 @@
+"""The weights file: the only bridge from pretraining to transfer.
+
+docs/weights-file.md describes the format and what reading refuses. Neither writing nor reading
+imports TensorFlow, and a tensor is read only after everything around it has been checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pretrain.encoders import expected_shapes
+from pretrain.weights.validation import (
+    COPY_AGAIN,
+    WRITE_AGAIN,
+    Fault,
+    canonical,
+    check_encoder,
+    check_fit,
+    check_manifest,
+    check_metadata,
+    check_preprocessing,
+    differences,
+    digest_of,
+    listing,
+    parse_json,
+    sha256,
+    short,
+)
+from pretrain.weights.hdf5 import read_bytes, read_tensor
+from pretrain.weights.hdf5 import build_image
+from pretrain.weights.hdf5 import (
+    MAX_JSON_BYTES,
+    POOL_VERSION,
+    VERSIONS,
+    Walk,
+    check_envelope,
+)
+from pretrain.weights.fingerprints import check_pool, describe_pool, read_pool
+from headstart.errors import HeadstartError, InputError
+from tasks.duplicates.fingerprints import Fingerprints
+from headstart.files import atomic_write, check_output
+
+# What h5py raises on files that are damaged inside; all mean the same to the reader.
+DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightsFile:
+    """An encoder's weights and all that is needed to use and to judge them.
+
+    encoder: the checked configuration, ``{"architecture", "input_shape", "options"}``.
+    preprocessing: ``{"input_dtype", "value_range", "scale", "offset"}``; the encoder sees
+        ``x * scale + offset``, with scale and offset of length 1 or one a channel.
+    tensors: ``"block/layer/variable"`` -> float32 array, in the encoder's order.
+    metadata: JSON with at least ``strategy``, ``seed``, ``data`` and ``versions``.
+    fingerprints: of the pool; None when the file does not tell what was in it.
+    digest: sha256 over all of these, filled by write and read.
+    """
+
+    encoder: dict[str, Any]
+    preprocessing: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+    fingerprints: Fingerprints | None = None
+    digest: str = ""
+
+    @property
+    def version(self) -> int:
+        """Of the file format: the oldest that can hold what is here."""
+        return VERSIONS[0] if self.fingerprints is None else POOL_VERSION
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of values in all tensors."""
+        return sum(tensor.size for tensor in self.tensors.values())
+
+    def receipt(self) -> str:
+        """Say how much of the encoder is here: ``12/12 tensors, 100 % of parameters (275,000)``."""
+        needed = expected_shapes(self.encoder)
+        here = [n for n, shape in needed.items() if n in self.tensors]
+        values = sum(math.prod(needed[n]) for n in here)
+        total = sum(math.prod(shape) for shape in needed.values())
+        percent = "100" if values == total else f"{math.floor(1000 * values / total) / 10:.1f}"
+        return f"{len(here)}/{len(needed)} tensors, {percent} % of parameters ({values:,})"
+
+    def write(self, path: Path, *, force: bool = False) -> WeightsFile:
+        """Write the file whole or not at all, and return it as it was read back, with its digest.
+
+        Raises InputError when ``path`` exists without ``force`` or cannot be written to, when a
+        tensor is not finite or not float32, when the tensors are not those of the encoder, or when
+        the metadata is no JSON; HeadstartError when the disk refuses. The old file then stays.
+        """
+        try:
+            image, digest = self._image()
+        except Fault as fault:
+            raise InputError(f"{path} was not written: {fault}.") from None
+        check_output(path, force)
+        read_back: list[WeightsFile] = []
+        atomic_write(
+            path,
+            lambda temp: _save(temp, image),
+            verify=lambda temp: read_back.append(_verified(temp, digest)),
+        )
+        return read_back[0]
+
+    def sealed(self) -> WeightsFile:
+        """Return the same with its digest, after the checks of ``write``, for a file that is not written.
+
+        Raises InputError as ``write`` does.
+        """
+        try:
+            *_, digest = self._parts()
+        except Fault as fault:
+            raise InputError(f"The weights cannot be used: {fault}.") from None
+        return replace(self, digest=digest)
+
+    @classmethod
+    def read(cls, path: Path) -> WeightsFile:
+        """Read a file that may have been written, changed or damaged by anyone.
+
+        Raises InputError, "NAME is not usable: what; way out", for whatever is not exactly what
+        ``write`` writes. Nothing is allocated for a tensor before everything else was checked.
+        """
+        path = Path(path)
+        with _named(path):
+            size, version, unsealed = check_envelope(path)
+            try:
+                # Locking would fail in folders that one may only read.
+                with h5py.File(path, "r", locking=False) as file:
+                    weights = cls._read(file, Walk(size, version))
+            except Fault as fault:
+                if unsealed is None:
+                    raise
+                raise Fault(f"it is damaged or was edited: {fault.what}", COPY_AGAIN) from None
+            except DAMAGE:
+                raise unsealed or Fault("it is damaged or truncated", COPY_AGAIN) from None
+            if unsealed:
+                raise unsealed
+            return weights
+
+    @classmethod
+    def _read(cls, file: h5py.File, walk: Walk) -> WeightsFile:
+        found = walk.layout(file)
+        content = parse_json(read_bytes(found.metadata), "metadata")
+        parts = ["encoder", "preprocessing", "metadata"]
+        parts += ["fingerprints"] if found.fingerprints else []
+        if not isinstance(content, dict) or set(content) != set(parts):
+            raise Fault(f"its metadata must hold exactly {', '.join(parts[:-1])} and {parts[-1]}")
+        manifest = parse_json(read_bytes(found.manifest), "manifest")
+        encoder, needed = check_encoder(content["encoder"])
+        check_preprocessing(content["preprocessing"], encoder["input_shape"])
+        check_metadata(content["metadata"])
+        if found.fingerprints:
+            check_pool(content["fingerprints"], encoder, found.fingerprints)
+        entries = check_manifest(manifest)
+        check_fit(encoder, needed, entries, found.shapes())
+        tensors = {name: read_tensor(found.tensors[name]) for name in needed}
+        changed = [n for n, tensor in tensors.items() if sha256(tensor) != entries[n]["sha256"]]
+        if changed:
+            raise Fault(
+                f"the sha256 of {listing(changed)} is not the one in its manifest (the contents "
+                "were changed or swapped)",
+                COPY_AGAIN,
+            )
+        fingerprints = read_pool(content, found.fingerprints) if found.fingerprints else None
+        if digest_of(content, manifest) != found.digest:
+            raise Fault(
+                "its digest does not match: its configuration, metadata or manifest was edited",
+                WRITE_AGAIN,
+            )
+        _check_finite(tensors)
+        return cls(
+            encoder=encoder,
+            preprocessing=content["preprocessing"],
+            tensors=tensors,
+            metadata=content["metadata"],
+            fingerprints=fingerprints,
+            digest=found.digest,
+        )
+
+    def _image(self) -> tuple[memoryview, str]:
+        """Check everything and return the file's bytes and digest. Raises Fault."""
+        parts, tensors, prints, digest = self._parts()
+        return build_image(parts, tensors, prints, digest), digest
+
+    def _parts(
+        self,
+    ) -> tuple[dict[str, bytes], dict[str, np.ndarray], dict[str, np.ndarray], str]:
+        """Check everything and return JSON, tensors, fingerprints and digest. Raises Fault."""
+        encoder, needed = check_encoder(self.encoder)
+        for name, tensor in self.tensors.items():
+            if not isinstance(tensor, np.ndarray) or tensor.dtype.newbyteorder("<") != "<f4":
+                kind = getattr(tensor, "dtype", type(tensor).__name__)
+                raise Fault(f"{name} must be a float32 array. Got {kind}", "convert it first")
+        found = {name: tensor.shape for name, tensor in self.tensors.items()}
+        if problems := differences(needed, found, "what is to be written"):
+            raise Fault("the tensors do not fit the encoder: " + listing(problems), WRITE_AGAIN)
+        tensors = {n: np.ascontiguousarray(self.tensors[n], "<f4") for n in needed}
+        _check_finite(tensors)
+        content = {
+            "encoder": encoder,
+            "preprocessing": check_preprocessing(self.preprocessing, encoder["input_shape"]),
+            "metadata": check_metadata(self.metadata),
+        }
+        prints: dict[str, np.ndarray] = {}
+        if self.fingerprints is not None:
+            content["fingerprints"], prints = describe_pool(self.fingerprints, content)
+        manifest = [
+            {"name": n, "shape": list(tensor.shape), "dtype": "<f4", "sha256": sha256(tensor)}
+            for n, tensor in tensors.items()
+        ]
+        try:
+            parts = {"metadata": canonical(content), "manifest": canonical(manifest)}
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Fault(f"its metadata is no JSON: {short(str(error))}", "mend it") from None
+        for name, part in parts.items():
+            if len(part) > MAX_JSON_BYTES:
+                raise Fault(f"its {name} is larger than {MAX_JSON_BYTES:,} bytes", "shorten it")
+            parse_json(part, name)
+        return parts, tensors, prints, digest_of(content, manifest)
+
+
+def assign(tensors: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> None:
+    """Assign every tensor to the variable of the same path, or none at all.
+
+    variables: path -> object with ``.shape`` and ``.assign``, such as a Keras variable.
+
+    Raises InputError that lists every missing and unexpected path and every differing shape, before
+    anything is changed. If an assignment itself fails, those before it are undone.
+    """
+    needed = {name: tuple(int(n) for n in v.shape) for name, v in variables.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if problems := differences(needed, found, "the file"):
+        raise InputError(
+            "The weights do not fit the encoder, and nothing was changed: "
+            f"{listing(problems)}. Build the encoder from the file's own configuration."
+        )
+    before: list[tuple[Any, np.ndarray]] = []
+    try:
+        for name, variable in variables.items():
+            if hasattr(variable, "numpy"):
+                before.append((variable, np.array(variable.numpy())))
+            variable.assign(tensors[name])
+    except BaseException:
+        for variable, value in before:
+            variable.assign(value)
+        raise
+
+
+def _verified(path: Path, digest: str) -> WeightsFile:
+    """Read back what was just written. Raises HeadstartError: the fault is the disk's or ours."""
+    try:
+        weights = WeightsFile.read(path)
+    except InputError as error:
+        raise HeadstartError(
+            f"What was written cannot be read back, so it was removed: {error}"
+        ) from None
+    if weights.digest != digest:
+        raise HeadstartError(
+            "What was read back has another digest than was written; it was removed."
+        )
+    return weights
+
+
+def _save(path: Path, image: memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(image)
+
+
+def _check_finite(tensors: Mapping[str, np.ndarray]) -> None:
+    """Raises Fault that lists every tensor with NaN or infinite values."""
+    counts = {n: t.size - int(np.isfinite(t).sum()) for n, t in tensors.items()}
+    if bad := [f"{count:,} in {name}" for name, count in counts.items() if count]:
+        raise Fault(f"values are not finite (NaN or infinite): {listing(bad)}", "train it again")
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn whatever went wrong inside into one InputError that begins with the file's name."""
+    where = "" if path.parent == Path() else f" (The file is {path}.)"
+    try:
+        yield
+    except Fault as fault:
+        raise InputError(f"{path.name} is not usable: {fault}.{where}") from None
+    except PermissionError:
+        raise InputError(
+            f"{path.name} is not usable: you may not read it; ask its owner.{where}"
+        ) from None
+    except DAMAGE as error:
+        raise InputError(
+            f"{path.name} is not usable: it is damaged or truncated ({short(str(error))}); "
+            f"{COPY_AGAIN}.{where}"
+        ) from None

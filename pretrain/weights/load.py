@@ -1,0 +1,39 @@
+"""A weights file's encoder for Keras users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pretrain.weights.file import WeightsFile, assign
+
+
+def load_encoder(path: str | Path) -> Any:
+    """Return a weights file's encoder as a ``keras.Model``, with its preprocessing inside.
+
+    The model takes raw examples (B, ...), as the pretraining had them (0 to 255 for images that were
+    uint8; any dtype, cast to float32), to features (B, D) float32. It holds stock Keras layers only:
+    ``rescale``, then ``encoder``, whose layers ``block1``, ``block2``, ... are models too.
+
+    Raises InputError when the file cannot be read or is not exactly what ``pretrain`` wrote.
+    """
+    weights = WeightsFile.read(Path(path))
+
+    from pretrain.engine.runtime import start
+
+    start()
+    import keras
+
+    from pretrain.encoders.encoder import Encoder
+
+    encoder = Encoder(weights.encoder, seed=None)
+    assign(weights.tensors, encoder.variables)
+    scale, offset = (
+        # One number, or one a channel.
+        values[0] if len(values) == 1 else list(values)
+        for values in (weights.preprocessing["scale"], weights.preprocessing["offset"])
+    )
+    # Not the raw dtype: Keras would cut floats down to uint8 without a word.
+    raw = keras.Input(weights.encoder["input_shape"], dtype="float32", name="raw")
+    rescaled = keras.layers.Rescaling(scale, offset, name="rescale")(raw)
+    return keras.Model(raw, encoder.model(rescaled), name="headstart_encoder")
