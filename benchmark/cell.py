@@ -281,7 +281,7 @@ def run_export(
         check_surroundings(unit.cell.settings)
         labels = None if unit.everything else unit.cell.cell.labels
         made, about = transferred(unit.cell, here, reporter, labels)
-        from transfer.export import save_model
+        from transfer.export.keras_file import save_model
 
         out = Path(unit.out)
         task = here.data.get(unit.cell.data).task

@@ -14,7 +14,7 @@ from tasks.duplicates.fingerprints import Fingerprints, comparable
 from tasks.loading.resolve import load_dataset
 from tasks.duplicates.exact import overlap
 from tasks.task import TargetTask
-from transfer.leakage import NEAR_ALLOWED
+from transfer.data.leakage import NEAR_ALLOWED
 
 OWN = "own"
 """How --pretrain-data spells "the training part of --data, without its labels"."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headstart.errors import InputError, suggest
 from transfer.recipes import TransferRecipe
 from transfer.recipes import recipe as transfer_recipe
-from transfer.search import SECONDS
+from transfer.selection.search import SECONDS
 
 FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
 
@@ -17,7 +17,7 @@ FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
 class Mode:
     """One way of the transfer.
 
-    search: every row chooses by transfer.search, for at most so many seconds a cell, and ``recipe`` is the
+    search: every row chooses by transfer.selection.search, for at most so many seconds a cell, and ``recipe`` is the
         plain candidate; None takes the recipe as it is. Strategies choose how to reuse their encoder,
         scratch its rate and length, the frozen random encoder its depth and head.
     """

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transfer.estimators import EncoderTransformer, TransferClassifier, TransferRegressor
-    from transfer.formats import export_model
+    from transfer.export.formats import export_model
 
 __all__ = ["EncoderTransformer", "TransferClassifier", "TransferRegressor", "export_model"]
 
@@ -14,6 +14,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        module = "transfer.formats" if name == "export_model" else "transfer.estimators"
+        module = "transfer.export.formats" if name == "export_model" else "transfer.estimators"
         return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,7 +21,7 @@ from headstart.cli import (
     run_options,
     test_part,
 )
-from transfer.options import Blocks, pool_options, recipe_options, source_options
+from transfer.commands.options import Blocks, pool_options, recipe_options, source_options
 
 FORMATS = ("onnx", "savedmodel")
 
@@ -121,7 +121,7 @@ def cli(context: click.Context, **given: Any) -> None:
     if is_subcommand(context):
         return
     _required(given, "transfer --help", weights="--from", data="--data")
-    from transfer.command import transfer_command
+    from transfer.commands.transfer import transfer_command
 
     imported = import_arguments(given, "from_weights")
     transfer_command(imported=imported, **given)
@@ -146,7 +146,7 @@ def cli(context: click.Context, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def predict(**given: Any) -> None:
     """Predict new examples with a model, to CSV."""
-    from transfer.command_use import predict_command
+    from transfer.commands.predict import predict_command
 
     result = predict_command(**{k: v for k, v in given.items() if k != "as_json"})
     if given["as_json"]:
@@ -179,7 +179,7 @@ def export(as_json: bool, **given: Any) -> None:
 
     Its outputs are compared with the model's before it is kept.
     """
-    from transfer.command_use import export_command
+    from transfer.commands.predict import export_command
 
     made = export_command(**given)
     if as_json:
@@ -221,7 +221,7 @@ def suggest(as_json: bool, **given: Any) -> None:
     and `transfer --labels-from` uses them: give both the same --data, --test-part and --seed.
     """
     _required(given, "transfer suggest --help", weights="--from")
-    from transfer.command_suggest import suggest_command
+    from transfer.commands.suggest import suggest_command
 
     imported = import_arguments(given, "from_weights")
     result = suggest_command(imported=imported, **given)

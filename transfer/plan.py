@@ -13,8 +13,8 @@ from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
 from tasks.targets import KINDS
 from tasks.task import TargetTask
-from transfer.arrangement import Arrangement
-from transfer.inputs import Inputs
+from transfer.architecture import Arrangement
+from transfer.data.input_adapter import Inputs
 from transfer.recipes import TransferRecipe
 
 
@@ -22,7 +22,7 @@ from transfer.recipes import TransferRecipe
 class Source:
     """Where the encoder comes from: a weights file, or a fresh one (``tensors`` is None).
 
-    weights: the file itself, which tells what was in the pool (transfer.leakage).
+    weights: the file itself, which tells what was in the pool (transfer.data.leakage).
     """
 
     encoder: dict[str, Any]
@@ -59,8 +59,8 @@ class TransferConfig:
     labels: the label budget; None takes every training example.
     rows: exactly these rows of the training part, in place of a budget that is drawn.
     reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
-    above, head: what comes above them (transfer.arrangement).
-    search: choose reuse, above and schedule on validation inside the budget (transfer.search), for at most
+    above, head: what comes above them (transfer.architecture).
+    search: choose reuse, above and schedule on validation inside the budget (transfer.selection.search), for at most
         so many seconds; None takes them as they are given.
     """
 

@@ -32,11 +32,11 @@ class TransferRecipe:
         with this inverse strength C of its L2 penalty, where nothing but the head is new (Kumar et al.
         2022, "Fine-Tuning can Distort Pretrained Features"); None trains by gradient steps.
     interpolate: the share of the way from the frozen encoder, under a solved head, to the fine-tuned weights
-        at which the network ends (transfer.interpolation); 1 is all of it.
+        at which the network ends (transfer.model.weight_interpolation); 1 is all of it.
     balance: weigh every class alike, however many labels it has.
     statistics: of the normalisation of kept blocks while they are fine-tuned: "kept" as they came (their
         dropout off too), or "moving" with the batches, as those of frozen blocks never do.
-    find: choose the learning rate of the fine-tuning, or from scratch, by a short run (transfer.finder).
+    find: choose the learning rate of the fine-tuning, or from scratch, by a short run (transfer.training.lr_finder).
     validation: hold out this part of the labels, and end each stage as it was after the epoch with the
         lowest loss on them; 0 trains on all labels for all epochs.
     """

@@ -14,9 +14,9 @@ import numpy as np
 
 from pretrain.encoders import block_names
 from tasks.task import TargetTask
-from transfer.inputs import Inputs
-from transfer.leakage import leakage, leaks, refuse
-from transfer.metrics import check_outputs
+from transfer.data.input_adapter import Inputs
+from transfer.data.leakage import leakage, leaks, refuse
+from transfer.metrics.scores import check_outputs
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import TransferRecipe
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from transfer.pool import Pool
+    from transfer.semi_supervised.unlabelled import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,10 @@ def transfer(
 ) -> Transferred:
     """Train ``source``'s encoder and a new head on a budget of ``task``'s labels, and test it once.
 
-    pool: examples without labels that may help (transfer.pooling); whoever keeps checkpoints names it in
+    pool: examples without labels that may help (transfer.semi_supervised.selection); whoever keeps checkpoints names it in
         their identity.
     guard: look the examples up in the pool of the weights file, and note it under ``leakage`` in the result
-        (transfer.leakage). False where whoever calls has done so.
+        (transfer.data.leakage). False where whoever calls has done so.
 
     Raises:
         InputError: the configuration does not fit the encoder or the data, or the pretraining used labels
@@ -72,11 +72,11 @@ def transfer(
     if leaked is not None:
         refuse(leaked, task.name, f"the encoder {source.digest}", "guard=False")
 
-    from transfer.aim import Aim
-    from transfer.export import whole_model
-    from transfer.fit import fit
-    from transfer.inputs import through
-    from transfer.prepared import Prepared
+    from transfer.model.target import Aim
+    from transfer.export.keras_file import whole_model
+    from transfer.training.fit import fit
+    from transfer.data.input_adapter import through
+    from transfer.model.feature_cache import Prepared
 
     began = time.monotonic()
     found = None
@@ -87,7 +87,7 @@ def transfer(
     x, y, weights = task.x[plan.rows], aim.encode(task.y[plan.rows]), None
     pooled = None
     if pool is not None:
-        from transfer.pooling import pooling
+        from transfer.semi_supervised.selection import pooling
 
         budget = config.recipe if found is None else TransferRecipe.from_json(found["recipe"])
         pooled, plan, lesson = pooling(
@@ -166,7 +166,7 @@ def _searched(
     resume: bool,
 ) -> dict[str, Any]:
     """Return the search's result as JSON: that of the interrupted run, or of a new search."""
-    from transfer.search import search
+    from transfer.selection.search import search
 
     kept = checkpoints.read_note("search") if checkpoints and resume else None
     if kept is not None:

@@ -270,7 +270,7 @@ def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
 def test_heads_do_not_repeat_the_encoders_first_weights():
     from pretrain.encoders.encoder import Encoder, seeded, stream
     from pretrain.config import HEADS_STREAM
-    from transfer.body import HEAD_STREAM
+    from transfer.model.network import HEAD_STREAM
 
     config = {"architecture": "mlp", "input_shape": [20], "options": {"units": [30]}}
     first = Encoder({**config, "options": {"units": [30], "activation": "selu"}}, 3).tensors()[

@@ -175,7 +175,7 @@ def test_a_model_without_weights_below_the_cut(saved, tmp_path):
 def test_a_headstart_model_can_be_imported_again(tmp_path):
     from transfers import QUICK, source, task
 
-    from transfer.export import save_model
+    from transfer.export.keras_file import save_model
     from transfer.plan import TransferConfig
     from transfer.run import transfer
 

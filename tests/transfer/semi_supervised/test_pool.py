@@ -1,0 +1,210 @@
+"""A pool at transfer time: what is left out, what is learnt from it, and when it is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from toys import StopAt, patterns
+from transfers import PREPROCESSING, QUICK, source, task, weights
+
+from pretrain.engine.program import Programs
+from headstart.errors import InputError, Interrupted
+from transfer.cli import cli
+from transfer.plan import TransferConfig
+from transfer.semi_supervised.unlabelled import Pool
+from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
+from transfer.run import transfer
+from transfer.semi_supervised.self_training import confidence, student, teach, together
+from transfer.semi_supervised.label_spreading import spread
+
+SHARED = Programs()
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr("transfer.semi_supervised.self_training.UPDATES", 60)
+    monkeypatch.setattr("transfer.data.folds.FOLDS", 2)
+
+
+def pool(of=None, on=None, rows=(0, 1, 2), **how):
+    on = on or task()
+    given = source()
+    of = of or patterns(60, labelled=False, seed=5)
+    return Pool.make(of, on, np.array(rows), given.encoder, PREPROCESSING, **how)
+
+
+def test_test_examples_near_ones_and_labelled_ones_are_left_out():
+    on = task(size=16)
+    shifted = np.roll(on.x_test[:4], 1, axis=2)
+    fresh = patterns(20, size=16, seed=8).x
+    mixed = np.concatenate([on.x_test[4:9], shifted, on.x[:3], fresh])
+    of = replace(patterns(size=16, labelled=False), x=mixed)
+    given = source("convnet", shape=(16, 16, 1))
+    made = Pool.make(of, on, np.arange(3), given.encoder, PREPROCESSING)
+    assert made.left_out == {"test": 5, "nearly_test": 4, "labelled": 3, "not_drawn": 0}
+    assert np.array_equal(made.x, fresh)
+    assert "5 test examples, 4 of the drawn that nearly are, 3 labelled" in made.tell()
+
+
+def test_the_draw_is_the_seeds_and_labels_are_not_looked_at():
+    first, again = pool(size=20, seed=3), pool(patterns(60, seed=5), size=20, seed=3)
+    assert len(first.x) == 20
+    assert np.array_equal(first.x, again.x)
+    assert not np.array_equal(first.x, pool(size=20, seed=4).x)
+
+
+def test_a_pool_of_nothing_new_or_of_another_kind_is_refused():
+    on = task()
+    with pytest.raises(InputError, match="neither a test nor a labelled"):
+        pool(replace(patterns(labelled=False), x=on.x_test))
+    with pytest.raises(InputError, match="a table cannot"):
+        pool(replace(patterns(labelled=False), x=on.x.reshape(len(on.x), -1)))
+    with pytest.raises(InputError, match="self-training"):
+        pool(method="self-trainin")
+
+
+def test_soft_labels_and_their_weights():
+    logits = np.array([[4.0, 0, 0], [0, 0, 0]], np.float32)
+    warm = teach(logits, 4.0)
+    assert warm[0] == pytest.approx(np.array([np.e, 1, 1]) / (np.e + 2), rel=1e-5)
+    sure = confidence(np.array([[1, 0, 0], [1 / 3] * 3, [0, 0, 0], [0.5, 0.5, 0]]))
+    assert sure == pytest.approx([1, 0, 0, 1 - np.log(2) / np.log(3)], abs=1e-6)
+    x, y = np.arange(4.0).reshape(2, 2), np.array([2, 0])
+    soft = np.tile([[0.5, 0.5, 0]], (12, 1))
+    xs, ys, w = together(x, y, np.zeros((12, 2)), soft)
+    assert len(xs) == 2 * 2 + 12
+    assert np.array_equal(xs[2:4], x)
+    assert np.array_equal(ys[:2], [[0, 0, 1], [1, 0, 0]])
+    assert w[:4].tolist() == [1] * 4
+    assert w[4:] == pytest.approx(np.full(12, sure[3]))
+
+
+def test_a_student_makes_a_bounded_number_of_updates_and_keeps_what_is_off():
+    made = student(replace(QUICK, validation=0.2), 6400)
+    assert (made.freeze_epochs, made.epochs, made.validation) == (2, 2, 0)
+    assert student(replace(QUICK, epochs=0), 6400).epochs == 0
+
+
+def test_labels_spread_along_a_cluster_and_not_to_what_they_do_not_reach():
+    rng = np.random.default_rng(0)
+    centres = np.array([[5, 0, 0], [0, 5, 0], [0, 0, 5.0]])
+    drawn = np.repeat(centres, 30, axis=0) + 0.3 * rng.standard_normal((90, 3))
+    found = spread(centres[:2], np.array([0, 2]), drawn, 4)
+    assert found.shape == (90, 4)
+    assert found.dtype == np.float32
+    assert (found[:30].argmax(axis=1) == 0).all()
+    assert (found[30:60].argmax(axis=1) == 2).all()
+    assert not found[:, [1, 3]].any()
+    assert not found[60:].any()
+    assert np.array_equal(found, spread(centres[:2], np.array([0, 2]), drawn, 4))
+
+
+def test_the_pool_is_taken_only_when_clearly_better():
+    plain = np.array([1, 0] * 50, float)
+    better, barely = plain.copy(), plain.copy()
+    better[1:20:2] = 1
+    barely[:4] = [0, 1, 1, 1]  # two gained, one lost
+    assert choose({PLAIN: plain, SELF: barely, SPREAD: better})[0] == SPREAD
+    chosen, reason, tried = choose({PLAIN: plain, SELF: plain * 0, SPREAD: barely})
+    assert chosen == PLAIN
+    assert "not used" in reason
+    assert [row["method"] for row in tried] == [PLAIN, SELF, SPREAD]
+    assert tried[2]["minus_plain"] == pytest.approx(0.01)
+    lucky = plain.copy()
+    lucky[1] = 1  # a single example is no evidence
+    assert choose({PLAIN: plain, SELF: lucky, SPREAD: plain})[0] == PLAIN
+
+
+def run(method, **how):
+    on = task(**how)
+    config = TransferConfig(recipe=QUICK, labels=12, seed=1)
+    of = pool(patterns(60, labelled=False, seed=5, **how), on, method=method)
+    return transfer(on, source(), config, programs=SHARED, pool=of)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("method", [SELF, SPREAD])
+def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, classes, short):
+    first = run(method, classes=classes)
+    assert first.result["pool"]["chosen"] == method
+    assert first.result["labels"] == 12
+    # 60 of the pool and 20 for the labels, 64 a step.
+    assert first.result["updates"] == 2 * 60
+    assert first.result["accuracy"] > 0.8
+    assert run(method, classes=classes).result["digest"] == first.result["digest"]
+
+
+def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
+    monkeypatch.setattr("transfer.semi_supervised.selection.ERRORS", 1e9)
+    done = run("auto")
+    plain = transfer(
+        task(), source(), TransferConfig(recipe=QUICK, labels=12, seed=1), programs=SHARED
+    )
+    assert done.result["pool"]["chosen"] == PLAIN
+    assert len(done.result["pool"]["tried"]) == 3
+    assert done.result["digest"] == plain.result["digest"]
+
+
+def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
+    from transfer.selection.candidates import candidates
+
+    def one(encoder, recipe, labels):
+        return [c for c in candidates(encoder, recipe, labels) if c.arrangement.reuse == 1][:1]
+
+    monkeypatch.setattr("transfer.selection.search.candidates", one)
+    monkeypatch.setattr("transfer.selection.search._Race.run", lambda race, tried: _scored(race, tried))
+    on = task()
+    config = TransferConfig(recipe=QUICK, labels=12, seed=1, search=60.0)
+    done = transfer(on, source(), config, programs=SHARED, pool=pool(on=on, method=SELF))
+    assert done.result["search"]["arrangement"]["reuse"] == done.result["reuse"] == 1
+    assert done.result["pool"]["chosen"] == SELF
+    assert done.result["recipe"]["batch_size"] == 64
+
+
+def _scored(race, tried):
+    for row in tried:
+        row.chances[:] = np.eye(3)[row.y]
+
+
+@pytest.fixture
+def folder(tmp_path, short):
+    data = patterns(test=30)
+    np.savez(tmp_path / "data.npz", x=data.x, y=data.y, x_test=data.x_test, y_test=data.y_test)
+    np.savez(tmp_path / "pool.npz", x=np.concatenate([patterns(50, seed=5).x, data.x_test[:2]]))
+    weights().write(tmp_path / "weights.h5")
+    return tmp_path
+
+
+def command(folder, *more, out="model.keras", as_json=True):
+    arguments = ["--from", folder / "weights.h5", "--data", folder / "data.npz", "--quiet"]
+    arguments += ["--freeze-epochs", 2, "--epochs", 2, "--labels", 12, "--out", folder / out]
+    arguments += ["--json"] * as_json
+    result = CliRunner().invoke(
+        cli, [str(part) for part in [*arguments, *more]], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout) if as_json else result.stdout
+
+
+def test_the_command_says_what_was_tried_and_resumes_with_its_choice(folder, monkeypatch):
+    given = ["--pool", folder / "pool.npz"]
+    whole = command(folder, *given, out="whole.keras")
+    assert whole["pool"]["left_out"]["test"] == 2
+    assert len(whole["pool"]["tried"]) == 3
+    shown = command(folder, *given, "--resume", out="whole.keras", as_json=False)
+    assert "minus plain" in shown
+    assert whole["pool"]["reason"][:40] in shown
+    with monkeypatch.context() as patch:
+        patch.setattr("pretrain.engine.progress.make_reporter", lambda quiet: StopAt(1, 2))
+        patch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
+        with pytest.raises(Interrupted):
+            command(folder, *given)
+    monkeypatch.setattr("transfer.semi_supervised.selection.Pooled.validate", None)
+    assert command(folder, *given, "--resume")["digest"] == whole["digest"]
+
+
+def test_options_of_a_pool_without_one_are_refused(folder):
+    with pytest.raises(InputError, match="--pool-size: add --pool"):
+        command(folder, "--pool-size", "10")

@@ -1,0 +1,1 @@
+"""The commands behind ``transfer``: each checks its options, makes a plan, calls and prints."""

@@ -1,0 +1,57 @@
+"""What ``transfer predict`` and ``transfer export``, which take a finished model, do with their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from headstart.files import check_output
+
+
+def predict_command(
+    *,
+    model: Path,
+    data: str,
+    output: Path,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    force: bool,
+) -> dict[str, Any]:
+    """Read the model's card, load the examples to its size, and predict."""
+    from transfer.export.keras_file import read_about
+    from transfer.export.predict import predict
+
+    check_apart(output, model, data)
+    shape = read_about(model)["input"]["shape"]
+    check_output(output, force)
+    image_size = image_size or folder_size(data, shape)
+    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
+
+    from pretrain.engine.runtime import start
+
+    start()
+    return predict(model, dataset, output, force=force)
+
+
+def export_command(
+    *, model: Path, to: tuple[str, ...], data: str | None, force: bool
+) -> list[dict[str, Any]]:
+    """Write a model in other formats, compared on the examples of ``data`` or on random ones."""
+    from transfer.export.keras_file import read_about
+    from transfer.export.formats import check_formats, export_model
+    from transfer.export.predict import values_for
+
+    about = read_about(model)
+    check_formats(model, to, force=force)
+    examples = None
+    if data is not None:
+        shape = about["input"]["shape"]
+        image_size = folder_size(data, shape)
+        dataset = load_dataset(data, image_size=image_size)
+        examples = values_for(model, dataset, about, resizable=False)
+
+    from pretrain.engine.runtime import start
+
+    start()
+    return export_model(model, to, examples=examples, force=force)

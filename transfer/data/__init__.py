@@ -1,0 +1,1 @@
+"""Labelled examples on their way to an encoder: adapting inputs, folds, leakage."""

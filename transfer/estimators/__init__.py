@@ -1,0 +1,273 @@
+"""scikit-learn estimators over a weights file. Importing this imports scikit-learn, not TensorFlow.
+
+Of what was trained they keep NumPy arrays and plain configuration (``network_``), so pickles hold no
+Keras objects. ``from transfer import TransferClassifier`` finds them without this module's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import (
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from pretrain.encoders import block_names
+from pretrain.engine.runtime import start
+from headstart.errors import InputError
+from transfer.model.target import Aim, standard
+from transfer.architecture import Arrangement
+from transfer.estimators._base import Encoding, as_python, programs
+from transfer.estimators._validation import flat
+from transfer.data.input_adapter import Inputs
+from transfer.estimators._supervised import Learning
+from transfer.estimators._network import ENGINE, Network
+from transfer.plan import Source, arranged
+from transfer.recipes import recipe as named_recipe
+from transfer.estimators._scratch import bottleneck_source, reconstruct
+
+
+class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Encoding):
+    """Examples to the features of a weights file's encoder, which ``fit`` does not change.
+
+    Args:
+        weights: the path of a weights file, or of a ``.keras`` model, cut and scaled as by default. None
+            trains a small dense autoencoder on standardised X.
+        reuse: the features are the output of the lowest K blocks; None or "all" takes every block.
+            Of an output that is a map (height, width, channels), the mean over height and width is
+            taken. Counts with a weights file only.
+        epochs: of the small autoencoder, so without a weights file only. None takes 60, or as many as
+            make 600 updates.
+        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to
+            those of the weights file. None: X is in the weights file's own range. Counts with a
+            weights file only.
+        random_state: an int, a RandomState or None, for the small autoencoder. The same int gives the
+            same numbers.
+        verbose: print a line an epoch to stderr.
+
+    Attributes:
+        n_features_in_: the number of values of one example.
+        network_: the encoder, as plain arrays and configuration.
+
+    X and the errors are those of ``TransferClassifier``.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        *,
+        reuse: int | str | None = None,
+        epochs: int | None = None,
+        value_range: tuple[float, float] | None = None,
+        random_state: Any = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.weights = weights
+        self.reuse = reuse
+        self.epochs = epochs
+        self.value_range = value_range
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> EncoderTransformer:
+        """Read the weights file and match X (N, ...) to it; ``y`` is ignored. Returns self."""
+        with as_python():
+            settings, reuse, file = self._settings("epochs"), self._reuse(), self._begin()
+            X, given = flat(X)
+            X = validate_data(self, X, dtype=self._dtype)
+            source, inputs = self._match(X, given, file, bottleneck_source)
+            if source.tensors is None:
+                self.network_ = self._autoencoder(self.examples_(X), source, inputs, settings)
+            else:
+                self.network_ = _lowest(source, inputs, arranged(source, reuse).reuse)
+            self._n_features_out = self.network_(self.examples_(X[:1])).shape[1]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the features (N, D) float32 of X (N, ...)."""
+        return self._outputs(X)
+
+    def _autoencoder(
+        self, x: np.ndarray, source: Source, inputs: Inputs, settings: dict[str, Any]
+    ) -> Network:
+        if settings.get("epochs") == 0:
+            raise InputError("epochs must be 1 or more, or None. Got 0.")
+        if settings:
+            settings = {**settings, "freeze_epochs": 0}
+        recipe = named_recipe("default", settings).for_budget(len(x))
+        with ENGINE:
+            start()
+            from pretrain.engine.train import Run
+
+            run = Run(
+                seed=self._seed(),
+                key=f"reconstruct {source.encoder}",
+                programs=programs(),
+                reporter=self._reporter(),
+            )
+            encoder = reconstruct(x, source, recipe, run)
+            return Network(
+                encoder=encoder.config,
+                inputs=inputs,
+                arrangement=arranged(source, len(encoder.blocks)),
+                tensors=encoder.tensors(),
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # always float32
+        return tags
+
+
+class TransferClassifier(ClassifierMixin, Learning):
+    """A pretrained encoder and a new head: the head is trained first, then both.
+
+    Args:
+        weights: the path of a weights file, or of a ``.keras`` model, cut and scaled as by default. None
+            trains a small dense net from scratch, on standardised X.
+        recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
+            change it.
+        reuse: keep the lowest K blocks; None or "all" keeps every one. "auto" chooses how many, and how
+            they are trained, on cross-validation of X and y (``TransferClassifier`` only). Counts with a
+            weights file only.
+        above: what comes above the kept blocks: "reset" (the others, drawn anew), "drop" (nothing) or
+            "add" (one fresh block). None: "drop" for a head that trains nothing, else "reset".
+        head: "linear" or "hidden" (with one hidden layer); or, on frozen features, "logistic" (a logistic
+            regression; of numbers, a ridge regression) or "knn" (the nearest neighbours), whose C or
+            k is chosen by cross-validation. What only training has is then refused.
+        epochs, learning_rate: of the fine-tuning; 0 epochs leave the encoder as it is.
+        freeze_epochs, head_learning_rate: of the head alone, before that. Without a weights file, or
+            with ``reuse=0``, there is one stage, of both epochs together and with ``learning_rate``.
+        batch_size: examples in a step.
+        unfreeze: fine-tune the highest K kept blocks only; None or "all" every one.
+        layer_decay: multiply the learning rate by this, 0 to 1, for each kept block down; None: 1.
+        gradual: unfreeze block by block, from the top.
+        solve: solve the head's own stage as a logistic (ridge) regression with this C; None trains it.
+        interpolate: end this share of the way from the frozen encoder, under a solved head, to the fine-tuned
+            weights, 0 to 1; None: 1.
+        balance: weigh all classes alike, however many examples they have (not with several labels).
+        search_seconds: with ``reuse="auto"``: begin no training after so long; None: 120.
+        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to
+            those of the weights file. None: X is in the weights file's own range. Counts with a
+            weights file only.
+        random_state: an int, a RandomState or None. The same int gives the same numbers.
+        verbose: print a line an epoch to stderr.
+
+    Attributes:
+        classes_: the labels, sorted; any kind that scikit-learn takes, text too. Of several labels an
+            example, their numbers 0 to K-1.
+        history_: one dict an epoch: stage, epoch, loss, accuracy.
+        head_choice_: C or k of a head that is solved, and what was tried; else None.
+        search_: what ``reuse="auto"`` tried and chose; None without.
+        n_features_in_: the number of values of one example.
+        network_: what was trained, as plain arrays and configuration.
+
+    y is (N,), one class an example, or (N, K) of 0 and 1, of several labels an example. An example of
+    weight 0 in ``fit`` is left out; no weights are taken by the head "knn" and by ``reuse="auto"``.
+
+    X is a table (N, features), flattened images (N, height * width * channels), which get the encoder's
+    shape, or an array (N, height, width[, channels]), which is resized if need be. It is uint8 or
+    float; nothing is guessed from its dtype.
+
+    Raises:
+        ValueError: the arguments, the weights file or the data cannot be used, or do not fit.
+        headstart.errors.NonFiniteError: the training became infinite or not-a-number.
+        KeyboardInterrupt: Ctrl-C, when the step is finished.
+    """
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each of ``classes_``, (N, K) float32; of several labels, of each."""
+        outputs = self._outputs(X)
+        return self._aim.predictions(outputs, logits=not self.network_.neighbours)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the likeliest class of each example, (N,); of several labels 0 or 1 for each, (N, K)."""
+        chances = self.predict_proba(X)
+        if self._aim.kind == "multi-label":
+            told: np.ndarray = (chances > 0.5).astype(np.int64)
+            return told
+        labels: np.ndarray = self.classes_[chances.argmax(axis=1)]
+        return labels
+
+    def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
+        if not hasattr(y, "ndim"):
+            y = np.asarray(y)
+        # A column is one label an example, and scikit-learn warns of it.
+        return y, {"multi_output": True} if y.ndim == 2 and y.shape[1] > 1 else {}
+
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+        check_classification_targets(y)
+        if y.ndim == 2:
+            y = y.toarray() if hasattr(y, "toarray") else y
+            if not np.isin(y, (0, 1)).all():
+                raise InputError(
+                    f"y of shape {y.shape} must hold 0 and 1 only: a column a label, 1 where the example "
+                    f"has it."
+                )
+            self.classes_ = np.arange(y.shape[1])
+            aim = Aim(kind="multi-label", names=tuple(map(str, self.classes_)))
+            return aim.encode(y[rows]), aim
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        present = np.unique(y[rows])
+        if len(present) < 2:
+            raise InputError(
+                f"y must hold two classes or more. Got one class, {str(present[0])!r}: there is nothing to "
+                f"tell apart."
+            )
+        aim = Aim(kind="classes", names=tuple(map(str, self.classes_)))
+        return aim.encode(codes[rows]), aim
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class TransferRegressor(RegressorMixin, Learning):
+    """A pretrained encoder and a head of one output, trained on the mean squared error.
+
+    Arguments, X and errors are those of ``TransferClassifier``; y is numbers (N,), and standardised
+    inside. ``score`` is R squared.
+
+    Attributes:
+        target_mean_, target_spread_: what y was standardised with.
+        history_: one dict an epoch: stage, epoch, loss (of the standardised y).
+        head_choice_, n_features_in_, network_: as in ``TransferClassifier``.
+    """
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted numbers, (N,) float64."""
+        outputs = self._outputs(X)
+        return self._aim.predictions(outputs, logits=not self.network_.neighbours)
+
+    def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
+        return y, {"y_numeric": True}
+
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+        y = y[rows]
+        self.target_mean_, self.target_spread_ = standard(y)
+        aim = Aim(kind="numbers", center=self.target_mean_, spread=self.target_spread_)
+        return aim.encode(y), aim
+
+
+def _lowest(source: Source, inputs: Inputs, blocks: int) -> Network:
+    """Return the network of a weights file's lowest blocks. Raises InputError for none of them."""
+    assert source.tensors is not None
+    names = block_names(source.encoder)
+    if blocks == 0:
+        raise InputError(
+            f"reuse must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks. "
+            f"Got 0."
+        )
+    kept = names[:blocks]
+    tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
+    arrangement = Arrangement(reuse=blocks, above="reset" if blocks == len(names) else "drop")
+    return Network(encoder=source.encoder, inputs=inputs, arrangement=arrangement, tensors=tensors)

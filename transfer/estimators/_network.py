@@ -1,0 +1,107 @@
+"""A trained network as plain data: what is pickled, and from which Keras models are built again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from transfer.architecture import Arrangement
+from transfer.data.input_adapter import Inputs
+
+if TYPE_CHECKING:
+    from transfer.model.network import Body
+
+# Held while Keras computes: fits of one shape share compiled steps, and thereby their variables.
+ENGINE = threading.RLock()
+# Every batch has this size, the last one filled up with zeros: then an example's outputs do not
+# depend, by a last bit, on what else is in the batch.
+BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """Raw examples (N, *inputs.shape) to outputs (N, K): configuration and NumPy arrays alone.
+
+    encoder: the configuration; arrangement: what is used of it, and what stands above.
+    tensors: "block/layer/variable" -> float32 array of these, and those of the head, if there is one,
+        as "head/kernel" (D, K) and "head/bias" (K,).
+    neighbours: k of the head "knn", of which "head/embeddings" (N, K) holds what N examples answer; 0 of
+        others.
+    """
+
+    encoder: dict[str, Any]
+    inputs: Inputs
+    arrangement: Arrangement
+    tensors: Mapping[str, np.ndarray]
+    neighbours: int = 0
+
+    @classmethod
+    def of(cls, inputs: Inputs, body: Body) -> Network:
+        """Take a copy of what was trained (Keras), and keep that for the first use."""
+        network = cls(
+            encoder=body.config,
+            inputs=inputs,
+            arrangement=body.arrangement,
+            tensors=body.tensors(),
+            neighbours=body.neighbours,
+        )
+        _BUILT[network] = _forward(inputs.model(), body)
+        return network
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return the outputs of ``x`` (N, ...), N >= 1, as (N, K) float32.
+
+        K: the head's outputs, or without one the features; where these are a map (N, H, W, K), their
+        mean over H and W.
+        """
+        parts = []
+        with ENGINE:
+            forward = _BUILT.get(self)
+            if forward is None:
+                forward = _BUILT[self] = self._build()
+            for i in range(0, len(x), BATCH):
+                here = x[i : i + BATCH]
+                batch = np.zeros((BATCH, *x.shape[1:]), np.float32)
+                batch[: len(here)] = here
+                parts.append(np.asarray(forward(batch))[: len(here)])
+        outputs = np.concatenate(parts)
+        return outputs.mean(axis=tuple(range(1, outputs.ndim - 1))) if outputs.ndim > 2 else outputs
+
+    def _build(self) -> Callable[[np.ndarray], Any]:
+        from pretrain.engine.runtime import start
+
+        start()
+        from pretrain.weights.file import assign
+        from transfer.model.network import Body
+
+        # All that are in use are assigned: those that were kept, and those that were fresh.
+        outputs = self.tensors["head/bias"].shape[0] if "head/bias" in self.tensors else None
+        if self.neighbours:
+            outputs = self.tensors["head/embeddings"].shape[1]
+        body = Body(self.encoder, self.arrangement, outputs=outputs, seed=None)
+        if self.neighbours:
+            body.remember(
+                np.zeros((self.tensors["head/bias"].shape[0], body.feature_size)),
+                self.tensors["head/embeddings"],
+                self.neighbours,
+            )
+        assign(self.tensors, body.variables)
+        return _forward(self.inputs.model(), body)
+
+
+_BUILT: WeakKeyDictionary[Network, Callable[[np.ndarray], Any]] = WeakKeyDictionary()
+
+
+def _forward(front: Any, body: Body) -> Callable[[np.ndarray], Any]:
+    def forward(batch: np.ndarray) -> Any:
+        hidden = front(batch, training=False)
+        for _, block in body.blocks:
+            hidden = block(hidden, training=False)
+        return hidden if body.head is None else body.head(hidden)
+
+    return forward

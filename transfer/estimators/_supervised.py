@@ -1,0 +1,206 @@
+"""What the scikit-learn estimators that learn from y have in common: their arguments and ``fit``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from pretrain.encoders import block_names
+from pretrain.engine.runtime import start
+from headstart.errors import InputError
+from transfer.architecture import FROZEN_HEADS, check_unused
+from transfer.estimators._base import RULES, Encoding, as_python, programs
+from transfer.estimators._validation import flat
+from transfer.estimators._network import ENGINE, Network
+from transfer.plan import Plan, Source, arranged, check_trained
+from transfer.recipes import recipe as named_recipe
+from transfer.estimators._scratch import small_source
+
+if TYPE_CHECKING:
+    from transfer.model.target import Aim
+    from transfer.recipes import TransferRecipe
+
+# Arguments that the search chooses itself.
+SEARCHED = {"above": None, "head": "linear"}
+
+
+class Learning(Encoding):
+    """An encoder and a head; the subclasses say what y is."""
+
+    _aim: Aim
+
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        *,
+        recipe: str = "default",
+        reuse: int | str | None = None,
+        above: str | None = None,
+        head: str = "linear",
+        epochs: int | None = None,
+        freeze_epochs: int | None = None,
+        learning_rate: float | None = None,
+        head_learning_rate: float | None = None,
+        batch_size: int | None = None,
+        unfreeze: int | str | None = None,
+        layer_decay: float | None = None,
+        gradual: bool = False,
+        solve: float | None = None,
+        interpolate: float | None = None,
+        balance: bool = False,
+        search_seconds: float | None = None,
+        value_range: tuple[float, float] | None = None,
+        random_state: Any = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.weights = weights
+        self.recipe = recipe
+        self.reuse = reuse
+        self.above = above
+        self.head = head
+        self.epochs = epochs
+        self.freeze_epochs = freeze_epochs
+        self.learning_rate = learning_rate
+        self.head_learning_rate = head_learning_rate
+        self.batch_size = batch_size
+        self.unfreeze = unfreeze
+        self.layer_decay = layer_decay
+        self.gradual = gradual
+        self.solve = solve
+        self.interpolate = interpolate
+        self.balance = balance
+        self.search_seconds = search_seconds
+        self.value_range = value_range
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train on X (N, ...) and y (N,), each example counting by its weight (N,). Returns self."""
+        with as_python():
+            recipe, auto = self._recipe(), isinstance(self.reuse, str) and self.reuse == "auto"
+            seconds = self._settings("search_seconds")
+            reuse, file = None if auto else self._reuse(), self._begin()
+            self._check_fits(file, auto)
+            X, given = flat(X)
+            y, checks = self._target(y)
+            X, y = validate_data(self, X, y, dtype=self._dtype, **checks)
+            weights, some = None, np.arange(len(X))
+            if sample_weight is not None:
+                if auto:
+                    raise InputError("reuse='auto' takes no sample_weight: leave it out.")
+                weights = _check_sample_weight(
+                    sample_weight, X, dtype=np.float64, ensure_non_negative=True
+                )
+                # What has no weight is as if it were not there.
+                some = np.flatnonzero(weights)
+                X, weights = X[some], weights[some]
+            y, aim = self._encode(y, some)
+            self._check_kind(aim.kind, auto)
+            source, inputs = self._match(X, given, file, small_source)
+            x = self.examples_(X)
+            kept = None if file is None else reuse
+            arrangement = arranged(source, kept, self._above(kept), self.head)
+            check_trained(arrangement, recipe, len(block_names(source.encoder)), search=auto)
+            plan = Plan(
+                inputs=inputs,
+                arrangement=arrangement,
+                rows=some,
+                recipe=recipe.for_budget(len(x)),
+            )
+            with ENGINE:
+                start()
+                from transfer.training.fit import fit
+
+                seed, found = self._seed(), None
+                if auto:
+                    whole = replace(plan, recipe=recipe)
+                    found = self._search(x, y, source, whole, aim, seed, **seconds)
+                    plan = plan.taking(found)
+                fitted = fit(
+                    x,
+                    y,
+                    source,
+                    plan,
+                    outputs=aim.outputs,
+                    seed=seed,
+                    target=aim.kind,
+                    weights=weights,
+                    reporter=self._reporter(),
+                    programs=programs(),
+                )
+                network = Network.of(inputs, fitted.encoder)
+            self.history_, self.search_ = fitted.run.history, found
+            self.head_choice_, self._aim = fitted.chosen, aim
+            self.network_ = network
+        return self
+
+    def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
+        """Return y, and how scikit-learn is to check it."""
+        raise NotImplementedError
+
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+        """Return y at ``rows``, the only ones to learn from, for the engine; and the way back."""
+        raise NotImplementedError
+
+    def _recipe(self) -> TransferRecipe:
+        if not isinstance(self.recipe, str):
+            raise InputError(f"recipe must be a recipe's name. Got {self.recipe!r}.")
+        names = [name for name in RULES if name != "search_seconds"]
+        # Flags that are off, and "all", are what a recipe is without them.
+        given = {n: v for n, v in self._settings(*names).items() if v is not False and v != "all"}
+        check_unused(self.head, [*given, *(["recipe"] if self.recipe != "default" else [])])
+        return named_recipe(self.recipe, given)
+
+    def _above(self, reuse: int | None) -> str:
+        if self.above is not None:
+            return self.above
+        return "drop" if self.head in FROZEN_HEADS and reuse else "reset"
+
+    def _check_fits(self, file: Source | None, auto: bool) -> None:
+        """Refuse arguments that contradict each other. Raises InputError."""
+        if not auto and self.search_seconds is not None:
+            raise InputError("search_seconds bounds the search of reuse='auto': add that.")
+        if file is None and auto:
+            raise InputError("reuse='auto' searches how to reuse a weights file: give weights.")
+        if file is None and self.head in FROZEN_HEADS:
+            raise InputError(
+                f"head={self.head!r} stands on features that were learnt before: give weights."
+            )
+        if auto:
+            for name, usual in SEARCHED.items():
+                if getattr(self, name) != usual:
+                    raise InputError(f"reuse='auto' chooses what {name} says: leave it out.")
+
+    def _check_kind(self, kind: str, auto: bool) -> None:
+        for name, given in (("reuse='auto'", auto), ("balance", self.balance)):
+            if given and kind != "classes":
+                raise InputError(f"{name} works on one class an example only: leave it out.")
+
+    def _search(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        source: Source,
+        plan: Plan,
+        aim: Aim,
+        seed: int,
+        *,
+        search_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        from transfer.selection.search import SECONDS, search
+
+        return search(
+            x,
+            y,
+            source,
+            plan,
+            outputs=aim.outputs,
+            seed=seed,
+            most_seconds=SECONDS if search_seconds is None else search_seconds,
+            reporter=self._reporter(),
+        ).to_json()

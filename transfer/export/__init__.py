@@ -1,0 +1,1 @@
+"""The model in other programs' formats, each compared with the model before it counts."""

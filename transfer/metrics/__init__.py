@@ -1,0 +1,1 @@
+"""Measures of predictions, calibration by temperature, and the cheap baseline."""

@@ -1,0 +1,1 @@
+"""The transferred network: kept blocks, fresh blocks, head and target."""

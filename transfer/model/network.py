@@ -1,0 +1,163 @@
+"""A transferred network in Keras: kept blocks, fresh blocks and the head, built by an arrangement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pretrain.encoders.encoder import Encoder, by_path, copies, seeded, stream
+from pretrain.weights.file import assign
+from transfer.architecture import Arrangement
+
+HEAD_STREAM = 1
+# Side of the largest map that a head is given: more positions are more weights than few labels can fit.
+NECK = 4
+HIDDEN = 128
+
+
+class Body:
+    """Everything between the prepared examples and the head's last layer, and that layer.
+
+    Attributes:
+        kept, fresh: [(name, keras.Model)], lowest first; ``blocks`` is both.
+        model: the blocks in a row, examples (B, ...) float32 to features (B, D).
+        head: a Dense layer, features to outputs (B, K); of the head "knn" a model that ``remember`` makes,
+            None before. None when ``outputs`` is None, and feature maps are then left as they are.
+        outputs: K, or None.
+        neighbours: k of the head "knn"; 0 of others.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        arrangement: Arrangement,
+        *,
+        outputs: int | None,
+        seed: int | None,
+        tensors: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Build with initial weights that are a function of ``seed``, and the kept ones of ``tensors``."""
+        import keras
+
+        encoder = Encoder(config, seed)
+        self.config, self.row, self.arrangement = encoder.config, encoder.row, arrangement
+        self.outputs, self.neighbours = outputs, 0
+        count = arrangement.reuse
+        if tensors is not None:
+            assign_lowest(encoder, tensors, count)
+        self.kept, self.fresh = encoder.blocks[:count], encoder.blocks[count:]
+        # Not the seed itself: the new head is to be independent of the one that a supervised pretraining
+        # with the same seed drew from the same place of the same stream.
+        drawn = stream(seed or 0, HEAD_STREAM)
+        with seeded(drawn):
+            if arrangement.above != "reset":
+                self.fresh = _fresh(self.kept[-1][1].output_shape[1:], arrangement, outputs)
+            shape = self.blocks[-1][1].output_shape[1:]
+            if arrangement.head == "hidden" and outputs is not None:
+                self.fresh = [*self.fresh, _dense("hidden", shape, HIDDEN)]
+            inputs = hidden = keras.Input(tuple(config["input_shape"]), name="examples")
+            for _, block in self.blocks:
+                hidden = block(hidden)
+            self.model = keras.Model(inputs, hidden, name="encoder")
+        self.head: Any = None
+        if outputs is not None and arrangement.head != "knn":
+            with seeded(drawn):
+                self.head = keras.layers.Dense(outputs, name="head")
+                self.head.build((None, self.feature_size))
+        self._initial = self.values()
+
+    def restore(self) -> None:
+        """Put every weight back to what it was when this was built."""
+        if self.neighbours:
+            self.head, self.neighbours = None, 0
+        self.put(self._initial)
+
+    def values(self) -> list[np.ndarray]:
+        """Return a copy of every weight and of all other state, in one order."""
+        return [variable.numpy() for variable in self._all()]
+
+    def put(self, values: Sequence[np.ndarray]) -> None:
+        """Take what ``values`` returned, or others of the same shapes."""
+        for variable, value in zip(self._all(), values, strict=True):
+            variable.assign(value)
+
+    def remember(self, features: np.ndarray, answers: np.ndarray, k: int) -> None:
+        """Make the head "knn" of features (N, D) and what each example answers (N, K)."""
+        from transfer.model.knn import neighbours_head
+
+        self.head, self.neighbours = neighbours_head(features, answers, k), k
+
+    def _all(self) -> list[Any]:
+        return [*self.model.variables, *([] if self.head is None else self.head.variables)]
+
+    @property
+    def blocks(self) -> list[tuple[str, Any]]:
+        """All blocks, lowest first."""
+        return [*self.kept, *self.fresh]
+
+    @property
+    def feature_size(self) -> int:
+        """D, what the head is given."""
+        return int(self.model.output_shape[-1])
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every weight by its "block/layer/variable" path, the head's as "head/kernel"."""
+        found = by_path(self.blocks)
+        if self.head is not None:
+            found |= {f"head/{weight.name}": weight for weight in self.head.weights}
+        return found
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return a copy of every weight as float32, by path."""
+        return copies(self.variables)
+
+
+def assign_lowest(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
+    """Copy the lowest ``blocks`` blocks' tensors into a fresh encoder; the rest keeps its own."""
+    kept = {name for name, _ in encoder.blocks[:blocks]}
+    chosen = {p: v for p, v in encoder.variables.items() if p.split("/")[0] in kept}
+    assign({p: t for p, t in tensors.items() if p.split("/")[0] in kept}, chosen)
+
+
+def _fresh(
+    shape: tuple[int, ...], arrangement: Arrangement, outputs: int | None
+) -> list[tuple[str, Any]]:
+    """Return what is above kept blocks of output ``shape``, in place of the encoder's own blocks."""
+    import keras
+
+    blocks = []
+    if arrangement.above == "add" and len(shape) == 3:
+        inputs = keras.Input(shape)
+        conv = keras.layers.Conv2D(
+            shape[-1],
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name="conv",
+        )
+        blocks.append(("added", keras.Model(inputs, conv(inputs), name="added")))
+    elif arrangement.above == "add":
+        blocks.append(_dense("added", shape, int(shape[-1])))
+    if len(shape) == 3 and outputs is not None:
+        inputs = hidden = keras.Input(shape)
+        pool = tuple(math.ceil(side / NECK) for side in shape[:2])
+        if pool != (1, 1):
+            hidden = keras.layers.AveragePooling2D(pool, padding="same", name="pool")(hidden)
+        hidden = keras.layers.Flatten(name="flatten")(hidden)
+        blocks.append(("neck", keras.Model(inputs, hidden, name="neck")))
+    return blocks
+
+
+def _dense(name: str, shape: tuple[int, ...], units: int) -> tuple[str, Any]:
+    import keras
+
+    inputs = keras.Input(shape)
+    layer = keras.layers.Dense(
+        units, activation="relu", kernel_initializer="he_normal", name="dense"
+    )
+    return name, keras.Model(inputs, layer(inputs), name=name)

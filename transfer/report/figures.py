@@ -1,0 +1,430 @@
+"""Figures of a transferred model: curves, confusion, a map of features, doubtful examples."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+import numpy as np
+from pretrain.monitoring.artifacts import metrics, panels
+import contextlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from headstart.errors import InputError
+from headstart.files import atomic_write, check_output
+from tasks.task import TargetTask
+
+DPI = 120
+LONGEST = 22
+"""Letters of a class name; more do not fit beside an axis."""
+COUNTED = 20
+"""Classes up to which a confusion matrix has its numbers written in."""
+NAMED = 60
+"""Classes up to which each one is named."""
+COLUMNS = 6
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw each metric over the epochs of all stages, which are named above it.
+
+    history: one row an epoch: stage, epoch (from 1 in each stage), and the metrics.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    groups = panels(metrics(history))
+    figure = _figure(5.0 * max(1, len(groups)), 3.6)
+    starts = [i for i, row in enumerate(history) if row["epoch"] == 1]
+    ends = [*starts[1:], len(history)]
+    for place, (title, names) in enumerate(groups.items(), start=1):
+        axes = figure.add_subplot(1, len(groups), place)
+        for name in names:
+            points = [(i, row[name]) for i, row in enumerate(history, start=1) if name in row]
+            label = "validation" if name.startswith("val_") else "training"
+            marker = "." if len(points) < 40 else ""
+            axes.plot(*zip(*points, strict=True), label=label, marker=marker)
+        if len(names) > 1:
+            axes.legend(fontsize=9)
+        axes.set_xlim(0.5, len(history) + 0.5)
+        for start in starts[1:]:
+            axes.axvline(start + 0.5, color="0.7", linewidth=1)
+        for start, end in zip(starts, ends, strict=True):
+            if len(starts) > 1 and end - start > 0.1 * len(history):
+                middle = (start + end + 1) / 2
+                stage = textwrap.fill(str(history[start]["stage"]), 18)
+                axes.annotate(
+                    stage,
+                    (middle, 1.02),
+                    xycoords=axes.get_xaxis_transform(),
+                    ha="center",
+                    va="bottom",
+                    fontsize=9,
+                    color="0.3",
+                )
+        axes.set_ylabel(title, fontsize=10)
+        axes.set_xlabel("epoch, of all stages" if len(starts) > 1 else "epoch", fontsize=10)
+        axes.tick_params(labelsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    return _png(figure)
+
+
+def confusion(y: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> bytes:
+    """Draw the confusion matrix of true ``y`` (N,) and ``predicted`` (N,) labels.
+
+    Rows are true classes, shaded by the share of the row; the numbers are counts.
+    """
+    classes = len(names)
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (y, predicted), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(16.0, 2.5 + max(0.48 * classes if classes <= COUNTED else 0.2 * classes, 1.5))
+    figure = _figure(side + 0.8, side)
+    axes = figure.add_subplot()
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    step = math.ceil(classes / NAMED)
+    ticks = range(0, classes, step)
+    size = 9 if classes <= COUNTED else 7
+    labels = [_name(names[k]) for k in ticks]
+    flat = max(map(len, labels)) <= 2 or (classes <= 4 and max(map(len, labels)) <= 10)
+    axes.set_xticks(ticks, labels, fontsize=size, rotation=0 if flat else 90)
+    axes.set_yticks(ticks, labels, fontsize=size)
+    axes.set_xlabel("predicted", fontsize=10)
+    axes.set_ylabel("true", fontsize=10)
+    if classes <= COUNTED:
+        for i, j in np.argwhere(counts):
+            colour = "white" if shares[i, j] > 0.5 else "black"
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=9, color=colour)
+    right = int(counts.diagonal().sum())
+    axes.set_title(f"{right:,} of {len(y):,} test examples right", fontsize=11)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.04)
+    bar.set_label("share of the true class", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    return _png(figure)
+
+
+def scatter(
+    points: np.ndarray,
+    y: np.ndarray,
+    right: np.ndarray,
+    names: Sequence[str],
+    labels: tuple[str, str],
+) -> bytes:
+    """Draw ``points`` (N, 2), coloured by the true class ``y`` (N,); crosses where not ``right`` (N,)."""
+    classes = len(names)
+    figure = _figure(8.6 if classes <= COUNTED else 7.4, 6.2)
+    axes = figure.add_subplot()
+    size = 18 if len(points) <= 1000 else 9
+    colours = _colours(classes)
+    for k in range(classes):
+        here = (y == k) & right
+        axes.scatter(*points[here].T, s=size, color=colours[k], alpha=0.75, linewidths=0)
+    for k in range(classes):
+        here = (y == k) & ~right
+        axes.scatter(
+            *points[here].T,
+            s=2.4 * size,
+            color=colours[k],
+            marker="X",
+            edgecolors="black",
+            linewidths=0.6 if len(points) <= 1000 else 0.4,
+        )
+    axes.set_xlabel(labels[0], fontsize=10)
+    axes.set_ylabel(labels[1], fontsize=10)
+    axes.tick_params(labelsize=8)
+    wrong = int((~right).sum())
+    axes.set_title(
+        f"Encoder's features of {len(points):,} test examples, coloured by their class\n"
+        f"crosses: the {wrong:,} predicted wrongly",
+        fontsize=11,
+    )
+    if classes <= COUNTED:
+        _legend(axes, colours, names)
+    else:
+        _middles(axes, points, y, names)
+    return _png(figure)
+
+
+def grid(
+    images: np.ndarray,
+    probabilities: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    title: str,
+) -> bytes:
+    """Draw images (n, H, W, 1 or 3) in [0, 1], each with its true class, and what the model said.
+
+    probabilities: (n, K); y: (n,). Wrong predictions are written in red.
+    """
+    columns = min(COLUMNS, len(images))
+    rows = math.ceil(len(images) / columns)
+    tall = min(max(images.shape[1] / images.shape[2], 0.3), 2.0)
+    figure = _figure(max(1.75 * columns, 5.2), (1.6 * tall + 0.55) * rows + 0.5)
+    for i, image in enumerate(images):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        best, true = int(probabilities[i].argmax()), int(y[i])
+        lines = [f"true: {_name(names[true], 15)}"]
+        if best == true:
+            lines.append(f"said too ({_percent(probabilities[i, best])})")
+        else:
+            lines[0] += f" ({_percent(probabilities[i, true])})"
+            lines.append(f"said: {_name(names[best], 14)} ({_percent(probabilities[i, best])})")
+        colour = "black" if best == true else "#b00020"
+        axes.set_xlabel("\n".join(lines), fontsize=8, color=colour)
+    figure.suptitle(title, fontsize=11)
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> Any:
+    # Its first import in an account says that it builds a cache of fonts: no news of this run.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # A class name may have letters that the font has not: it is drawn with boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        # Without the program's version, which would make the same run's pictures differ.
+        figure.savefig(
+            file, format="png", bbox_inches="tight", pad_inches=0.1, metadata={"Software": None}
+        )
+    return file.getvalue()
+
+
+def _name(name: str, longest: int = LONGEST) -> str:
+    """Return a class name that fits, and that matplotlib does not take for a formula."""
+    # The end is kept: long names often differ only there.
+    end = longest // 3
+    short = name if len(name) <= longest else f"{name[: longest - end - 1]}…{name[-end:]}"
+    return short.replace("$", r"\$")
+
+
+def _percent(chance: float) -> str:
+    """Return 0.994 as "99 %"; what is not quite certain never reads as 0 or 100."""
+    if 0 < chance < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.99 < chance < 1 else f"{100 * chance:.0f} %"
+
+
+def _colours(classes: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    if classes > COUNTED:
+        return list(colormaps["turbo"](np.linspace(0, 1, classes)))
+    return list(colormaps["tab10" if classes <= 10 else "tab20"](np.arange(classes)))
+
+
+def _legend(axes: Any, colours: Sequence[Any], names: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    dots = [
+        Line2D([], [], marker="o", linestyle="", markersize=6, color=colour) for colour in colours
+    ]
+    # A label with "_" in front would be left out.
+    labels = [f" {_name(name)}" if name.startswith("_") else _name(name) for name in names]
+    axes.legend(
+        dots, labels, fontsize=9, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0
+    )
+
+
+def _middles(axes: Any, points: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
+    """Write the names of many classes where each one has its middle, as far as there is room."""
+    size = np.maximum(np.ptp(points, axis=0), 1e-9)
+    placed: list[np.ndarray] = []
+    for k in np.unique(y):
+        middle = np.median(points[y == k], axis=0)
+        # A name is about a tenth of the picture wide.
+        if any(np.all(np.abs(middle - other) / size < (0.12, 0.035)) for other in placed):
+            continue
+        placed.append(middle)
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.6, "linewidth": 0}
+        axes.text(*middle, _name(names[k], 12), fontsize=8, ha="center", va="center", bbox=box)
+
+
+NAMES = ("curves", "confusion", "features", "unsure", "wrong")
+MAPS = ("pca", "umap")
+SHOWN = 24
+"""Examples in a grid."""
+MOST_POINTS = 2000
+"""Test examples on the map."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What a model made of the N test examples.
+
+    probabilities: (N, K) float; features: (N, D) float, the encoder's, or None.
+    """
+
+    probabilities: np.ndarray
+    features: np.ndarray | None
+
+    @classmethod
+    def of(cls, model: Any, x: np.ndarray) -> Seen:
+        """Run the Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
+        from transfer.data.input_adapter import apply
+
+        chances = apply(model, x)
+        if chances.shape[1] == 1:
+            chances = np.concatenate([1 - chances, chances], axis=1)
+        try:
+            parts = [model.get_layer(name) for name in ("inputs", "encoder")]
+        except ValueError:
+            return cls(probabilities=chances, features=None)
+        features = x
+        for part in parts:
+            features = apply(part, features)
+        return cls(probabilities=chances, features=features.reshape(len(x), -1))
+
+
+def folder_of(model: Path) -> Path:
+    """Return where the pictures of the ``.keras`` file ``model`` go."""
+    return model.with_name(f"{model.stem}-pictures")
+
+
+def check_pictures(model: Path, kind: str, *, force: bool) -> None:
+    """Check, before any work, that they can be drawn and written. Raises InputError."""
+    if find_spec("matplotlib") is None:
+        raise InputError(
+            "--pictures takes matplotlib, which this environment does not have: "
+            "pip install 'headstart[plot]'"
+        )
+    if kind == "umap" and find_spec("umap") is None:
+        raise InputError(
+            "--map umap takes umap-learn, which this environment does not have: "
+            "pip install 'headstart[umap]', or use --map pca."
+        )
+    for name in NAMES:
+        check_output(folder_of(model) / f"{name}.png", force)
+
+
+def write_pictures(
+    model: Path,
+    task: TargetTask,
+    seen: Seen,
+    history: Sequence[Mapping[str, Any]],
+    *,
+    kind: str = "pca",
+    seed: int = 0,
+) -> list[str]:
+    """Draw what there is to draw, replace the pictures of an earlier model, and return the new ones.
+
+    model: the ``.keras`` file that they are of. kind: of the map, "pca" or "umap".
+    Returns paths as text, in the order of NAMES. Raises HeadstartError on a full disk.
+    """
+    from transfer.report.figures import confusion, curves, grid, scatter
+
+    names, y = task.class_names, task.y_test
+    drawn: dict[str, bytes | None] = {
+        "curves": curves(history) if history else None,
+        "confusion": confusion(y, seen.probabilities.argmax(axis=1), names),
+    }
+    if seen.features is not None and len(y) > 2:
+        rows = _some(len(y), seed)
+        points, axes = project(seen.features[rows], kind, seed)
+        right = seen.probabilities.argmax(axis=1)[rows] == y[rows]
+        drawn["features"] = scatter(points, y[rows], right, names, axes)
+    if task.x_test.ndim == 4 and task.x_test.shape[-1] in (1, 3):
+        for name, rows, title in (
+            ("unsure", least_sure(seen.probabilities), "least sure of"),
+            ("wrong", most_wrong(seen.probabilities, y), "most wrong about"),
+        ):
+            if len(rows):
+                images = _shown(task.x_test[rows], task.value_range)
+                drawn[name] = grid(
+                    images,
+                    seen.probabilities[rows],
+                    y[rows],
+                    names,
+                    f"The {len(rows)} test examples that the model is {title}",
+                )
+    folder, written = folder_of(model), []
+    for name in NAMES:
+        path, content = folder / f"{name}.png", drawn.get(name)
+        if content is not None:
+            atomic_write(path, _writing(content))
+            written.append(str(path))
+        else:
+            # An earlier model's: it would be taken for this one's.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    return written
+
+
+def least_sure(probabilities: np.ndarray) -> np.ndarray:
+    """Return up to 24 rows of ``probabilities`` (N, K), the one with the smallest greatest value first."""
+    return np.argsort(probabilities.max(axis=1), kind="stable")[:SHOWN]
+
+
+def most_wrong(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return up to 24 rows that are predicted wrongly, the least probable truth first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != y)
+    return wrong[np.argsort(probabilities[wrong, y[wrong]], kind="stable")][:SHOWN]
+
+
+def project(features: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
+    """Return a map (N, 2) of standardised ``features`` (N, D), and what its axes are called.
+
+    kind: "pca", the two directions of greatest variance, or "umap" (McInnes, Healy and Melville 2018).
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    x = StandardScaler().fit_transform(features.astype(np.float64))
+    if kind == "umap":
+        return _umap(x, seed), ("UMAP 1", "UMAP 2")
+    if x.shape[1] == 1:
+        x = np.concatenate([x, np.zeros_like(x)], axis=1)
+    pca = PCA(2, svd_solver="full")
+    with np.errstate(invalid="ignore"):  # features that are all equal have no variance to share out
+        points = pca.fit_transform(x)
+    first, second = (
+        f"{100 * share:.0f} %" for share in np.nan_to_num(pca.explained_variance_ratio_)
+    )
+    return points, (
+        f"component 1 ({first} of the variance)",
+        f"component 2 ({second} of the variance)",
+    )
+
+
+def _umap(x: np.ndarray, seed: int) -> np.ndarray:
+    import warnings
+
+    with warnings.catch_warnings():
+        # It says that a seed costs it its threads, and numba that some things are deprecated.
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        neighbours = min(15, len(x) - 1)
+        made = UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(x)
+    return np.asarray(made, np.float64)
+
+
+def _some(count: int, seed: int) -> np.ndarray:
+    """Return at most MOST_POINTS of ``count`` rows, drawn without their order."""
+    if count <= MOST_POINTS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, MOST_POINTS, replace=False))
+
+
+def _shown(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Return images (n, H, W, C) as floats from 0 to 1."""
+    low, high = value_range
+    return np.clip((x.astype(np.float32) - low) / (high - low), 0, 1)
+
+
+def _writing(content: bytes) -> Any:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write

@@ -1,0 +1,342 @@
+"""The model card: a page of Markdown, a pure function of the result that ``transfer`` writes as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from urllib.parse import quote
+from transfer.data.leakage import counted
+import json
+import shlex
+from collections.abc import Mapping
+
+def cell(value: Any) -> str:
+    """Return a text that is someone's own, such as a class name, so that a table's cell holds it."""
+    text = " ".join(str(value).split()) or " "
+    for letter in "\\|`*_<>[]#":
+        text = text.replace(letter, "\\" + letter)
+    return text
+
+
+def code(value: Any) -> str:
+    """Return a name as code in Markdown, in a table's cell too."""
+    text = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
+    return f"`{text}`"
+
+
+MOST_SHOWN = 12
+"""Classes up to which the whole confusion matrix stands on the page."""
+FEW = 30
+"""Test examples of a class below which its part of the measurement is called rough."""
+TITLES = {
+    "curves": "Training curves",
+    "confusion": "Confusion matrix",
+    "features": "Encoder's features of test examples",
+    "unsure": "Test examples the model is least sure of",
+    "wrong": "Test examples the model is most wrong about",
+}
+MEASURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy (mean recall over classes)",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "mean_average_precision": "mean average precision",
+    "subset_accuracy": "all labels right",
+    "hamming_loss": "Hamming loss",
+    "r2": "R squared",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "loss": "loss (mean -log p of what is true)",
+}
+PLAIN = {"loss", "r2", "rmse", "mae", "hamming_loss"}
+"""Measures that are no shares, to be told as numbers."""
+
+
+def fields(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template shows besides the result's own entries; two of these it replaces.
+
+    They are baselines and pictures, which are told otherwise than they are kept.
+    """
+    return {
+        "what": _what(result),
+        "source_text": _source(result),
+        "origin": _origin(result),
+        "schedule": _schedule(result),
+        "measures": _measures(result),
+        "baselines": _baselines(result),
+        "matrix": None,
+        "confused": None,
+        **_confusion(result),
+        "leaked": _leakage(result),
+        "limits": _limits(result),
+        "pictures": [_picture(path) for path in result.get("pictures", ())],
+        **_use(result),
+    }
+
+
+def _what(result: Mapping[str, Any]) -> str:
+    kind, count = result.get("target", "classes"), len(result["classes"])
+    if kind == "numbers":
+        return "A model of one number"
+    return f"A classifier of {count} classes" if kind == "classes" else f"A model of {count} labels"
+
+
+def _source(result: Mapping[str, Any]) -> str:
+    source = result.get("source")
+    if not source:
+        return "" if result["source_digest"] else " without pretraining"
+    return f" pretrained by {source['strategy']}"
+
+
+def _origin(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is known of the weights file."""
+    rows, source = [], result.get("source")
+    if source:
+        rows.append(("weights file", code(source["file"])))
+        said = cell(source["strategy"])
+        if source.get("data"):
+            said += f", on {code(source['data'])}"
+        if source.get("seed") is not None:
+            said += f", seed {source['seed']}"
+        rows.append(("pretraining", said))
+    digest = result["source_digest"]
+    rows.append(("digest of the weights file", code(digest) if digest else "none: it was fresh"))
+    return rows
+
+
+def _schedule(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return how the head was found, what chose it, and the recipe without what it did not use."""
+    recipe, choice = result["recipe"], result.get("head_choice")
+    rows: list[tuple[str, Any]] = [("head", result.get("head", "linear"))]
+    if choice:
+        name = "k" if "k" in choice else "C"
+        rows.append((f"{name}, on frozen features", choice[name]))
+        rows.append(("folds that chose it", choice["folds"]))
+        recipe = {k: v for k, v in recipe.items() if k == "balance"}
+    elif result["reuse"]:
+        recipe = {k: value for k, value in recipe.items() if not k.startswith("scratch_")}
+    for what in ("search", "pool"):
+        if result.get(what):
+            chosen = result[what]
+            name = "reuse search" if what == "search" else f"pool {chosen['name']}"
+            rows.append((name, f"{chosen['chosen']}: {chosen['reason']}"))
+    rows += _flat(recipe)
+    if result.get("interpolated") == 1.0:
+        rows.append(("interpolated", "not at all: the loss on the labels is higher there"))
+    if "updates" in result:
+        rows.append(("updates made", f"{result['updates']:,}"))
+    if "seconds" in result:
+        rows.append(("seconds of training", f"{result['seconds']:.1f}"))
+    return rows
+
+
+def _flat(recipe: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """Return the recipe's fields, those of a group inside it too, in its order and in plain words."""
+    rows: list[tuple[str, Any]] = []
+    for name, value in recipe.items():
+        said = f"{before}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{said}: ")
+        elif isinstance(value, list):
+            rows.append((said, ", ".join(map(str, value)) or "none"))
+        else:
+            rows.append((said, "none" if value is None else value))
+    return rows
+
+
+def _measures(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for name, label in MEASURES.items():
+        number = result.get(name)
+        if number is None:
+            continue
+        plain = name in PLAIN
+        said = f"{number:.4g}" if plain else f"{100 * number:.2f} %"
+        if f"{name}_interval" in result:
+            low, high = result[f"{name}_interval"]
+            said += (
+                f" ({low:.4g} to {high:.4g})"
+                if plain
+                else f" ({100 * low:.2f} to {100 * high:.2f} %)"
+            )
+        rows.append((label, said))
+    return rows
+
+
+def _baselines(result: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "accuracy": row["accuracy"],
+            "interval": row.get("accuracy_interval"),
+            "difference": row["accuracy"] - result["accuracy"],
+        }
+        for name, row in (result.get("baselines") or {}).items()
+    ]
+
+
+def _confusion(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole matrix of few classes, or the ten most frequent mistakes of many."""
+    matrix, classes = result.get("confusion"), result["classes"]
+    if matrix is None:
+        return {}
+    if len(classes) <= MOST_SHOWN:
+        return {"matrix": list(zip(classes, matrix, strict=True))}
+    mistakes = [
+        (n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n
+    ]
+    mistakes.sort(key=lambda found: (-found[0], found[1], found[2]))
+    return {"confused": [(classes[i], classes[j], n) for n, i, j in mistakes[:10]]}
+
+
+def _leakage(result: Mapping[str, Any]) -> Sequence[str]:
+    found = result.get("leakage")
+    if not found:
+        return []
+    if found["pool"].get("fingerprints") is None:
+        lines = ["The weights file does not tell what was in the pretraining pool."]
+    else:
+        lines = [_seen(part, found[part]) for part in ("test", "labelled")]
+    shared = found.get("shared") or {}
+    if shared.get("exact") or shared.get("near"):
+        lines.append(f"{counted(shared)} of the labelled examples are in the test part too.")
+    used = {True: "used labels", False: "used no labels", None: "may have used labels"}
+    lines.append(f"The pretraining {used[found['labels_used']]}.")
+    if found.get("leaks"):
+        lines.append(
+            "**The pretraining used the labels of test examples, so what was measured is memory too.**"
+        )
+    return lines
+
+
+def _seen(part: str, row: Mapping[str, Any]) -> str:
+    """Say how many examples of one part were in the pool; None is what cannot be told."""
+    exact, near = row["exact"], row["near"]
+    of = f"Of {row['n']:,} {part} examples"
+    if exact is not None:
+        more = "" if near is None else f", and {near:,} near duplicates of examples in it"
+        return f"{of} {exact:,} were in the pretraining pool{more}."
+    if near is not None:
+        return f"{of} {near:,} are near duplicates of examples in the pretraining pool."
+    return (
+        f"{of} none could be looked up in the pretraining pool: their shape or type differs from the "
+        f"pool's."
+    )
+
+
+def _limits(result: Mapping[str, Any]) -> Sequence[str]:
+    """Say what was not tested, as far as the result tells."""
+    test, classes = result["test"], result["classes"]
+    lines = [
+        f"It was tested on {test['n']:,} examples ({test['origin']}) and on nothing else: not on "
+        f"examples from another source, device, place or time, nor on ones that were damaged or "
+        f"made to deceive it.",
+        *_always(result),
+        "One draw of labels and one seed were trained; probabilities were not calibrated.",
+    ]
+    matrix = result.get("confusion")
+    if matrix is not None:
+        counts = [sum(row) for row in matrix]
+        few = [classes[k] for k, count in enumerate(counts) if count < FEW]
+        if few:
+            named = ", ".join(map(cell, few[:5])) + (" and others" if len(few) > 5 else "")
+            lines.append(
+                f"{len(few)} of the classes had fewer than {FEW} test examples, so what is said of "
+                f"them is rough: {named}."
+            )
+        never = [
+            classes[k] for k, count in enumerate(counts) if count and not sum(r[k] for r in matrix)
+        ]
+        if never:
+            lines.append(f"Never predicted for a test example: {', '.join(map(cell, never))}.")
+    better = [row for row in _baselines(result) if row["difference"] >= 0]
+    if better:
+        lines.append(
+            f"A simple model did as well or better here: {', '.join(row['name'] for row in better)}."
+        )
+    return lines
+
+
+def _picture(path: str) -> dict[str, str]:
+    """Return title and link of a picture: from the page's folder, whatever the names hold."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts[-2:]
+    return {
+        "title": TITLES.get(PurePosixPath(path).stem, "Picture"),
+        "file": quote("/".join(parts)),
+    }
+
+
+def _always(result: Mapping[str, Any]) -> Sequence[str]:
+    if result.get("target", "classes") != "classes":
+        return []
+    count = len(result["classes"])
+    return [
+        f"Of whatever it is given it says one of its {count} classes: examples of none of them were not "
+        f"tested."
+    ]
+
+
+def _use(result: Mapping[str, Any]) -> dict[str, Any]:
+    classes = result["classes"]
+    given = result.get("input")
+    text = "raw examples"
+    if given:
+        low, high = given["value_range"]
+        shape = "".join(f", {size}" for size in given["shape"])
+        text = f"{given['dtype']} (N{shape}), values {low:g} to {high:g}"
+    kind = result.get("target", "classes")
+    if kind == "numbers":
+        outputs, said = 1, "The output is the number, in the units of the labels."
+    elif kind == "multi-label":
+        outputs = len(classes)
+        said = (
+            "The outputs are the probabilities of the labels, each by itself, in the order above."
+        )
+    elif len(classes) == 2:
+        outputs, said = 1, f"The output is the probability of the class {cell(classes[1])}."
+    else:
+        outputs = len(classes)
+        said = "The outputs are the probabilities of the classes, in the order above."
+    return {"input_text": text, "outputs": outputs, "outputs_text": said}
+
+
+def card(result: Mapping[str, Any], model_file: str) -> str:
+    """Return the card of a transfer.
+
+    result: what ``transfer`` writes as JSON. Needed are data, classes, labels, seed, test, encoder, reuse,
+        blocks, inputs, recipe, source_digest and digest; everything else is told when it is there:
+        metrics, confusion, leakage, baselines, source, input, exports, pictures, labels_from.
+    model_file: the name of the ``.keras`` file, for the title and the commands.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # A page of Markdown: escaping HTML would spoil it, and the filters take care of what is not ours.
+    environment = Environment(
+        loader=PackageLoader("transfer"),
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "between": lambda pair: f"{100 * pair[0]:.2f} to {100 * pair[1]:.2f} %",
+        "cell": cell,
+        "code": code,
+        "count": lambda number: f"{number:,}",
+        "literal": json.dumps,
+        "percent": lambda share: f"{100 * share:.2f} %",
+        "points": lambda share: f"{100 * share:+.2f}",
+        "shell": shlex.quote,
+    }
+    shown = {
+        "labels_from": None,
+        "exports": [],
+        **result,
+        "name": cell(PurePosixPath(model_file).stem),
+        "model_file": model_file,
+        "json": PurePosixPath(model_file).with_suffix(".json").name,
+        **fields(result),
+    }
+    return environment.get_template("model.md.j2").render(shown)

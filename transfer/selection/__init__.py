@@ -1,0 +1,1 @@
+"""Choosing how to reuse an encoder: candidates, their validation, and the decision."""

@@ -1,0 +1,219 @@
+"""Which candidate of a search is taken, from what each said of every validated example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transfer.metrics.temperature import losses, temperature
+from transfer.selection.candidates import Candidate
+
+# Standard errors by which anything else must be ahead of the plain transfer and its line.
+AHEAD = 2.0
+# ... and by which the loss of the place taken on that line may be above the lowest.
+NEAR = 0.5
+
+
+@dataclass(kw_only=True, eq=False)
+class Tried:
+    """A candidate and its validation.
+
+    y: int32 (N,), the true classes.
+    chances: float64 (N, K), the probabilities given to each held-out example, NaN where it was not tried.
+    short: of a short run, the accuracy and the mean loss on so many held-out examples; None without one.
+    """
+
+    candidate: Candidate
+    y: np.ndarray
+    chances: np.ndarray
+    seconds: float = 0.0
+    short: tuple[float, float, int] | None = None
+
+    @classmethod
+    def empty(cls, candidate: Candidate, y: np.ndarray, classes: int) -> Tried:
+        """Return a candidate that was not tried yet on examples of these true classes."""
+        return cls(candidate=candidate, y=y, chances=np.full((len(y), classes), np.nan))
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Say of each example whether it was validated: bool (N,)."""
+        return ~np.isnan(self.chances[:, 0])
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every example was validated."""
+        return bool(self.seen.all())
+
+    @property
+    def right(self) -> np.ndarray:
+        """Float64 (N,), 1 where the held-out example was told right, NaN where it was not tried."""
+        told = (self.chances.argmax(axis=1) == self.y).astype(np.float64)
+        return np.where(self.seen, told, np.nan)
+
+    @property
+    def loss(self) -> np.ndarray:
+        """Float64 (N,), -log of the probability given to the true class, NaN where it was not tried."""
+        return losses(self.chances, self.y)
+
+    @property
+    def calibrated(self) -> np.ndarray:
+        """As ``loss``, with the one temperature at which the mean over all that was tried is lowest."""
+        return losses(self.chances, self.y, temperature(self.chances[self.seen], self.y[self.seen]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its row of the table."""
+        right = self.right[self.seen]
+        mean = float(right.mean()) if len(right) else None
+        spread = float(right.std() / len(right) ** 0.5) if len(right) else None
+        return {
+            "candidate": self.candidate.name,
+            "reuse": self.candidate.arrangement.reuse,
+            "above": self.candidate.arrangement.above,
+            "trained": self.candidate.told,
+            "validated": len(right),
+            "accuracy": mean,
+            "standard_error": spread,
+            "loss": float(self.calibrated[self.seen].mean()) if len(right) else None,
+            "short_run": self.short
+            and dict(zip(("accuracy", "loss", "validated"), self.short, strict=True)),
+            "seconds": round(self.seconds, 3),
+            "complete": self.complete,
+        }
+
+
+def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
+    """Return the numbers of the chosen candidate and of the runner-up, and why.
+
+    The plain transfer is the first of ``tried``; with it belong the places on its line to the frozen encoder
+    (transfer.model.weight_interpolation). Of these the one nearest to the plain transfer is taken whose calibrated loss is
+    within half a standard error of the lowest: the loss tells more of an example than right or wrong does,
+    and the temperature takes out how sure a network is of itself, which grows along the line and is no merit
+    or fault of its predictions. The error is that of the difference, as if in one more example the one were
+    certain and the other knew nothing (log K of K classes): of 20 examples, their own spread tells little.
+
+    Anything else, be it another way to train the whole encoder, a frozen one or a changed network, must be
+    right more often than the most accurate of these by more than two standard errors, and have a lower
+    calibrated loss than all of them: among so many, some are ahead by chance. Of several that are, the
+    one-standard-error rule (Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3) takes
+    the simplest, the one that moves the fewest weights, and of equally simple ones the best. The error is
+    that of the paired difference, example by example, which is smaller than each one's own. All this was
+    chosen on held-out training images: see docs/reuse.md.
+
+    From scratch, where no candidate is the pretrained encoder, they are compared with one another.
+
+    A plain transfer that time did not let finish is compared on the examples it has seen.
+    """
+    done = [i for i, row in enumerate(tried) if row.complete]
+    plain = tried[0].candidate
+    line = [i for i in done if tried[i].candidate.line == plain.line] or [0]
+    if not plain.whole:
+        chosen, why = _simplest(tried, done) if done else (0, "the time was up")
+        return chosen, _second(tried, done, chosen), why
+    lowest = min(line, key=lambda i: tried[i].calibrated.mean())
+    best = _ranked(tried, line)[0]
+    others = _ranked(tried, [i for i in done if i not in line])
+    ahead = [
+        i
+        for i in others
+        if _ahead(tried[i], tried[best], AHEAD) and _surer(tried[i], tried[lowest])
+    ]
+    if ahead:
+        chosen, why = _simplest(tried, ahead)
+        why += "; it is ahead of the plain transfer by more than two standard errors"
+    elif not tried[best].complete:
+        chosen, why = 0, "the plain transfer, for the time was up before it was validated"
+    else:
+        chosen, why = _place(tried, line, lowest)
+        if others and _lag(tried[others[0]], tried[best]) > 0:
+            why += ", and nothing else is ahead by two standard errors"
+    return chosen, _second(tried, done, chosen), why
+
+
+def _place(tried: Sequence[Tried], line: Sequence[int], lowest: int) -> tuple[int, str]:
+    """Return which place of a line is taken, and why."""
+    own = tried[0].candidate.recipe.interpolate
+
+    def near(i: int) -> bool:
+        above = tried[i].calibrated - tried[lowest].calibrated
+        chance = math.log(tried[i].chances.shape[1])
+        return bool(above.mean() <= NEAR * paired_error(above, more=chance))
+
+    chosen = min(
+        (i for i in line if near(i)),
+        key=lambda i: abs(tried[i].candidate.recipe.interpolate - own),
+    )
+    if chosen == lowest:
+        return chosen, "the lowest loss on the way from frozen to fine-tuned"
+    which = "the plain transfer" if chosen == 0 else "nearest to the plain transfer"
+    return chosen, f"{which}, with a loss within half a standard error of the lowest"
+
+
+def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:
+    """Return which one moves the fewest weights and is hardly behind the best, and why."""
+    best, *_ = ranked = _ranked(tried, among)
+    close = [i for i in ranked if not _ahead(tried[best], tried[i], 1.0)]
+    chosen = min(close, key=lambda i: tried[i].candidate.moves)
+    if chosen == best:
+        return best, "it validated highest"
+    lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
+    return chosen, (
+        f"the simplest within one standard error ({100 * error:.2f} points, behind by {100 * lag:.2f}) "
+        f"of {tried[best].candidate.name}"
+    )
+
+
+def _second(tried: Sequence[Tried], done: Sequence[int], chosen: int) -> int | None:
+    return next((i for i in _ranked(tried, done) if i != chosen), None)
+
+
+def could_win(line: Sequence[Tried]) -> bool:
+    """Say whether another candidate could be chosen, were it right wherever the best of the line is wrong."""
+    if not line[0].candidate.whole or not line[0].complete:
+        return True
+    gain = 1 - max((row.right for row in line), key=np.mean)
+    return bool(gain.mean() > AHEAD * paired_error(gain))
+
+
+def paired_error(apart: np.ndarray, *, more: float = 1.0) -> float:
+    """Return the standard error of a mean difference, as if one more example had been told apart.
+
+    apart: (N,), for each example 1, 0 or -1: the one right minus the other right; or a difference of losses.
+    more: by how much the one more differs. Without it, a single example in which two methods differ would
+        already be more than its own error; it counts little where there are many.
+    """
+    return (float(np.square(apart).sum()) + more**2) ** 0.5 / max(1, len(apart))
+
+
+def _ranked(tried: Sequence[Tried], among: Sequence[int]) -> list[int]:
+    """Sort from the one that validates highest down; of equals the lowest loss is first."""
+    return sorted(among, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
+
+
+def _ahead(row: Tried, other: Tried, errors: float) -> bool:
+    """Whether a candidate is ahead of another by more than so many standard errors."""
+    return _lag(row, other) > errors * _error(row, other)
+
+
+def _surer(row: Tried, other: Tried) -> bool:
+    """Whether a candidate has the lower calibrated loss, on the examples that both have seen."""
+    apart = row.calibrated - other.calibrated
+    return not apart[row.seen & other.seen].sum() > 0
+
+
+def _lag(best: Tried, row: Tried) -> float:
+    """Return how much more often the first was right, on the examples that both have seen (0: on none)."""
+    apart = _apart(best, row)
+    return float(apart.mean()) if len(apart) else 0.0
+
+
+def _error(best: Tried, row: Tried) -> float:
+    return paired_error(_apart(best, row))
+
+
+def _apart(best: Tried, row: Tried) -> np.ndarray:
+    apart: np.ndarray = (best.right - row.right)[best.seen & row.seen]
+    return apart

@@ -1,0 +1,267 @@
+"""The reuse search: candidates raced on cross-validation inside the label budget, and one chosen."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer.architecture import Arrangement
+from transfer.metrics.temperature import losses
+from transfer.selection.candidates import Candidate, candidates, fresh_candidates
+from transfer.selection.decision import Tried, choose, could_win
+from transfer.data.folds import FEW_FOLDS, FOLDS, as_in_all, folds
+
+if TYPE_CHECKING:
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from transfer.model.network import Body
+    from transfer.plan import Plan, Source
+    from transfer.model.feature_cache import Prepared
+    from transfer.recipes import TransferRecipe
+
+SECONDS = 120.0
+UNTOLD = "no class has two labels, so nothing could be validated: the plain transfer"
+# Of its epochs, what a trained candidate has in the short run that decides whether it gets a whole one.
+SHORT = 5
+# So many of them get one besides the plain one, after each fold: by folds.
+PLACES = {FOLDS: (2, 2, 1), FEW_FOLDS: (1,)}
+# ... and none that is behind the plain one by more than this many standard errors of their difference.
+HOPELESS = 2.0
+# Of the outputs of frozen blocks, which every candidate of a depth has from one computation.
+MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search tried and chose; ``tried`` is in the order of the candidates."""
+
+    tried: list[Tried]
+    chosen: int
+    runner_up: int | None
+    reason: str
+    folds: int
+    seconds: float
+    complete: bool
+
+    @property
+    def candidate(self) -> Candidate:
+        """The chosen one."""
+        return self.tried[self.chosen].candidate
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table and the choice as plain data."""
+        return {
+            "arrangement": asdict(self.candidate.arrangement),
+            "recipe": asdict(self.candidate.recipe),
+            "chosen": self.candidate.name,
+            "runner_up": None
+            if self.runner_up is None
+            else self.tried[self.runner_up].candidate.name,
+            "reason": self.reason,
+            "folds": self.folds,
+            "seconds": round(self.seconds, 3),
+            "complete": self.complete,
+            "tried": [row.to_json() for row in self.tried],
+        }
+
+
+def search(
+    x: np.ndarray,
+    y: np.ndarray,
+    source: Source,
+    plan: Plan,
+    *,
+    outputs: int,
+    seed: int,
+    most_seconds: float = SECONDS,
+    programs: Programs | None = None,
+    reporter: Reporter | None = None,
+    among: Sequence[Candidate] | None = None,
+) -> Found:
+    """Try the candidates on stratified folds of these labels, and choose one.
+
+    x, y: the raw examples (N, ...) and labels int32 (N,) of the budget. Nothing else is looked at.
+    most_seconds: after this, no further training is begun. Only then does the choice depend on the
+        machine's speed, and ``complete`` is False.
+    """
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from transfer.data.input_adapter import apply
+    from transfer.model.feature_cache import Prepared
+
+    began = time.monotonic()
+    race = _Race(
+        x=Prepared(apply(plan.inputs.model(), x), most_bytes=MOST_BYTES),
+        y=y,
+        source=source,
+        plan=plan,
+        outputs=outputs,
+        seed=seed,
+        programs=programs or Programs(64),
+        folds=folds(y, seed),
+        late=lambda: time.monotonic() - began > most_seconds,
+        reporter=reporter or Reporter(),
+    )
+    make = fresh_candidates if plan.arrangement.reuse == 0 else candidates
+    table = among or make(source.encoder, plan.recipe, len(y))
+    tried, chosen, runner_up, reason = race.empty(table), 0, None, UNTOLD
+    if race.folds:
+        race.run(tried)
+        chosen, runner_up, reason = choose(tried)
+    return Found(
+        tried=tried,
+        chosen=chosen,
+        runner_up=runner_up,
+        reason=reason,
+        folds=len(race.folds),
+        seconds=time.monotonic() - began,
+        complete=not race.was_late,
+    )
+
+
+@dataclass(kw_only=True)
+class _Race:
+    x: Prepared
+    y: np.ndarray
+    source: Source
+    plan: Plan
+    outputs: int
+    seed: int
+    programs: Programs
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    late: Callable[[], bool]
+    reporter: Reporter
+    was_late: bool = False
+    bodies: dict[Arrangement, Body] = field(default_factory=dict)
+
+    @cached_property
+    def validated(self) -> np.ndarray:
+        """The rows of x and y that are validated on at all, in their order; Tried has these."""
+        held = [held for _, held in self.folds]
+        return np.sort(np.concatenate(held)) if held else np.arange(0)
+
+    def empty(self, table: Sequence[Candidate]) -> list[Tried]:
+        """Return the candidates, untried."""
+        y, classes = self.y[self.validated], max(2, self.outputs)
+        return [Tried.empty(candidate, y, classes) for candidate in table]
+
+    def run(self, tried: Sequence[Tried]) -> None:
+        """Score every candidate; of the trained ones a short run says which are worth a whole one.
+
+        Successive halving (Jamieson & Talwalkar 2016) with two rungs. The first candidate, the plain
+        transfer, is validated whole before the others: all are compared with it, and time that is up should
+        not leave it out.
+        """
+        lines: dict[Candidate, list[Tried]] = {}
+        for row in tried:
+            lines.setdefault(row.candidate.line, []).append(row)
+        first, *others = lines.values()
+        for rows in lines.values():
+            for fold in range(len(self.folds)) if rows is first or rows[0].candidate.cheap else []:
+                self._score(rows, fold)
+        trained = [row for row, *_ in others if not row.candidate.cheap]
+        for row in trained:
+            self._glimpse(row)
+        if trained:
+            self.reporter.say(f"Search: {len(trained)} of {len(tried)} candidates had a short run")
+        places = PLACES.get(len(self.folds), PLACES[FEW_FOLDS])
+        seen = [
+            (-row.short[0], row.short[1], i)
+            for i, row in enumerate(trained)
+            if row.short and could_win(first)
+        ]
+        going = [trained[i] for *_, i in sorted(seen)[: places[0]]]
+        for fold in range(len(self.folds)):
+            for row in going:
+                self._score([row], fold)
+            going = self._left(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
+
+    def _left(self, plain: Tried, going: list[Tried], fold: int, places: int) -> list[Tried]:
+        """Return those that go on after a fold, at most ``places``."""
+        rows = np.concatenate([self._held(i) for i in range(fold + 1)])
+        left = len(self.validated) - len(rows)
+        whole = [row for row in going if row.seen[rows].all()]
+        ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
+        kept: list[Tried] = []
+        for row in ranked[:places]:
+            behind = plain.right[rows] - row.right[rows]
+            # Nor one that could not catch up with the plain one, were all the rest right.
+            could = row.right[rows].sum() + left >= plain.right.sum()
+            if could and behind.mean() <= HOPELESS * behind.std() / len(rows) ** 0.5:
+                kept.append(row)
+        return kept
+
+    def _glimpse(self, row: Tried) -> None:
+        """Train a candidate shortly on all folds but the first and note what it says of that one."""
+        y = self.y[self.folds[0][1]]
+        for chances in self._validated([row], 0, SHORT):
+            right = chances.argmax(axis=1) == y
+            row.short = (float(right.mean()), float(losses(chances, y).mean()), len(y))
+
+    def _score(self, rows: Sequence[Tried], fold: int) -> None:
+        """Train the candidates of a line on all folds but one and note what they say of that one."""
+        held = self._held(fold)
+        if not rows[0].seen[held].all():
+            for row, chances in zip(rows, self._validated(rows, fold), strict=False):
+                row.chances[held] = chances
+
+    def _held(self, fold: int) -> np.ndarray:
+        """Return where the rows held out in a fold are among those that are validated."""
+        return np.searchsorted(self.validated, self.folds[fold][1])
+
+    def _validated(self, rows: Sequence[Tried], fold: int, part: int = 1) -> Iterator[np.ndarray]:
+        """Train the candidates of a line, for one ``part``-th of their epochs.
+
+        Yields for each the probabilities (M, K) of the examples held out; nothing when the time is up.
+        """
+        from transfer.export.keras_file import from_logits
+        from transfer.training.fit import build, fit
+
+        train, held = self.folds[fold]
+        if self.late():
+            self.was_late = True
+            return
+        began = time.monotonic()
+        # Of a line any other place than its end, so that the whole of it is there.
+        candidate = min((row.candidate for row in rows), key=lambda c: c.recipe.interpolate)
+        plan = replace(
+            self.plan,
+            arrangement=candidate.arrangement,
+            recipe=_shortened(candidate.recipe.for_budget(len(train)), part),
+        )
+        if candidate.arrangement not in self.bodies:
+            made = build(self.source, plan, self.outputs, self.seed)
+            self.bodies[candidate.arrangement] = made
+        fitted = fit(
+            self.x.take(train),
+            self.y[train],
+            self.source,
+            plan,
+            outputs=self.outputs,
+            seed=self.seed,
+            # Balanced, all classes count alike in a fold as they do in the whole.
+            weights=None if plan.recipe.balance else as_in_all(self.y, train),
+            body=self.bodies[candidate.arrangement],
+            programs=self.programs,
+        )
+        for row in rows:
+            if fitted.line is not None:
+                fitted.line.go(row.candidate.recipe.interpolate)
+            chances = from_logits(fitted.outputs(self.x.take(held)))
+            row.seconds += time.monotonic() - began
+            began = time.monotonic()
+            yield chances
+
+
+def _shortened(recipe: TransferRecipe, part: int) -> TransferRecipe:
+    epochs = {
+        name: math.ceil(getattr(recipe, name) / part)
+        for name in ("freeze_epochs", "epochs", "scratch_epochs")
+    }
+    return replace(recipe, **epochs)

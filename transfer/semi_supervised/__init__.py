@@ -1,0 +1,1 @@
+"""Learning from examples without labels during a transfer."""

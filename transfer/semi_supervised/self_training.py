@@ -1,0 +1,71 @@
+"""Self-training: a fine-tuned model's soft labels of a pool, distilled into the same encoder.
+
+The third step of SimCLR v2 (Chen et al. 2020, "Big Self-Supervised Models are Strong Semi-Supervised
+Learners", section 2): the student starts from the same weights as the teacher did, and learns from the
+teacher's distributions over the pool together with the labelled examples. Here, an example of the pool counts
+by how sure the teacher is of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from transfer.recipes import TransferRecipe
+
+BATCH = 64
+# Of each stage of the student: its examples are many, so the labels' number of epochs would be far too many.
+UPDATES = 200
+# The labelled examples are repeated until they are this part of what the student sees.
+LABELLED = 0.25
+
+
+def teach(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return distributions (N, K) float32 of a teacher's logits, (N, K), or (N, 1) for two classes."""
+    from transfer.export.keras_file import from_logits
+
+    return from_logits(logits / temperature)
+
+
+def confidence(soft: np.ndarray) -> np.ndarray:
+    """Return (N,) float32 in 0..1 of distributions (N, K): 1 less the entropy as a part of the largest.
+
+    A row of zeros, of which nothing is known, has confidence 0.
+    """
+    p = np.clip(soft.astype(np.float64), 0, 1)
+    entropy = -(p * np.log(np.clip(p, 1e-12, 1))).sum(axis=1)
+    sure = np.where(p.sum(axis=1) > 0, 1 - entropy / math.log(p.shape[1]), 0)
+    return np.clip(sure, 0, 1).astype(np.float32)
+
+
+def together(
+    x: np.ndarray, y: np.ndarray, pool: np.ndarray, soft: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what a student learns from: examples, distributions float32 (M, K), weights float32 (M,).
+
+    x, y: labelled examples (N, ...) and int classes (N,); pool, soft: (P, ...) of the same kind of
+    example, and their distributions (P, K).
+    """
+    times = max(1, round(LABELLED / (1 - LABELLED) * len(pool) / len(x)))
+    hard = np.eye(soft.shape[1], dtype=np.float32)[y]
+    return (
+        np.concatenate([*[x] * times, pool]),
+        np.concatenate([*[hard] * times, soft.astype(np.float32)]),
+        np.concatenate([np.ones(times * len(x), np.float32), confidence(soft)]),
+    )
+
+
+def student(recipe: TransferRecipe, examples: int) -> TransferRecipe:
+    """Return the teacher's recipe with UPDATES updates in each stage that it has."""
+    epochs = math.ceil(UPDATES / math.ceil(examples / BATCH))
+    return replace(
+        recipe,
+        batch_size=BATCH,
+        freeze_epochs=epochs if recipe.freeze_epochs else 0,
+        epochs=epochs if recipe.epochs else 0,
+        scratch_epochs=2 * epochs,
+        least_updates=0,
+        validation=0.0,  # repeated examples would be on both sides
+    )

@@ -1,0 +1,1 @@
+"""Training a transfer: the stages, frozen heads, and the learning-rate finder."""

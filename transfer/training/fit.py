@@ -1,0 +1,162 @@
+"""The training of a transfer: an encoder and a new head, frozen first, then fine-tuned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transfer.architecture import FROZEN_HEADS
+
+if TYPE_CHECKING:
+    from pretrain.engine.checkpoint import Checkpoints
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from pretrain.engine.train import Run
+    from transfer.model.network import Body
+    from transfer.training.lr_finder import Curve
+    from transfer.model.weight_interpolation import Line
+    from transfer.plan import Plan, Source
+    from transfer.model.feature_cache import Prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What ``fit`` trained, as Keras models, and how it went.
+
+    ``head(encoder.model(front(x)))`` takes raw examples (B, ...) to outputs (B, K) float32.
+    curve: what the search for a learning rate saw, if there was one.
+    line: from the frozen encoder to the fine-tuned, where the recipe interpolates; else None.
+    logits: whether these are a linear layer's; those of the head "knn" are means of what examples answer.
+    chosen: of a head that is solved on frozen features, its C or k and what was tried; else None.
+    frozen: how many of the lowest blocks are as they were pretrained.
+    """
+
+    front: Any
+    encoder: Body
+    head: Any
+    run: Run
+    frozen: int
+    curve: Curve | None = None
+    line: Line | None = None
+    chosen: dict[str, Any] | None = None
+
+    @property
+    def logits(self) -> bool:
+        """Whether chances are still to be made of the outputs."""
+        return not self.encoder.neighbours
+
+    def outputs(self, x: Prepared) -> np.ndarray:
+        """Return the outputs (N, K) float32 for prepared examples."""
+        from transfer.data.input_adapter import through
+
+        blocks = [block for _, block in self.encoder.blocks]
+        return through((*blocks[self.frozen :], self.head), x.above(blocks[: self.frozen]))
+
+
+def fit(
+    x: np.ndarray | Prepared,
+    y: np.ndarray,
+    source: Source,
+    plan: Plan,
+    *,
+    outputs: int,
+    seed: int,
+    target: str = "classes",
+    weights: np.ndarray | None = None,
+    body: Body | None = None,
+    reporter: Reporter | None = None,
+    programs: Programs | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+) -> Fitted:
+    """Train ``source``'s encoder and a new head of ``outputs`` values; nothing is measured.
+
+    x: raw examples (N, ...) as ``plan.inputs`` expects them, or what its model made of them.
+    y, target: int32 (N,) or a distribution float32 (N, K) for "classes", float32 (N,) for "numbers",
+        float32 (N, K) of 0 and 1 for "multi-label" (transfer.model.losses.TARGETS).
+    weights: float32 (N,), how much each example counts; None: all alike.
+    body: built for this source, arrangement and seed, and to be trained from its first weights again; None
+        builds one.
+    """
+    from pretrain.engine.program import Programs
+    from pretrain.engine.progress import Reporter
+    from pretrain.engine.train import Run, train
+    from transfer.data.input_adapter import apply
+    from transfer.model.feature_cache import Prepared
+    from transfer.training.schedule import Stages
+
+    recipe = plan.recipe
+    made = [target, source.encoder, asdict(plan.arrangement), outputs]
+    made += [recipe.unfreeze, recipe.statistics]
+    run = Run(
+        seed=seed,
+        key=json.dumps(["transfer", *made], sort_keys=True),
+        programs=programs or Programs(),
+        reporter=reporter or Reporter(),
+        checkpoints=checkpoints,
+        resume=resume,
+        keep_best=("val_loss", -1) if recipe.validation else None,
+    )
+    if body is None:
+        body = build(source, plan, outputs, seed)
+    else:
+        body.restore()
+    front = plan.inputs.model()
+    if not isinstance(x, Prepared):
+        x = Prepared(apply(front, x))
+    if recipe.balance and target == "classes":
+        weights = balanced(y) * (1 if weights is None else weights)
+    if weights is not None:
+        weights = (weights / weights.mean()).astype(np.float32)
+    if plan.arrangement.head in FROZEN_HEADS:
+        from transfer.training.frozen_heads import solve_head
+
+        chosen = solve_head(body, x.x, y, target, weights, seed)
+        return Fitted(
+            front=front,
+            encoder=body,
+            head=body.head,
+            run=run,
+            frozen=len(body.kept),
+            chosen=chosen,
+        )
+    stages = Stages(x, y, weights, target, recipe, body, run)
+    train(stages.all(), run)
+    line = None
+    if recipe.interpolate < 1:
+        line = stages.line()
+        line.go(recipe.interpolate)
+        if line.share != recipe.interpolate:
+            run.reporter.say(
+                f"At {recipe.interpolate:g} of the way from frozen to fine-tuned the loss on the labels is "
+                f"higher than at the ends, so the fine-tuned weights are kept"
+            )
+    return Fitted(
+        front=front,
+        encoder=body,
+        head=body.head,
+        run=run,
+        frozen=stages.frozen,
+        curve=stages.curve,
+        line=line,
+    )
+
+
+def build(source: Source, plan: Plan, outputs: int, seed: int) -> Body:
+    """Return the network that ``fit`` trains, with the weights from which it starts."""
+    from transfer.model.network import Body
+
+    return Body(
+        source.encoder, plan.arrangement, outputs=outputs, seed=seed, tensors=source.tensors
+    )
+
+
+def balanced(y: np.ndarray) -> np.ndarray:
+    """Return weights (N,) that give every class of y, int (N,) or distributions (N, K), the same sum."""
+    shares = y if y.ndim == 2 else np.eye(int(y.max()) + 1)[y]
+    counts = shares.sum(axis=0)
+    found: np.ndarray = shares @ (len(y) / np.maximum(counts, 1e-12) / (counts > 0).sum())
+    return found

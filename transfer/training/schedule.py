@@ -1,0 +1,205 @@
+"""The stages of one transfer: the head on a frozen encoder, then the fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.errors import InputError
+from tasks.targets import strata
+from transfer.recipes import TransferRecipe
+
+if TYPE_CHECKING:
+    from pretrain.engine.train import Run
+    from pretrain.engine.stage import Stage
+    from transfer.model.network import Body
+    from transfer.training.lr_finder import Curve
+    from transfer.model.weight_interpolation import Line
+    from transfer.model.feature_cache import Prepared
+
+# On so many of the labels, so many at once, the loss on a line is looked at.
+MOST_LABELS, AT_ONCE = 2048, 256
+
+
+class Stages:
+    """The stages of one transfer; what is frozen is computed once, not once a step.
+
+    frozen: how many of the lowest blocks no stage moves.
+    curve: what the search for a learning rate saw, once there was one.
+    """
+
+    def __init__(
+        self,
+        x: Prepared,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        target: str,
+        recipe: TransferRecipe,
+        body: Body,
+        run: Run,
+    ) -> None:
+        from transfer.model.losses import TARGETS
+
+        arrays = {"y": y} | ({} if weights is None else {"w": weights})
+        self.target, self.kind, self.recipe, self.body = target, TARGETS[target], recipe, body
+        self.kept = [block for _, block in body.kept]
+        self.fresh = [block for _, block in body.fresh]
+        moving = len(self.kept) if recipe.unfreeze is None else recipe.unfreeze
+        self.frozen = len(self.kept) - (min(moving, len(self.kept)) if recipe.epochs else 0)
+        self.x, self.arrays = x, arrays
+        self.held: tuple[Prepared, dict[str, np.ndarray]] | None = None
+        self.run = run
+        self.curve: Curve | None = None
+        if recipe.validation:
+            from tasks.splits import stratified_split
+
+            groups = y if y.dtype.kind == "i" else None
+            if target == "multi-label":
+                groups = strata(y)
+            rows, held = stratified_split(groups, len(x), recipe.validation, run.seed)
+            if not len(held):
+                raise InputError(
+                    f"--validation {recipe.validation:g} of these {len(x)} labels holds out none: leave it "
+                    f"out, or give more labels of each class."
+                )
+            self.x, self.arrays = (
+                x.take(rows),
+                {name: array[rows] for name, array in arrays.items()},
+            )
+            self.held = x.take(held), {name: array[held] for name, array in arrays.items()}
+
+    def all(self) -> Iterator[Stage]:
+        """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
+        recipe = self.recipe
+        if not self.kept:
+            rate = recipe.scratch_learning_rate
+            yield self._found(self._stage("from scratch", 0, recipe.scratch_epochs, rate))
+            return
+        frozen = recipe.freeze_epochs
+        if recipe.solve is not None and not any(block.weights for block in self.fresh):
+            self._solve(recipe.solve)
+            frozen = 0
+        # A stage of no epochs keeps its number, by which candidates of a search share compiled steps.
+        yield self._stage(
+            "head on frozen encoder", len(self.kept), frozen, recipe.head_learning_rate
+        )
+        moving = len(self.kept) - self.frozen
+        if not moving:
+            return
+        for count, epochs in _parts(moving, recipe.epochs, recipe.gradual):
+            name = "fine-tune"
+            if count < len(self.kept):
+                name += f" the highest {count} of {len(self.kept)} blocks"
+            frozen = len(self.kept) - count
+            yield self._found(self._stage(name, frozen, epochs, recipe.learning_rate))
+
+    def line(self) -> Line:
+        """Return the line to the weights that were trained; the body is left at its beginning."""
+        from transfer.model.weight_interpolation import ANCHOR, Line
+
+        end = self.body.values()
+        self.body.restore()
+        self._solve(ANCHOR)
+        return Line(self.body, self.body.values(), end, self._loss)
+
+    def _loss(self) -> float:
+        """Return the loss on the labels trained on (some of many), at the body's present weights."""
+        import tensorflow as tf
+
+        from pretrain.engine.stage import Batch
+
+        count = len(self.x)
+        rows = np.linspace(0, count - 1, min(count, MOST_LABELS)).astype(np.int64)
+        loss = self.kind.loss([*self.kept, *self.fresh], set(), self.body.head)
+        total = 0.0
+        for i in range(0, len(rows), AT_ONCE):
+            part = rows[i : i + AT_ONCE]
+            own = {"x": self.x.take(part).x}
+            own |= {name: array[part] for name, array in self.arrays.items()}
+            cut = {name: tf.constant(array) for name, array in own.items()}
+            found = loss(Batch(arrays=cut, seed=None, training=False))["loss"]
+            total += len(part) * float(found)
+        return total / len(rows)
+
+    def _found(self, stage: Stage) -> Stage:
+        """Return the stage with the learning rate that was searched for, if one is to be."""
+        from transfer.training.lr_finder import find_rate
+
+        if not self.recipe.find or not stage.epochs:
+            return stage
+        if self.curve is None:
+            self.curve = find_rate(stage, self.run.programs, self.run.key, self.run.seed)
+            self.run.reporter.say(f"Learning rate found: {self.curve.found:g}")
+        return replace(stage, learning_rate=self.curve.found)
+
+    def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:
+        """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""
+        from pretrain.engine.stage import Objective, Stage
+
+        recipe, head = self.recipe, self.body.head
+        blocks = [*self.kept[frozen:], *self.fresh]
+        variables, scales = [], []
+        for i, block in enumerate(blocks):
+            scale = recipe.layer_decay ** max(0, len(self.kept) - frozen - i)
+            variables += block.trainable_weights
+            scales += [scale] * len(block.trainable_weights)
+        variables += head.trainable_weights
+        scales += [1.0] * len(head.trainable_weights)
+        following = self.fresh if recipe.statistics == "kept" else blocks
+        objective = Objective(
+            name=self.kind.name,
+            loss=self.kind.loss(blocks, set(map(id, following)), head),
+            metrics=self.kind.metrics,
+            variables=variables,
+            state=[v for block in blocks for v in block.weights],
+            optimizer=recipe.optimizer,
+            scales=scales,
+        )
+        return Stage(
+            name=name,
+            objectives=[objective],
+            arrays=self._above(frozen, self.x, self.arrays, epochs),
+            validation=None if self.held is None else self._above(frozen, *self.held, epochs),
+            epochs=epochs,
+            batch_size=recipe.batch_size,
+            learning_rate=rate,
+            schedule=recipe.schedule,
+            warmup=recipe.warmup,
+            convolutional=self.body.row.convolutional,
+        )
+
+    def _above(
+        self, frozen: int, x: Prepared, arrays: Mapping[str, np.ndarray], epochs: int
+    ) -> dict[str, np.ndarray]:
+        """Return ``arrays`` and as x the output of the lowest ``frozen`` blocks, if it is to be used."""
+        return {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
+
+    def _solve(self, c: float) -> None:
+        from transfer.data.input_adapter import apply
+        from transfer.model.linear import solve_classes, solve_labels, solve_numbers
+
+        head = self.body.head
+        x, y, weights = self.x.above(self.kept), self.arrays["y"], self.arrays.get("w")
+        for block in self.fresh:
+            x = apply(block, x)
+        if self.target == "numbers":
+            kernel, bias = solve_numbers(x, y, c, weights)
+        elif self.target == "multi-label":
+            kernel, bias = solve_labels(x, y, c, weights)
+        else:
+            y = y if y.ndim == 1 else y.argmax(axis=1)
+            kernel, bias = solve_classes(x, y, head.units, c, weights)
+        head.kernel.assign(kernel)
+        head.bias.assign(bias)
+
+
+def _parts(moving: int, epochs: int, gradual: bool) -> list[tuple[int, int]]:
+    """Return [(blocks that move, epochs)] of the fine-tuning's stages."""
+    if not gradual:
+        return [(moving, epochs)]
+    counts = list(range(1, moving + 1))[-epochs:]
+    each = epochs // len(counts)
+    return [*((n, each) for n in counts[:-1]), (moving, epochs - each * (len(counts) - 1))]
