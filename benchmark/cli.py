@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from benchmark.configfile import config_file, without_strangers
+from benchmark.commands.config_file import config_file, without_strangers
 from headstart.cli import (
     augment_options,
     data_options,
@@ -133,7 +133,7 @@ def cli(context: click.Context, **given: Any) -> None:
     for name, option in (("data", "data"), ("labels", "labels"), ("output", "out")):
         if given[name] in (None, ()):
             raise click.UsageError(f"Missing option '--{option}'. See 'benchmark --help'.")
-    from benchmark.command import benchmark_command
+    from benchmark.commands.run import benchmark_command
 
     benchmark_command(**without_strangers(given))
 
@@ -154,7 +154,7 @@ def report(folder: Path, intervals: str, as_json: bool) -> None:
     It writes report.html, figures/, summary.csv, summary.json and table.md, in place of those that are
     there.
     """
-    from benchmark.show import report_command
+    from benchmark.commands.report import report_command
 
     report_command(folder, intervals=intervals, as_json=as_json)
 

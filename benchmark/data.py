@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
+from tasks.dataset import Dataset
+from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints, comparable
 from tasks.loading.resolve import load_dataset
-from tasks.duplicates.exact import overlap
 from tasks.task import TargetTask
 from transfer.data.leakage import NEAR_ALLOWED
 
@@ -107,8 +107,8 @@ class Loaded:
     def near(self) -> int | None:
         """How many test examples have a near duplicate in the pool; None when that cannot be told.
 
-        See ``tasks.duplicates.fingerprints`` for what counts as near. Takes 2 s for 60,000 images, so it is found out
-        when it is asked for.
+        See ``tasks.duplicates.fingerprints`` for what counts as near. Takes 2 s for 60,000 images, so it is
+        found out when it is asked for.
         """
         if not comparable(self.pool.input_shape):
             return None

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from pretrain.engine.stage import Optimizer
-from headstart.errors import InputError, suggest
 import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
 import numpy as np
+
+from headstart.errors import InputError, suggest
 from pretrain.augment.recipes import Augmentation
-from pretrain.monitoring.collapse import MODES
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
 from pretrain.encoders.base import resolve_options
 from pretrain.encoders.encoder import Preprocessing
+from pretrain.engine.stage import Optimizer
+from pretrain.monitoring.collapse import MODES
 from pretrain.monitoring.probe import Probe
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.dataset import Dataset
-from headstart.errors import InputError
-from tasks.targets import KINDS
 from tasks.splits import class_split, stratified_split
+from tasks.targets import KINDS
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainRecipe:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pretrain.monitoring.artifacts import Companions
+from headstart.errors import HeadstartError, InputError
+from headstart.files import check_output
 from pretrain.config import KEEP_BEST, Plan, PretrainConfig, choose_encoder
+from pretrain.monitoring.artifacts import Companions
 from pretrain.weights.file import WeightsFile
 from tasks.dataset import Dataset
-from headstart.errors import HeadstartError, InputError
 from tasks.duplicates.fingerprints import Fingerprints
-from headstart.files import check_output
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
@@ -90,8 +90,8 @@ def pretrain(
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from pretrain.engine.train import Run, train
     from pretrain.engine.runtime import settings
+    from pretrain.engine.train import Run, train
     from pretrain.run_callbacks import Watcher, check_keeping, kept_rows
 
     began = time.monotonic()

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.monitoring import collapse
-from pretrain.encoders.encoder import features, sample
-from pretrain.config import KEEP_BEST, Plan
-from pretrain.monitoring.probe import probe
-from pretrain.engine.stage import Stage
 from headstart.errors import InputError, NonFiniteError
+from pretrain.config import KEEP_BEST, Plan
+from pretrain.encoders.encoder import features, sample
+from pretrain.engine.stage import Stage
+from pretrain.monitoring import collapse
+from pretrain.monitoring.probe import probe
 
 
 class Watcher:

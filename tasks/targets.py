@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from headstart.errors import InputError, suggest
 
 KINDS = {

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
-from tasks.targets import strata, target_kind
+from tasks.dataset import Dataset
 from tasks.splits import stratified_order, stratified_split
+from tasks.targets import strata, target_kind
 
 __all__ = ["TargetTask", "stratified_split"]
 

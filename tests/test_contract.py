@@ -9,12 +9,12 @@ import pytest
 from toys import StopAt, patterns
 
 import pretrain.strategies as table
+from headstart.errors import InputError, Interrupted
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
 from pretrain.run import PretrainConfig, Pretrained, pretrain
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError, Interrupted
 
 CASES = [
     (name, encoder)
@@ -62,8 +62,7 @@ def made(case, tmp_path_factory):
 
 
 def features(weights, x):
-    from pretrain.encoders.encoder import Encoder
-    from pretrain.encoders.encoder import Preprocessing
+    from pretrain.encoders.encoder import Encoder, Preprocessing
     from pretrain.weights.file import assign
 
     encoder = Encoder(weights.encoder, seed=123)

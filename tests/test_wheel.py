@@ -73,8 +73,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     modules = {
         str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")
     }
-    others = {f"{name}/py.typed" for name in PACKAGES} | {"transfer/templates/model.md.j2"}
-    others |= {f"benchmark/templates/report.{ending}" for ending in ("html", "css")}
+    others = {f"{name}/py.typed" for name in PACKAGES} | {"transfer/report/templates/model.md.j2"}
+    others |= {f"benchmark/report/templates/report.{ending}" for ending in ("html", "css")}
     assert names == modules | others
     assert "Name: headstart" in metadata
     assert "License-Expression: Apache-2.0" in metadata

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pretrain.encoders import block_names
 from headstart.errors import InputError, suggest
+from pretrain.encoders import block_names
 
 ABOVE = {
     "reset": "the other blocks, drawn anew",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError
 from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.architecture import Arrangement
@@ -60,8 +60,8 @@ class TransferConfig:
     rows: exactly these rows of the training part, in place of a budget that is drawn.
     reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
     above, head: what comes above them (transfer.architecture).
-    search: choose reuse, above and schedule on validation inside the budget (transfer.selection.search), for at most
-        so many seconds; None takes them as they are given.
+    search: choose reuse, above and schedule on validation inside the budget (transfer.selection.search),
+        for at most so many seconds; None takes them as they are given.
     """
 
     recipe: TransferRecipe

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pretrain.engine.stage import Optimizer
 from headstart.errors import InputError, suggest
+from pretrain.engine.stage import Optimizer
 
 SCHEDULES = ("constant", "cosine")
 STATISTICS = ("kept", "moving")
@@ -36,7 +36,8 @@ class TransferRecipe:
     balance: weigh every class alike, however many labels it has.
     statistics: of the normalisation of kept blocks while they are fine-tuned: "kept" as they came (their
         dropout off too), or "moving" with the batches, as those of frozen blocks never do.
-    find: choose the learning rate of the fine-tuning, or from scratch, by a short run (transfer.training.lr_finder).
+    find: choose the learning rate of the fine-tuning, or from scratch, by a short run
+    (transfer.training.lr_finder).
     validation: hold out this part of the labels, and end each stage as it was after the epoch with the
         lowest loss on them; 0 trains on all labels for all epochs.
     """

@@ -56,8 +56,8 @@ def transfer(
 ) -> Transferred:
     """Train ``source``'s encoder and a new head on a budget of ``task``'s labels, and test it once.
 
-    pool: examples without labels that may help (transfer.semi_supervised.selection); whoever keeps checkpoints names it in
-        their identity.
+    pool: examples without labels that may help (transfer.semi_supervised.selection); whoever keeps
+        checkpoints names it in their identity.
     guard: look the examples up in the pool of the weights file, and note it under ``leakage`` in the result
         (transfer.data.leakage). False where whoever calls has done so.
 
@@ -72,11 +72,11 @@ def transfer(
     if leaked is not None:
         refuse(leaked, task.name, f"the encoder {source.digest}", "guard=False")
 
-    from transfer.model.target import Aim
     from transfer.export.keras_file import whole_model
-    from transfer.training.fit import fit
-    from transfer.data.input_adapter import through
+    from transfer.inference import through
     from transfer.model.feature_cache import Prepared
+    from transfer.model.target import Aim
+    from transfer.training.fit import fit
 
     began = time.monotonic()
     found = None

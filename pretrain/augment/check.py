@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pretrain.augment.recipes import Augmentation
-from pretrain.encoders.encoder import sample
-from pretrain.encoders.encoder import Preprocessing
-from tasks.dataset import Dataset
 from headstart.errors import InputError
+from pretrain.augment.recipes import Augmentation
+from pretrain.encoders.encoder import Preprocessing, sample
+from tasks.dataset import Dataset
 
 EXAMPLES = 64
 LEAST = 0.5

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.monitoring.image_grid import tile
 from tasks.dataset import Dataset
-from headstart.errors import InputError
 
 EXAMPLES = 8
 VIEWS = 7

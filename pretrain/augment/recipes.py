@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.errors import InputError, suggest
 from pretrain.encoders.base import Option, number, resolve_options
 from tasks.dataset import Dataset
-from headstart.errors import InputError, suggest
 
 IMAGE_OPTIONS: dict[str, Option] = {
     name: Option(default=default, help=about, parse=number(low, high))

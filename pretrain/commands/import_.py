@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart.files import check_output
 from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.keras_import.source import import_model
 from tasks.loading.resolve import check_apart
-from headstart.files import check_output
 
 
 def import_command(

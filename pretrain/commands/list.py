@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
+from headstart.cli import paragraph
+from headstart.errors import InputError, suggest
 from pretrain.augment.recipes import RECIPES
 from pretrain.augment.recipes import Recipe as Views
 from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Architecture, Option
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
-from headstart.cli import paragraph
-from headstart.errors import InputError, suggest
 from tasks.sources import describe_sources
 
 INDENT = " " * 9

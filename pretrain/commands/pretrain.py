@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.cli import out, out_json
+from headstart.errors import InputError
+from headstart.files import check_output
 from pretrain.augment.recipes import Augmentation
 from pretrain.commands.list import changes, numbers
 from pretrain.config import pretrain_recipe
-from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.engine.stage import Optimizer
+from pretrain.run import Plan, PretrainConfig, pretrain
 from pretrain.strategies import strategy as find_strategy
-from headstart.cli import out, out_json
 from tasks.dataset import Dataset
-from headstart.errors import InputError
-from tasks.loading.resolve import check_apart, load_dataset
-from headstart.files import check_output
 from tasks.duplicates.exact import overlap
+from tasks.loading.resolve import check_apart, load_dataset
 
 
 def pretrain_command(

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from pretrain.metrics.verification import Thresholds, distances, resampled
 from pretrain.weights.file import WeightsFile
 from tasks.dataset import Dataset
-from headstart.errors import InputError
-from tasks.targets import KINDS
 from tasks.loading.resolve import folder_size, load_dataset
 from tasks.pairs import all_pairs
+from tasks.targets import KINDS
 
 MOST_PAIRS = 200_000
 SAMPLES = 1000
@@ -80,9 +80,7 @@ def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> 
     intervals over the classes (percentiles of 1,000 samples); both rows share the samples, so that their
     difference is paired.
     """
-    from pretrain.encoders.encoder import Encoder
-    from pretrain.encoders.encoder import features
-    from pretrain.encoders.encoder import Preprocessing
+    from pretrain.encoders.encoder import Encoder, Preprocessing, features
     from pretrain.weights.file import assign
 
     check(weights, dataset)

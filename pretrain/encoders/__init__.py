@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.errors import InputError, suggest
 from pretrain.encoders import convnet, keras_graph, mlp, resnet
 from pretrain.encoders.base import (
     MAX_INPUT_SIZE,
@@ -14,7 +15,6 @@ from pretrain.encoders.base import (
     Shapes,
     resolve_options,
 )
-from headstart.errors import InputError, suggest
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row for row in (mlp.ROW, convnet.ROW, resnet.ROW, keras_graph.ROW)

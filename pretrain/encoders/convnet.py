@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.errors import InputError
 from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
 from pretrain.encoders.normalisation import ACTIVATIONS, NORMALISATIONS, normalised, scales
-from headstart.errors import InputError
 
 
 def _sizes(input_shape: tuple[int, ...], filters: list[int]) -> list[tuple[int, int]]:

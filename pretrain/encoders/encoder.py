@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-from tasks.dataset import Dataset
 import contextlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+
 from pretrain.encoders import architecture, expected_shapes
+from tasks.dataset import Dataset
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:

@@ -12,9 +12,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.errors import InputError
 from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
 from pretrain.encoders.normalisation import ACTIVATIONS, normalised, scales
-from headstart.errors import InputError
 
 NORM = "group"
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from headstart.errors import HeadstartError, Interrupted, NonFiniteError
 from pretrain.engine.checkpoint import Best, Checkpoint, Checkpoints
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Program, Programs, assign, use_xla
 from pretrain.engine.progress import Meter, Reporter
 from pretrain.engine.stage import Stage
-from headstart.errors import HeadstartError, Interrupted, NonFiniteError
 
 # A call into the compiled loop lasts about this long: Ctrl-C and the bar answer within it.
 CALL_SECONDS = 0.3

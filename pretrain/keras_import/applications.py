@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.errors import HeadstartError, InputError, suggest
 from pretrain.encoders.base import number
 from pretrain.encoders.keras_graph.layers import Shape
 from pretrain.keras_import.config import read_config
 from pretrain.keras_import.graph import Graph
 from pretrain.keras_import.weights_hdf5 import fit_by_name, read_legacy
 from pretrain.weights.validation import short
-from headstart.errors import HeadstartError, InputError, suggest
 
 PREFIX = "keras.applications:"
 DEFAULT_SHAPE = (224, 224, 3)

@@ -21,8 +21,8 @@ from pretrain.keras_import.config import read_config
 from pretrain.keras_import.graph import Graph
 from pretrain.keras_import.refusal import SAVE_AGAIN, Refusal
 from pretrain.keras_import.weights_hdf5 import COPY_AGAIN, check_hdf5
-from pretrain.weights.validation import short
 from pretrain.weights.sniff import identify
+from pretrain.weights.validation import short
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 # headstart.json is what `transfer` adds to the models that it writes.

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from headstart.errors import InputError, suggest
 from pretrain.encoders.keras_graph.layers import Shape
 from pretrain.encoders.keras_graph.names import INPUT
-from headstart.errors import InputError, suggest
 
 LAST = ("softmax", "sigmoid", "linear", "log_softmax")
 

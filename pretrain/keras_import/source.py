@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from headstart.errors import InputError
 from pretrain.keras_import.applications import PREFIX, made, parse
 from pretrain.keras_import.archive import opened
 from pretrain.keras_import.convert import Source, convert
 from pretrain.keras_import.refusal import Refusal
 from pretrain.keras_import.scaling import Scaling, guessed, of_mode, spanning
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError
 
 Say = Callable[[str], None]
 OPTIONS = {

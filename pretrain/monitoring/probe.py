@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
-from tasks.targets import KINDS
+from tasks.dataset import Dataset
 from tasks.splits import stratified_order
+from tasks.targets import KINDS
 
 MOST = 2000
 FOLDS = 5

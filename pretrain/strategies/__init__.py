@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+from headstart.errors import InputError, suggest
 from pretrain.strategies import (
     autoencoder,
     barlow,
@@ -23,7 +24,6 @@ from pretrain.strategies import (
     vicreg,
 )
 from pretrain.strategies.base import Strategy
-from headstart.errors import InputError, suggest
 
 STRATEGIES: dict[str, Strategy] = {
     row.name: row

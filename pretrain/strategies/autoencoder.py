@@ -15,8 +15,8 @@ import numpy as np
 
 from pretrain.encoders.base import Option, choice
 from pretrain.engine.stage import Batch, Look, Objective, Stage
-from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.monitoring.image_grid import tile
+from pretrain.strategies.base import Recipe, Setup, Strategy
 
 SHOWN = 10
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from pretrain.encoders.base import Option, integer, number
 from pretrain.engine.stage import Batch, Look, Objective, Optimizer, Stage
+from pretrain.monitoring.image_grid import tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.gan_nets import generator
-from pretrain.monitoring.image_grid import tile
 
 SAMPLES = 64
 LOOKS = 10

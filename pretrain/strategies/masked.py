@@ -20,11 +20,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Stage
 from pretrain.strategies.autoencoder import reconstruction_loss, shown
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from headstart.errors import InputError
 
 CERTAIN = -1e4  # a logit whose sigmoid is 0
 

@@ -33,12 +33,12 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Look, Objective, Optimizer, Stage
+from pretrain.monitoring.image_grid import tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.rbm_math import Machine, contrastive
-from pretrain.monitoring.image_grid import tile
-from headstart.errors import InputError
 
 START = 0.01  # standard deviation of a layer's first weights, or below
 LEAST_CHANCE = (

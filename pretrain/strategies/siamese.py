@@ -29,10 +29,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Look, Objective, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from headstart.errors import InputError
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
 # A table of pairs has so many an example, and at most so many.

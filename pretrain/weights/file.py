@@ -16,7 +16,20 @@ from typing import Any
 import h5py
 import numpy as np
 
+from headstart.errors import HeadstartError, InputError
+from headstart.files import atomic_write, check_output
 from pretrain.encoders import expected_shapes
+from pretrain.weights.fingerprints import check_pool, describe_pool, read_pool
+from pretrain.weights.hdf5 import (
+    MAX_JSON_BYTES,
+    POOL_VERSION,
+    VERSIONS,
+    Walk,
+    build_image,
+    check_envelope,
+    read_bytes,
+    read_tensor,
+)
 from pretrain.weights.validation import (
     COPY_AGAIN,
     WRITE_AGAIN,
@@ -34,19 +47,7 @@ from pretrain.weights.validation import (
     sha256,
     short,
 )
-from pretrain.weights.hdf5 import read_bytes, read_tensor
-from pretrain.weights.hdf5 import build_image
-from pretrain.weights.hdf5 import (
-    MAX_JSON_BYTES,
-    POOL_VERSION,
-    VERSIONS,
-    Walk,
-    check_envelope,
-)
-from pretrain.weights.fingerprints import check_pool, describe_pool, read_pool
-from headstart.errors import HeadstartError, InputError
 from tasks.duplicates.fingerprints import Fingerprints
-from headstart.files import atomic_write, check_output
 
 # What h5py raises on files that are damaged inside; all mean the same to the reader.
 DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)

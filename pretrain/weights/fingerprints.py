@@ -7,9 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.weights.validation import COPY_AGAIN, SHA256, Fault, sha256, short
 from pretrain.weights.hdf5 import read_bytes
-from tasks.duplicates.fingerprints import HASH, MOST_EXACT, MOST_NEAR, SIGNATURE, Fingerprints, comparable
+from pretrain.weights.validation import COPY_AGAIN, SHA256, Fault, sha256, short
+from tasks.duplicates.fingerprints import (
+    HASH,
+    MOST_EXACT,
+    MOST_NEAR,
+    SIGNATURE,
+    Fingerprints,
+    comparable,
+)
 
 KINDS = {"exact": HASH, "near": SIGNATURE}
 MOST_EXAMPLES = 1 << 48

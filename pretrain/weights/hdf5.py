@@ -6,25 +6,23 @@ nothing is allocated until every part has proved to be plain and really there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-import numpy as np
-from h5py import h5a, h5s, h5t
-from pretrain.weights.validation import DISTRUST, Fault
 import hashlib
+import io
 import re
 import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
 import h5py
+import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
-from pretrain.weights.validation import COPY_AGAIN, Fault, listing, short
+
 from pretrain.weights.sniff import identify
+from pretrain.weights.validation import COPY_AGAIN, DISTRUST, Fault, listing, sha256, short
 from tasks.duplicates.fingerprints import WIDTH as SIGNATURE_BYTES
-import io
-from collections.abc import Mapping
-from pretrain.weights.validation import sha256
+
 
 def attribute(root: Any, name: bytes, dtype: np.dtype[Any]) -> Any:
     """Read one small scalar attribute after looking at its declared type and size."""

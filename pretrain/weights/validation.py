@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
+from headstart.errors import InputError
 from pretrain.encoders import check_config, expected_shapes
 from pretrain.encoders.base import Shapes
-from headstart.errors import InputError
 
 MAX_JSON_VALUES = 500_000
 MAX_JSON_DEPTH = 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.dataset import natural_range
 from headstart.errors import InputError
+from tasks.dataset import natural_range
 from tasks.targets import check_finite
 
 

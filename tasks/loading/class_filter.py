@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError, suggest
+from tasks.dataset import Dataset
 from tasks.targets import KINDS
 
 

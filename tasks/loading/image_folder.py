@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError, suggest
+from tasks.dataset import Dataset
 from tasks.loading.images import EXTENSIONS, Decoded, decode_images, tell
 
 _LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))

@@ -9,10 +9,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from tasks.targets import to_targets
-from tasks.loading.arrays import to_examples
-from tasks.dataset import Dataset
 from headstart.errors import InputError, suggest
+from tasks.dataset import Dataset
+from tasks.loading.arrays import to_examples
+from tasks.targets import to_targets
 
 KEYS = ("x", "y", "x_test", "y_test", "class_names", "y_kind")
 MAX_BYTES = 16 << 30

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError, suggest
-from tasks.sources import Source, all_sources
+from tasks.dataset import Dataset
 from tasks.loading.class_filter import apply_view
+from tasks.sources import Source, all_sources
 
 
 def load_dataset(

@@ -13,15 +13,15 @@ from commands import run as command
 from toys import Lines, patterns
 from transfers import QUICK
 
-from benchmark.drive import drive
+from benchmark.analysis.rows import grouped
+from benchmark.config import Mode
 from benchmark.grid import RANDOM, SCRATCH
-from benchmark.groups import grouped
-from benchmark.live import Lines as ShownLines
-from benchmark.modes import Mode
-from benchmark.redraw import redraw
-from benchmark.run import Benchmark, BenchmarkConfig
-from benchmark.running import Running, paired_pools
-from benchmark.serial import Serial
+from benchmark.planning.plan import Benchmark, BenchmarkConfig
+from benchmark.report.build import redraw
+from benchmark.runner.in_process import Serial
+from benchmark.runner.launch import Running, paired_pools
+from benchmark.runner.progress import Lines as ShownLines
+from benchmark.runner.scheduler import drive
 from headstart.errors import InputError
 from tasks.task import TargetTask
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from toys import StopAt, listing, patterns
 
+from headstart.errors import InputError, Interrupted, NonFiniteError
+from pretrain.engine.stage import Optimizer
 from pretrain.monitoring.collapse import CollapseError
 from pretrain.run import Plan, PretrainConfig, pretrain
-from pretrain.engine.stage import Optimizer
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError, Interrupted, NonFiniteError
 from tasks.splits import stratified_split
 
 CONFIG = PretrainConfig(
@@ -268,8 +268,8 @@ def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
 
 
 def test_heads_do_not_repeat_the_encoders_first_weights():
-    from pretrain.encoders.encoder import Encoder, seeded, stream
     from pretrain.config import HEADS_STREAM
+    from pretrain.encoders.encoder import Encoder, seeded, stream
     from transfer.model.network import HEAD_STREAM
 
     config = {"architecture": "mlp", "input_shape": [20], "options": {"units": [30]}}

@@ -7,10 +7,10 @@ import pytest
 from stages import SHARED, STEPS, Linear, run_two
 from toys import StopAt
 
-from pretrain.engine.program import Programs
-from pretrain.engine.train import Run, train
-from pretrain.engine.stage import Look
 from headstart.errors import Interrupted
+from pretrain.engine.program import Programs
+from pretrain.engine.stage import Look
+from pretrain.engine.train import Run, train
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
 

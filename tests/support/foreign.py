@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from keras import layers as kl
 
+from headstart.errors import InputError
+from pretrain.encoders.encoder import Preprocessing
 from pretrain.keras_import import archive
 from pretrain.keras_import.source import import_model
-from pretrain.encoders.encoder import Preprocessing
-from headstart.errors import InputError
 
 
 def small(shape=(12, 10, 3), classes=5):

@@ -8,8 +8,8 @@ from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Programs
 from pretrain.engine.progress import Reporter
-from pretrain.engine.train import Run, train
 from pretrain.engine.stage import Objective, Optimizer, Stage
+from pretrain.engine.train import Run, train
 
 STEPS = 18  # two stages of three epochs of three steps
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.units import Unit
+from benchmark.work.queue import Unit
 from headstart.errors import Interrupted
 
 

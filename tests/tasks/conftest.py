@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
+from tasks.dataset import Dataset
 from tasks.loading.resolve import load_dataset
 
 # The machine may be busy with other work: slowness of one example is no failure.

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.dataset import natural_range
 from headstart.errors import InputError
+from tasks.dataset import natural_range
 
 
 def test_shapes_and_classes_are_told(make_dataset):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tasks.targets import to_targets
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
+from tasks.targets import to_targets
 
 SEVERAL = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 1]])
 

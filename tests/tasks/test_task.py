@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
+from tasks.dataset import Dataset
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 

@@ -9,14 +9,15 @@ from keras import layers as kl
 from PIL import Image
 from toys import patterns
 
+from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.keras_import.source import import_model
-from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer import EncoderTransformer
-from transfer.data.input_adapter import Inputs, apply
+from transfer.data.input_adapter import Inputs
 from transfer.data.leakage import leakage, leaks, tell
+from transfer.inference import apply
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer

@@ -5,9 +5,9 @@ import pytest
 from toys import Lines, patterns
 from transfers import QUICK, encoder_weights, source, task
 
+from headstart.errors import InputError, NonFiniteError
 from pretrain.encoders import ARCHITECTURES
 from pretrain.engine.program import Programs
-from headstart.errors import InputError, NonFiniteError
 from tasks.task import TargetTask
 from transfer.plan import Plan, TransferConfig
 from transfer.run import transfer

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.errors import InputError
 from pretrain.monitoring.image_grid import tile
 from pretrain.weights.file import WeightsFile, assign
-from headstart.errors import InputError
 
 if TYPE_CHECKING:
     from transfer.data.input_adapter import Inputs
@@ -89,7 +89,7 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 def encoded(weights: WeightsFile, inputs: Inputs, x: np.ndarray) -> np.ndarray:
     """Return the file's features (N, D) float32 of raw examples ``x`` (N, ...)."""
     from pretrain.encoders.encoder import Encoder
-    from transfer.data.input_adapter import through
+    from transfer.inference import through
 
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)

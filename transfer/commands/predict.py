@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.loading.resolve import check_apart, folder_size, load_dataset
 from headstart.files import check_output
+from tasks.loading.resolve import check_apart, folder_size, load_dataset
 
 
 def predict_command(
@@ -38,8 +38,8 @@ def export_command(
     *, model: Path, to: tuple[str, ...], data: str | None, force: bool
 ) -> list[dict[str, Any]]:
     """Write a model in other formats, compared on the examples of ``data`` or on random ones."""
-    from transfer.export.keras_file import read_about
     from transfer.export.formats import check_formats, export_model
+    from transfer.export.keras_file import read_about
     from transfer.export.predict import values_for
 
     about = read_about(model)

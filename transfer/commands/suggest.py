@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart.errors import InputError
+from headstart.files import check_output, write_text
 from pretrain.engine.progress import LineReporter, Reporter, make_reporter
 from pretrain.keras_import.source import read_source
 from tasks.dataset import Dataset
-from headstart.errors import InputError
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
-from headstart.files import check_output, write_text
 from tasks.task import TargetTask
 from transfer.data.input_adapter import Inputs
 
@@ -59,8 +59,8 @@ def suggest_command(
             f"Got {labels}."
         )
 
-    from pretrain.monitoring.artifacts import write_picture
     from pretrain.engine.runtime import start
+    from pretrain.monitoring.artifacts import write_picture
 
     start(threads)
     from transfer.active_learning.typiclust import clusters, encoded, pictured

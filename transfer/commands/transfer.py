@@ -7,30 +7,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstart.cli import out, out_json
+from headstart.errors import InputError
+from headstart.files import check_output, read_json, write_bytes, write_text
 from pretrain.engine.checkpoint import checkpoint_folder
 from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.keras_import.source import read_source
 from pretrain.weights.file import WeightsFile
-from headstart.cli import out, out_json
-from headstart.errors import InputError
-from tasks.targets import KINDS
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
-from headstart.files import check_output, read_json, write_bytes, write_text
+from tasks.targets import KINDS
 from tasks.task import TargetTask
-from transfer.architecture import FROZEN_HEADS, check_unused
-from transfer.metrics.baselines import baselines
-from transfer.report.artifacts import Beside
 from transfer.active_learning.selection_file import read_chosen
-from transfer.training.lr_finder import picture
+from transfer.architecture import FROZEN_HEADS, check_unused
+from transfer.commands.console import show_pool, show_search, told
 from transfer.data.input_adapter import Inputs
 from transfer.data.leakage import leakage, leaks, refuse, tell
-from transfer.report.figures import folder_of
+from transfer.metrics.baselines import baselines
 from transfer.plan import Plan, Source, TransferConfig
-from transfer.semi_supervised.unlabelled import Pool
 from transfer.recipes import recipe as named_recipe
+from transfer.report.artifacts import Beside
+from transfer.report.figures import folder_of
 from transfer.run import checkpoints_of, transfer
 from transfer.selection.search import SECONDS
-from transfer.commands.console import show_pool, show_search, told
+from transfer.semi_supervised.unlabelled import Pool
+from transfer.training.lr_finder import picture
 
 
 def transfer_command(

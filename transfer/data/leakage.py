@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.keras_import import STRATEGY as IMPORTED
-from pretrain.commands.inspect import counts
-from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
-from tasks.duplicates.fingerprints import MOST_EXACT, Fingerprints
+from pretrain.commands.inspect import counts
+from pretrain.keras_import import STRATEGY as IMPORTED
+from pretrain.weights.file import WeightsFile
 from tasks.duplicates.exact import overlap
+from tasks.duplicates.fingerprints import MOST_EXACT, Fingerprints
 from tasks.task import TargetTask
 
 # More labelled examples than this are compared with the test part exactly only: it would take seconds.

@@ -20,19 +20,19 @@ from sklearn.base import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
-from headstart.errors import InputError
-from transfer.model.target import Aim, standard
 from transfer.architecture import Arrangement
-from transfer.estimators._base import Encoding, as_python, programs
-from transfer.estimators._validation import flat
 from transfer.data.input_adapter import Inputs
-from transfer.estimators._supervised import Learning
+from transfer.estimators._base import Encoding, as_python, programs
 from transfer.estimators._network import ENGINE, Network
+from transfer.estimators._scratch import bottleneck_source, reconstruct
+from transfer.estimators._supervised import Learning
+from transfer.estimators._validation import flat
+from transfer.model.target import Aim, standard
 from transfer.plan import Source, arranged
 from transfer.recipes import recipe as named_recipe
-from transfer.estimators._scratch import bottleneck_source, reconstruct
 
 
 class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Encoding):

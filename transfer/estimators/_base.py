@@ -15,12 +15,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from headstart.errors import HeadstartError, InputError, Interrupted
 from pretrain.encoders.base import integer, number
 from pretrain.keras_import.source import read_source
-from headstart.errors import HeadstartError, InputError, Interrupted
-from transfer.estimators._validation import Examples, check_range, flat, warn_of_range
 from transfer.data.input_adapter import Inputs
 from transfer.estimators._network import Network
+from transfer.estimators._validation import Examples, check_range, flat, warn_of_range
 from transfer.plan import Source
 
 if TYPE_CHECKING:

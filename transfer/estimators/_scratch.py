@@ -49,8 +49,8 @@ def reconstruct(x: np.ndarray, source: Source, recipe: TransferRecipe, run: Run)
     import tensorflow as tf
 
     from pretrain.encoders.encoder import Encoder, seeded, stream
-    from pretrain.engine.train import train
     from pretrain.engine.stage import Batch, Objective, Stage
+    from pretrain.engine.train import train
 
     encoder = Encoder(source.encoder, run.seed)
     with seeded(stream(run.seed, DECODER_STREAM)):

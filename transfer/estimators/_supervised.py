@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
-from headstart.errors import InputError
 from transfer.architecture import FROZEN_HEADS, check_unused
 from transfer.estimators._base import RULES, Encoding, as_python, programs
-from transfer.estimators._validation import flat
 from transfer.estimators._network import ENGINE, Network
+from transfer.estimators._scratch import small_source
+from transfer.estimators._validation import flat
 from transfer.plan import Plan, Source, arranged, check_trained
 from transfer.recipes import recipe as named_recipe
-from transfer.estimators._scratch import small_source
 
 if TYPE_CHECKING:
     from transfer.model.target import Aim

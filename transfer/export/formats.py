@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import HeadstartError, InputError, suggest
+from headstart.errors import InputError, suggest
 from headstart.files import check_folder, check_output
-from transfer.export.keras_file import allowed, load_model, read_about
+from transfer.export.keras_file import load_model, read_about
 from transfer.export.onnx import write_onnx
 from transfer.export.savedmodel import is_savedmodel, write_savedmodel
 
@@ -109,7 +109,7 @@ def export_model(
     about = read_about(path)
     names = check_formats(path, formats, force=force)
 
-    from transfer.data.input_adapter import apply
+    from transfer.inference import apply
 
     loaded = load_model(path)
     kind = "random" if examples is None else "given"
@@ -129,22 +129,6 @@ def export_model(
             }
         )
     return written
-
-
-def difference(expected: np.ndarray, got: np.ndarray, path: Path) -> float:
-    """Return the greatest difference of two outputs (N, K). Raises HeadstartError when it is too much.
-
-    See ``transfer.export.keras_file.allowed``; of nothing else than numbers it is always too much.
-    """
-    same = expected.shape == got.shape
-    off = float(np.abs(expected - got).max()) if same else float("inf")
-    most = allowed(expected)
-    if not same or not np.allclose(expected, got, rtol=0, atol=most):
-        raise HeadstartError(
-            f"What was made predicts differently from the .keras model (by up to {off:.2g}, and "
-            f"{most.max():.2g} is allowed); {path} was not written."
-        )
-    return off
 
 
 def _random(about: dict[str, Any]) -> np.ndarray:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import HeadstartError, InputError
-from tasks.targets import KINDS
 from headstart.files import atomic_write
-from transfer.data.input_adapter import Inputs, apply, through
+from tasks.targets import KINDS
+from transfer.data.input_adapter import Inputs
+from transfer.export.compare import allowed
+from transfer.inference import apply, through
+from transfer.model.target import from_logits
 
 ABOUT = "headstart.json"
-# A reloaded model runs the same operations; only their fusion may differ.
-TOLERANCE = 1e-5
 
 
 def whole_model(
@@ -40,16 +41,6 @@ def whole_model(
 def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndarray:
     """Return class probabilities (N, K) float32 of raw examples ``x`` (N, ...)."""
     return from_logits(through((front, encoder.model, head), x))
-
-
-def from_logits(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities (N, K) float32 of a head's outputs (N, K), or (N, 1) for two classes."""
-    logits = logits.astype(np.float64)
-    if logits.shape[1] == 1:
-        positive = np.exp(-np.logaddexp(0, -logits))
-        return np.concatenate([1 - positive, positive], axis=1).astype(np.float32)
-    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def save_model(
@@ -89,18 +80,6 @@ def save_model(
                 f"{np.abs(expected - got).max():.2g}); {path} was not written."
             )
         atomic_write(path, lambda temporary: _copy(made, temporary))
-
-
-def allowed(expected: np.ndarray) -> np.ndarray:
-    """Return (K,), by how much outputs (N, K) may differ from ``expected`` to be called the same.
-
-    1e-5; of numbers that vary by more than 1, that part of their spread; and what float32 cannot tell.
-    """
-    values = expected.astype(np.float64)
-    varies = np.abs(values - values.mean(axis=0)).max(axis=0)
-    rounding = 4 * np.finfo(np.float32).eps * np.abs(values).max(axis=0)
-    found: np.ndarray = TOLERANCE * np.maximum(1.0, varies) + rounding
-    return found
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def write_onnx(
         InputError: a layer cannot be written as ONNX; it is named.
         HeadstartError: the file's outputs are others; nothing is at ``path`` that was not before.
     """
-    from transfer.export.formats import difference
+    from transfer.export.compare import difference
     from transfer.export.onnx_graph import to_onnx
 
     made = to_onnx(model, {"headstart": json.dumps(about)})

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
 from headstart.files import atomic_write, check_output
+from tasks.dataset import Dataset
 from transfer.export.keras_file import load_model, read_about
 from transfer.metrics.scores import check_outputs, measure_labels, measure_numbers
 
@@ -34,7 +34,7 @@ def predict(
     about = read_about(model_path)
     check_output(out, force)
     examples = values_for(model_path, dataset, about)
-    from transfer.data.input_adapter import apply
+    from transfer.inference import apply
 
     outputs = apply(load_model(model_path), examples)
     check_outputs(outputs, str(model_path), f"examples of {dataset.name!r}")

@@ -27,7 +27,7 @@ def write_savedmodel(
     Raises HeadstartError when the reloaded folder's outputs are others; nothing is at ``path`` then
     that was not before.
     """
-    from transfer.export.formats import difference
+    from transfer.export.compare import difference
 
     found = []
 

@@ -11,7 +11,8 @@ import numpy as np
 
 
 class Prepared:
-    """Examples (N, ...) float32 that went through the model of ``transfer.data.input_adapter``, or some rows of such.
+    """Examples (N, ...) float32 that went through the model of ``transfer.data.input_adapter``, or some
+    rows of such.
 
     Outputs of the lowest blocks are kept, up to ``most_bytes`` of them, each depth of all rows at once. So
     runs that freeze the same blocks of one encoder, on whichever rows, compute them once between them.
@@ -41,7 +42,7 @@ class Prepared:
 
         Every call for these examples must mean the same encoder.
         """
-        from transfer.data.input_adapter import apply
+        from transfer.inference import apply
 
         whole = self._depths.at(blocks)
         if whole is not None:
@@ -60,7 +61,7 @@ class _Depths:
 
     def at(self, blocks: Sequence[Any]) -> np.ndarray | None:
         """Return (N, ...), computed from the nearest depth that is known; None where it has no room."""
-        from transfer.data.input_adapter import apply
+        from transfer.inference import apply
 
         depth = len(blocks)
         if depth not in self.known:

@@ -80,8 +80,6 @@ class Aim:
 
 def predictions(logits: np.ndarray, kind: str) -> np.ndarray:
     """Return the chances (N, K) float32 of logits; numbers as they are."""
-    from transfer.export.keras_file import from_logits
-
     if kind == "numbers":
         return logits
     if kind == "multi-label":
@@ -95,3 +93,13 @@ def standard(y: np.ndarray) -> tuple[float, float]:
     center, spread = float(y.mean()), float(y.std())
     # What is constant but for the rounding of its mean has no spread.
     return center, spread if spread > 1e-12 * float(np.abs(y).max()) else 1.0
+
+
+def from_logits(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities (N, K) float32 of a head's outputs (N, K), or (N, 1) for two classes."""
+    logits = logits.astype(np.float64)
+    if logits.shape[1] == 1:
+        positive = np.exp(-np.logaddexp(0, -logits))
+        return np.concatenate([1 - positive, positive], axis=1).astype(np.float32)
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (chances / chances.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -11,9 +11,9 @@ from typing import Any
 from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, write_text
 from tasks.task import TargetTask
-from transfer.report.model_card import card
 from transfer.export.formats import FORMATS, check_formats, export_model
 from transfer.report.figures import Seen, check_pictures, folder_of, write_pictures
+from transfer.report.model_card import card
 
 MARK = b"by Headstart's `transfer`"
 """What every card says: ``--force`` must not cost someone a page of their own, such as README.md."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
-import numpy as np
-from pretrain.monitoring.artifacts import metrics, panels
-import contextlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
 from headstart.errors import InputError
 from headstart.files import atomic_write, check_output
+from pretrain.monitoring.artifacts import metrics, panels
 from tasks.task import TargetTask
 
 DPI = 120
@@ -272,7 +274,7 @@ class Seen:
     @classmethod
     def of(cls, model: Any, x: np.ndarray) -> Seen:
         """Run the Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
-        from transfer.data.input_adapter import apply
+        from transfer.inference import apply
 
         chances = apply(model, x)
         if chances.shape[1] == 1:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
-from urllib.parse import quote
-from transfer.data.leakage import counted
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from transfer.data.leakage import counted
+
 
 def cell(value: Any) -> str:
     """Return a text that is someone's own, such as a class name, so that a table's cell holds it."""
@@ -313,7 +314,7 @@ def card(result: Mapping[str, Any], model_file: str) -> str:
 
     # A page of Markdown: escaping HTML would spoil it, and the filters take care of what is not ours.
     environment = Environment(
-        loader=PackageLoader("transfer"),
+        loader=PackageLoader("transfer.report"),
         autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,

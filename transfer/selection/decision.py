@@ -89,11 +89,12 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
     The plain transfer is the first of ``tried``; with it belong the places on its line to the frozen encoder
-    (transfer.model.weight_interpolation). Of these the one nearest to the plain transfer is taken whose calibrated loss is
-    within half a standard error of the lowest: the loss tells more of an example than right or wrong does,
-    and the temperature takes out how sure a network is of itself, which grows along the line and is no merit
-    or fault of its predictions. The error is that of the difference, as if in one more example the one were
-    certain and the other knew nothing (log K of K classes): of 20 examples, their own spread tells little.
+    (transfer.model.weight_interpolation). Of these the one nearest to the plain transfer is taken whose
+    calibrated loss is within half a standard error of the lowest: the loss tells more of an example than
+    right or wrong does, and the temperature takes out how sure a network is of itself, which grows along
+    the line and is no merit or fault of its predictions. The error is that of the difference, as if in one
+    more example the one were certain and the other knew nothing (log K of K classes): of 20 examples, their
+    own spread tells little.
 
     Anything else, be it another way to train the whole encoder, a frozen one or a changed network, must be
     right more often than the most accurate of these by more than two standard errors, and have a lower

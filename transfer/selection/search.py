@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.architecture import Arrangement
+from transfer.data.folds import FEW_FOLDS, FOLDS, as_in_all, folds
 from transfer.metrics.temperature import losses
 from transfer.selection.candidates import Candidate, candidates, fresh_candidates
 from transfer.selection.decision import Tried, choose, could_win
-from transfer.data.folds import FEW_FOLDS, FOLDS, as_in_all, folds
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
+    from transfer.model.feature_cache import Prepared
     from transfer.model.network import Body
     from transfer.plan import Plan, Source
-    from transfer.model.feature_cache import Prepared
     from transfer.recipes import TransferRecipe
 
 SECONDS = 120.0
@@ -92,7 +92,7 @@ def search(
     """
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from transfer.data.input_adapter import apply
+    from transfer.inference import apply
     from transfer.model.feature_cache import Prepared
 
     began = time.monotonic()
@@ -220,7 +220,7 @@ class _Race:
 
         Yields for each the probabilities (M, K) of the examples held out; nothing when the time is up.
         """
-        from transfer.export.keras_file import from_logits
+        from transfer.model.target import from_logits
         from transfer.training.fit import build, fit
 
         train, held = self.folds[fold]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.selection.decision import AHEAD, paired_error
-from transfer.semi_supervised.unlabelled import Pool
-from transfer.semi_supervised.self_training import student, teach, together
 from transfer.semi_supervised.label_spreading import spread
+from transfer.semi_supervised.self_training import student, teach, together
+from transfer.semi_supervised.unlabelled import Pool
 
 if TYPE_CHECKING:
     from pretrain.engine.checkpoint import Checkpoints
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from transfer.model.network import Body
-    from transfer.training.fit import Fitted
     from transfer.plan import Plan, Source
     from transfer.recipes import TransferRecipe
+    from transfer.training.fit import Fitted
 
 # Prepared examples (M, ...), distributions float32 (M, K), weights float32 (M,).
 Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -47,8 +47,8 @@ class Pooled:
     ) -> None:
         """Take raw labelled examples (N, ...), int32 (N,), and bring pool and features into memory."""
         from pretrain.engine.program import Programs
+        from transfer.inference import apply
         from transfer.training.fit import build
-        from transfer.data.input_adapter import apply
 
         self.x, self.y = apply(plan.inputs.model(), x), y
         self.pool = apply(pool.inputs.model(), pool.x)
@@ -66,7 +66,7 @@ class Pooled:
 
     def lesson(self, method: str, rows: np.ndarray, teacher: Fitted | None = None) -> Lesson:
         """Return examples, distributions and weights that a student of ``method`` learns from."""
-        from transfer.data.input_adapter import apply
+        from transfer.inference import apply
 
         if method == SELF:
             teacher = teacher or self.plain(rows)
@@ -111,8 +111,8 @@ class Pooled:
         }
 
     def _right(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
-        from transfer.export.keras_file import from_logits
-        from transfer.data.input_adapter import apply
+        from transfer.inference import apply
+        from transfer.model.target import from_logits
 
         chances = from_logits(apply(fitted.head, apply(fitted.encoder.model, self.x[rows])))
         found: np.ndarray = chances.argmax(axis=1) == self.y[rows]
@@ -121,8 +121,8 @@ class Pooled:
     def _fit(
         self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, recipe: TransferRecipe
     ) -> Fitted:
-        from transfer.training.fit import fit
         from transfer.model.feature_cache import Prepared
+        from transfer.training.fit import fit
 
         return fit(
             Prepared(x),
@@ -221,7 +221,7 @@ def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]
 
 def _features(body: Body, x: np.ndarray) -> np.ndarray:
     """Return what the kept blocks make of prepared ``x``, as (N, D); maps are averaged over places."""
-    from transfer.data.input_adapter import apply
+    from transfer.inference import apply
 
     parts = []
     for i in range(0, len(x), 1024):

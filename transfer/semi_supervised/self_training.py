@@ -24,7 +24,7 @@ LABELLED = 0.25
 
 def teach(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Return distributions (N, K) float32 of a teacher's logits, (N, K), or (N, 1) for two classes."""
-    from transfer.export.keras_file import from_logits
+    from transfer.model.target import from_logits
 
     return from_logits(logits / temperature)
 

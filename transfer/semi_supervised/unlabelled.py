@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError, suggest
-from tasks.duplicates.fingerprints import Fingerprints
+from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
+from tasks.duplicates.fingerprints import Fingerprints
 from tasks.splits import generator
 from tasks.task import TargetTask
 from transfer.data.input_adapter import Inputs

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run
+    from transfer.model.feature_cache import Prepared
     from transfer.model.network import Body
-    from transfer.training.lr_finder import Curve
     from transfer.model.weight_interpolation import Line
     from transfer.plan import Plan, Source
-    from transfer.model.feature_cache import Prepared
+    from transfer.training.lr_finder import Curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Fitted:
 
     def outputs(self, x: Prepared) -> np.ndarray:
         """Return the outputs (N, K) float32 for prepared examples."""
-        from transfer.data.input_adapter import through
+        from transfer.inference import through
 
         blocks = [block for _, block in self.encoder.blocks]
         return through((*blocks[self.frozen :], self.head), x.above(blocks[: self.frozen]))
@@ -84,7 +84,7 @@ def fit(
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run, train
-    from transfer.data.input_adapter import apply
+    from transfer.inference import apply
     from transfer.model.feature_cache import Prepared
     from transfer.training.schedule import Stages
 

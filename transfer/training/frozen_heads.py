@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import InputError
-from tasks.targets import strata
 from tasks.splits import generator
+from tasks.targets import strata
 
 if TYPE_CHECKING:
     from transfer.model.network import Body
@@ -45,12 +45,12 @@ def solve_head(
 ) -> dict[str, Any]:
     """Give ``body`` its head, and return as plain data what was chosen, and from which table.
 
-    x: prepared examples (N, ...) float32. y, target: as in transfer.training.fit. weights: float32 (N,) or None.
-    Of k the highest accuracy is chosen, of equals the lowest loss; of C the lowest loss; for numbers and for
-    several labels an example the lowest mean squared error. The weights count there too. The only example
-    of a class is trained on, and not judged.
+    x: prepared examples (N, ...) float32. y, target: as in transfer.training.fit. weights: float32 (N,) or
+    None. Of k the highest accuracy is chosen, of equals the lowest loss; of C the lowest loss; for numbers
+    and for several labels an example the lowest mean squared error. The weights count there too. The only
+    example of a class is trained on, and not judged.
     """
-    from transfer.data.input_adapter import apply
+    from transfer.inference import apply
 
     name, outputs = body.arrangement.head, body.outputs
     assert outputs is not None

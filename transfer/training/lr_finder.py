@@ -54,10 +54,10 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
     """
     import tensorflow as tf
 
+    from headstart.errors import NonFiniteError
     from pretrain.engine.order import permutation
     from pretrain.engine.program import assign
     from pretrain.engine.train import tensors
-    from headstart.errors import NonFiniteError
 
     program = programs.get(f"{key} finder", stage, xla=False)
     lent = None if program.stage is stage else [v.numpy() for v in program.variables]

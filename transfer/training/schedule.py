@@ -13,12 +13,12 @@ from tasks.targets import strata
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
-    from pretrain.engine.train import Run
     from pretrain.engine.stage import Stage
-    from transfer.model.network import Body
-    from transfer.training.lr_finder import Curve
-    from transfer.model.weight_interpolation import Line
+    from pretrain.engine.train import Run
     from transfer.model.feature_cache import Prepared
+    from transfer.model.network import Body
+    from transfer.model.weight_interpolation import Line
+    from transfer.training.lr_finder import Curve
 
 # On so many of the labels, so many at once, the loss on a line is looked at.
 MOST_LABELS, AT_ONCE = 2048, 256
@@ -178,7 +178,7 @@ class Stages:
         return {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
 
     def _solve(self, c: float) -> None:
-        from transfer.data.input_adapter import apply
+        from transfer.inference import apply
         from transfer.model.linear import solve_classes, solve_labels, solve_numbers
 
         head = self.body.head

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.errors import InputError
 from pretrain.encoders.base import Architecture, Option, Shapes
 from pretrain.encoders.keras_graph.layers import LAYERS, Shape, output_shape
 from pretrain.encoders.keras_graph.names import INPUT, check_name
-from headstart.errors import InputError
 
 MAX_BLOCKS = 64
 MAX_LAYERS = 2000

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pretrain.encoders.base import MAX_INPUT_SIZE, Shapes
 from pretrain.encoders.keras_graph import arithmetic as at
 from pretrain.encoders.keras_graph import rules as rule
-from pretrain.encoders.base import MAX_INPUT_SIZE, Shapes
 from pretrain.encoders.keras_graph.arithmetic import Config, Shape
 from pretrain.encoders.keras_graph.rules import Rule
 

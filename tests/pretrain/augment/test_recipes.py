@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from toys import patterns
 
+from headstart.errors import InputError
 from pretrain.augment.recipes import RECIPES, VECTOR_OPTIONS, Augmentation
 from tasks.dataset import Dataset
-from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 
 

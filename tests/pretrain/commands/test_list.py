@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from headstart.errors import InputError
 from pretrain.augment.recipes import RECIPES
 from pretrain.commands.list import changes, description, listing, needs, recipe_text
 from pretrain.encoders import ARCHITECTURES
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
-from headstart.errors import InputError
 
 
 def row(**fields):

@@ -8,11 +8,11 @@ from commands import run as command
 from PIL import Image
 from toys import listing, patterns
 
+from headstart.errors import InputError
 from pretrain.augment.check import check_views
 from pretrain.augment.preview import VIEWS, choose, draw_views
 from pretrain.augment.recipes import Augmentation
 from pretrain.run import PretrainConfig, pretrain
-from headstart.errors import InputError
 
 
 def test_each_class_is_shown_before_any_is_shown_twice():

@@ -8,9 +8,9 @@ from commands import run
 from toys import patterns
 from transfers import weights
 
+from headstart.errors import InputError
 from pretrain.commands.verify import verify_weights
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from toys import listing
 
-from pretrain.engine.checkpoint import Checkpoint, Checkpoints
 from headstart.errors import InputError
+from pretrain.engine.checkpoint import Checkpoint, Checkpoints
 
 CONFIG = {"seed": 3, "encoder": {"units": [4, 2]}, "data": "abc"}
 

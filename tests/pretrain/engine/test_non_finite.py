@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from stages import Linear, data
 
-from pretrain.engine.checkpoint import Checkpoints
-from pretrain.engine.train import Run, train
-from pretrain.engine.stage import Objective, Optimizer, Stage
 from headstart.errors import NonFiniteError
+from pretrain.engine.checkpoint import Checkpoints
+from pretrain.engine.stage import Objective, Optimizer, Stage
+from pretrain.engine.train import Run, train
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
 

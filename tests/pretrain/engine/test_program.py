@@ -7,8 +7,8 @@ import tensorflow as tf
 from stages import Linear, data, reference
 
 from pretrain.engine.program import XLA_STEPS, Programs, use_xla
-from pretrain.engine.train import Run, train
 from pretrain.engine.stage import Objective, Optimizer, Stage
+from pretrain.engine.train import Run, train
 
 OPTIMIZERS = [
     Optimizer(name="sgd"),

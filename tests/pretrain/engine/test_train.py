@@ -7,11 +7,11 @@ import pytest
 from stages import STEPS, Linear, Two, run_two
 from toys import Lines, StopAt, listing
 
+from headstart.errors import InputError, Interrupted
 from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.program import Programs
 from pretrain.engine.progress import Reporter
 from pretrain.engine.train import Run, train
-from headstart.errors import InputError, Interrupted
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
 

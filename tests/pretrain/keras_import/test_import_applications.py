@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from foreign import averaged, below, features, images, shaken
 
-from pretrain.keras_import.source import import_model
 from headstart.errors import HeadstartError, InputError
+from pretrain.keras_import.source import import_model
 
 SPEC = "keras.applications:MobileNetV2:alpha=0.35"
 

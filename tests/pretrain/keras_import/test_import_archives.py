@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from foreign import refused, respelt, save, small
 
-from pretrain.keras_import.source import import_model
 from headstart.errors import InputError
+from pretrain.keras_import.source import import_model
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,13 +9,13 @@ import pytest
 from foreign import shaken
 from keras import layers as kl
 
+from headstart.errors import InputError
 from pretrain.encoders import check_config, encoder_config, expected_shapes
+from pretrain.encoders.encoder import Preprocessing
 from pretrain.encoders.keras_graph.layers import LAYERS
 from pretrain.encoders.keras_graph.names import free_name
 from pretrain.encoders.keras_graph.rules import ACTIVATIONS
 from pretrain.keras_import.source import import_model
-from pretrain.encoders.encoder import Preprocessing
-from headstart.errors import InputError
 
 SHAPE = (11, 9, 4)
 

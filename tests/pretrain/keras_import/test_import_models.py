@@ -6,9 +6,9 @@ import pytest
 from foreign import averaged, below, features, images, save, shaken, small
 from keras import layers as kl
 
+from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.keras_import.source import import_model
-from headstart.errors import InputError
 
 
 def test_the_classification_is_dropped_and_the_rest_computes_the_same(saved):

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from toys import Lines, StopAt, listing, patterns
 
+from headstart.errors import InputError, Interrupted
+from pretrain.engine.stage import Look
 from pretrain.monitoring.artifacts import Companions, draw, panels, table, write_picture
 from pretrain.run import PretrainConfig, pretrain
-from pretrain.engine.stage import Look
 from pretrain.strategies import STRATEGIES
-from headstart.errors import InputError, Interrupted
 
 HISTORY = [
     {"stage": "one", "epoch": 1, "loss": 0.1 + 0.2, "val_loss": 1.5},
@@ -210,7 +210,9 @@ def test_a_disk_that_takes_no_companions_does_not_cost_the_weights(tmp_path, mon
         raise HeadstartError(f"{path} could not be written: no space left on device.")
 
     heard = Lines()
-    monkeypatch.setattr("pretrain.monitoring.artifacts.write_text", lambda path, text: full(path, None))
+    monkeypatch.setattr(
+        "pretrain.monitoring.artifacts.write_text", lambda path, text: full(path, None)
+    )
     made = run(tmp_path, reporter=heard)
     assert "Warning: " in heard.said[-1]
     assert "no space left" in heard.said[-1]

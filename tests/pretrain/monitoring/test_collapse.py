@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from toys import Lines, StopAt, listing, patterns
 
+from headstart.errors import InputError, Interrupted
 from pretrain.monitoring.collapse import (
     CollapseError,
     Limits,
@@ -16,7 +17,6 @@ from pretrain.monitoring.collapse import (
     spread,
 )
 from pretrain.run import PretrainConfig, pretrain
-from headstart.errors import InputError, Interrupted
 
 
 def draw(n, d, seed=0):

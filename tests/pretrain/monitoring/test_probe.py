@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from toys import Lines, patterns
 
+from headstart.errors import InputError
 from pretrain.monitoring.probe import MOST, Probe, probe
 from pretrain.run import PretrainConfig, pretrain
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError
 
 POOL = patterns()
 

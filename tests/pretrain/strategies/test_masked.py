@@ -5,9 +5,9 @@ import pytest
 from setups import Passing, batch_of, setup_of
 from toys import patterns
 
+from headstart.errors import InputError
 from pretrain.strategies import strategy
 from pretrain.strategies.masked import draw_hidden, hidden_loss, patch_size
-from headstart.errors import InputError
 
 
 def draw(shape, part, patch, *, count=40, seed=0):

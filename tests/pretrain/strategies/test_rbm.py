@@ -9,8 +9,8 @@ from toys import patterns
 
 from pretrain.encoders import encoder_config
 from pretrain.encoders.encoder import Preprocessing
-from pretrain.run import PretrainConfig, pretrain
 from pretrain.engine.stage import Batch
+from pretrain.run import PretrainConfig, pretrain
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 from tasks.dataset import Dataset

@@ -3,8 +3,8 @@
 import pytest
 from toys import StopAt, patterns
 
-from pretrain.run import PretrainConfig, pretrain
 from headstart.errors import InputError, Interrupted
+from pretrain.run import PretrainConfig, pretrain
 
 
 @pytest.mark.parametrize("stage", [2, 3])

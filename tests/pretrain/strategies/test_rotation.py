@@ -7,10 +7,10 @@ import pytest
 from setups import Passing, batch_of, setup_of
 from toys import patterns
 
+from headstart.errors import InputError
 from pretrain.run import Plan, PretrainConfig
 from pretrain.strategies import strategy
 from pretrain.strategies.rotation import turned
-from headstart.errors import InputError
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

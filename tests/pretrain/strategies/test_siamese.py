@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from toys import patterns
 
+from headstart.errors import InputError
 from pretrain.augment.recipes import Augmentation
+from pretrain.commands.verify import verify_weights
 from pretrain.encoders import encoder_config
 from pretrain.encoders.encoder import Preprocessing
-from pretrain.run import PretrainConfig, pretrain
 from pretrain.engine.stage import Batch
+from pretrain.run import PretrainConfig, pretrain
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 from pretrain.strategies.siamese import among_all, contrastive, make_head
-from pretrain.commands.verify import verify_weights
-from headstart.errors import InputError
 from tasks.splits import class_split
 
 CLEAN = Augmentation.resolve(patterns(8), "none")

@@ -102,8 +102,8 @@ def test_the_autoencoder_starts_near_a_grey_picture(encoder_name, kind):
 
 
 def test_an_unknown_loss_is_refused():
-    from pretrain.encoders.base import resolve_options
     from headstart.errors import InputError
+    from pretrain.encoders.base import resolve_options
 
     with pytest.raises(InputError, match=r"'loss' .* must be one of bce, mse. Got 'l1'"):
         resolve_options("the strategy", strategy("autoencoder").options, {"loss": "l1"})

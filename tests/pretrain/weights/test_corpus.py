@@ -11,8 +11,8 @@ from malformed import Draft, flip, good_tensors, reference_set
 from malformed_cases import CASES
 from malformed_pool import good_draft
 
-from pretrain.weights.file import WeightsFile, assign
 from headstart.errors import InputError
+from pretrain.weights.file import WeightsFile, assign
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

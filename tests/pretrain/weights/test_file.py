@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from malformed import Draft, good_content, good_tensors
 
+from headstart.errors import InputError
 from pretrain.encoders import encoder_config, expected_shapes
 from pretrain.weights.file import WeightsFile, assign
-from headstart.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -9,9 +9,9 @@ from good_weights import make, same
 from malformed import Draft
 from malformed_pool import good_draft
 
+from headstart.errors import InputError
 from pretrain.commands.inspect import as_json, describe
 from pretrain.weights.file import WeightsFile
-from headstart.errors import InputError
 from tasks.duplicates.fingerprints import Fingerprints
 
 RANGE = (0, 255)

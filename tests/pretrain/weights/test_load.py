@@ -10,11 +10,9 @@ from toys import patterns
 from transfers import weights
 
 import pretrain
-from pretrain.encoders.encoder import Encoder
-from pretrain.encoders.encoder import features
-from pretrain.encoders.encoder import Preprocessing
-from pretrain.weights.file import assign
 from headstart.errors import InputError
+from pretrain.encoders.encoder import Encoder, Preprocessing, features
+from pretrain.weights.file import assign
 
 
 @pytest.mark.parametrize("name", ["mlp", "convnet", "resnet"])

@@ -11,8 +11,8 @@ import pytest
 from good_weights import make, names, same
 
 import pretrain.weights.file
-from pretrain.weights.file import WeightsFile
 from headstart.errors import HeadstartError, InputError
+from pretrain.weights.file import WeightsFile
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -58,7 +58,9 @@ def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
 def test_a_disk_that_changes_what_was_written_leaves_the_old_file(path, monkeypatch):
     make(seed=1).write(path)
     monkeypatch.setattr(
-        pretrain.weights.file, "_save", lambda temp, image: temp.write_bytes(bytes(image)[:-4] + b"oops")
+        pretrain.weights.file,
+        "_save",
+        lambda temp, image: temp.write_bytes(bytes(image)[:-4] + b"oops"),
     )
     with pytest.raises(HeadstartError, match="cannot be read back") as caught:
         make(seed=2).write(path, force=True)

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from headstart.errors import InputError
 from tasks.loading.arrays import to_examples
 from tasks.targets import to_labels
-from headstart.errors import InputError
 
 
 @pytest.mark.parametrize(

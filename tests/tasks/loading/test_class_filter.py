@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset import Dataset
 from headstart.errors import InputError
+from tasks.dataset import Dataset
 from tasks.loading.class_filter import apply_view, pick_classes
 
 NAMES = ("T-shirt/top", "ankle boot", "7", "shirt", "Shirt ", "0")

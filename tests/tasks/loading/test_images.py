@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.loading import images
 from headstart.errors import InputError
+from tasks.loading import images
 from tasks.loading.images import decode_images
 
 

@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from tasks.loading import npz
 from headstart.errors import InputError
+from tasks.loading import npz
 from tasks.loading.resolve import load_dataset
 
 X = np.arange(12, dtype=np.float64).reshape(6, 2)

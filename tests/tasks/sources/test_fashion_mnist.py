@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.sources import fashion_mnist
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
+from tasks.sources import fashion_mnist
 
 FILES = [name for _, name, _ in fashion_mnist._FILES]
 

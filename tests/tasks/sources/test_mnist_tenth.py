@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from tasks.sources import mnist_tenth
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
+from tasks.sources import mnist_tenth
 
 
 def written(images):

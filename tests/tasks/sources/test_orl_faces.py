@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.sources import orl_faces
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
+from tasks.sources import orl_faces
 
 
 def face(person, number):

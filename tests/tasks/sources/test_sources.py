@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tasks import sources
 from headstart.errors import InputError
+from tasks import sources
 from tasks.loading.resolve import load_dataset
 from tasks.sources import describe_sources
 

@@ -12,8 +12,8 @@ from transfers import weights
 
 from headstart.errors import InputError
 from transfer.active_learning.selection_file import data_mark, read_chosen, to_csv
-from transfer.cli import cli
 from transfer.active_learning.typiclust import Suggestion, clusters, pictured, suggest
+from transfer.cli import cli
 
 
 def groups(sizes, *, dimensions=6, spread=0.05, seed=0):

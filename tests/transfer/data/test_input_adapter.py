@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from transfers import PREPROCESSING
 
 from headstart.errors import InputError
-from transfer.data.input_adapter import Inputs, apply, taken_range
+from transfer.data.input_adapter import Inputs, taken_range
+from transfer.inference import apply
 
 
 def match(shape, encoder_shape=(8, 8, 1), span=(0, 255), **preprocessing):

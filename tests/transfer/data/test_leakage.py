@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from pictures import WAYS, blobs, jpeg, shifted
 from transfers import QUICK, weights
 
-from pretrain.weights.file import WeightsFile
 from headstart.errors import InputError
+from pretrain.weights.file import WeightsFile
 from tasks.duplicates.fingerprints import Fingerprints
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask

@@ -180,9 +180,7 @@ def test_frozen_means_frozen_and_the_file_stays_as_it_is(files, name):
 
 
 def test_the_features_are_the_encoders(files):
-    from pretrain.encoders.encoder import Encoder
-    from pretrain.encoders.encoder import features
-    from pretrain.encoders.encoder import Preprocessing
+    from pretrain.encoders.encoder import Encoder, Preprocessing, features
     from pretrain.weights.file import WeightsFile, assign
 
     on = task()

@@ -13,15 +13,17 @@ from toys import listing
 from transfers import PREPROCESSING, SMALL
 
 import transfer.export.formats
-from pretrain.encoders.encoder import Encoder
-from pretrain.encoders import encoder_config
 from headstart.errors import HeadstartError, InputError
+from pretrain.encoders import encoder_config
+from pretrain.encoders.encoder import Encoder
 from transfer import cli, export_model
+from transfer.data.input_adapter import Inputs
+from transfer.export.compare import difference
+from transfer.export.formats import FORMATS, check_formats
 from transfer.export.keras_file import read_about, save_model, whole_model
-from transfer.export.formats import FORMATS, check_formats, difference
-from transfer.data.input_adapter import Inputs, apply
 from transfer.export.onnx import run_onnx
 from transfer.export.savedmodel import run_savedmodel
+from transfer.inference import apply
 
 CASES = {
     # architecture, options, the encoder's shape, the raw shape, dtype and range, classes
@@ -122,7 +124,7 @@ def test_what_is_there_is_not_replaced_unasked_nor_by_what_is_wrong(plain, name,
 
     # What is written predicts something else than what was expected of it.
     right = apply
-    monkeypatch.setattr("transfer.data.input_adapter.apply", lambda model, x: right(model, x) + 2e-5)
+    monkeypatch.setattr("transfer.inference.apply", lambda model, x: right(model, x) + 2e-5)
     with pytest.raises(HeadstartError, match=r"predicts differently.*was not written"):
         export_model(plain, [name], force=True)
     assert listing(plain.parent) == before

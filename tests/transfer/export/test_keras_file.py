@@ -11,7 +11,7 @@ from transfers import QUICK, source, task
 
 from headstart.errors import HeadstartError, InputError
 from transfer.export.keras_file import ABOUT, probabilities, read_about, save_model
-from transfer.data.input_adapter import apply
+from transfer.inference import apply
 from transfer.plan import TransferConfig
 from transfer.run import transfer
 

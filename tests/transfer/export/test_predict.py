@@ -10,8 +10,8 @@ from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer.export.keras_file import save_model
-from transfer.plan import TransferConfig
 from transfer.export.predict import _scores, predict, values_for
+from transfer.plan import TransferConfig
 from transfer.run import transfer
 
 

@@ -8,11 +8,11 @@ from transfers import QUICK, source, task
 
 import transfer.data.input_adapter
 from transfer.architecture import Arrangement
-from transfer.model.network import Body
-from transfer.selection.candidates import candidates
-from transfer.data.input_adapter import apply
-from transfer.plan import Plan, TransferConfig
+from transfer.inference import apply
 from transfer.model.feature_cache import Prepared
+from transfer.model.network import Body
+from transfer.plan import Plan, TransferConfig
+from transfer.selection.candidates import candidates
 from transfer.selection.search import search
 
 ROWS = np.array([4, 1, 7, 1])

@@ -12,12 +12,12 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from transfers import weights
 
-from pretrain.engine.stage import Batch
 from headstart.errors import InputError
+from pretrain.engine.stage import Batch
 from transfer.cli import cli
 from transfer.export.keras_file import read_about
-from transfer.model.losses import TARGETS
 from transfer.metrics.scores import measure_labels, measure_numbers
+from transfer.model.losses import TARGETS
 
 EPOCHS = ["--freeze-epochs", "40", "--epochs", "20", "--batch-size", "16", "--labels", "60"]
 EPOCHS += ["--head-learning-rate", "0.03", "--learning-rate", "0.003"]

@@ -7,18 +7,18 @@ import pytest
 from toys import Lines
 from transfers import QUICK, source, task
 
-from pretrain.engine.program import Programs
 from headstart.errors import InputError
-from transfer.metrics.temperature import losses
-from transfer.selection.candidates import candidates
-from transfer.export.keras_file import probabilities
-from transfer.training.fit import fit
+from pretrain.engine.program import Programs
 from transfer.data.folds import folds
+from transfer.export.keras_file import probabilities
+from transfer.metrics.temperature import losses
 from transfer.model.weight_interpolation import ANCHOR, Line
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
+from transfer.selection.candidates import candidates
 from transfer.selection.search import search
+from transfer.training.fit import fit
 
 SHARED = Programs(64)
 

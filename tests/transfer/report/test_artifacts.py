@@ -10,10 +10,10 @@ from transfers import weights
 
 from headstart.errors import HeadstartError, InputError
 from tasks.task import TargetTask
-from transfer.metrics.baselines import NAME, baselines
-from transfer.report.model_card import card
 from transfer.cli import cli
 from transfer.export.onnx import run_onnx
+from transfer.metrics.baselines import NAME, baselines
+from transfer.report.model_card import card
 
 QUICK = ["--freeze-epochs", "2", "--epochs", "2", "--batch-size", "16", "--labels", "40"]
 BESIDE = ["--export", "onnx", "--export", "savedmodel", "--pictures"]

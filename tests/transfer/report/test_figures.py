@@ -11,7 +11,14 @@ from transfers import task
 from headstart.errors import InputError
 from transfer.report import drawing
 from transfer.report import figures as pictures
-from transfer.report.figures import Seen, check_pictures, least_sure, most_wrong, project, write_pictures
+from transfer.report.figures import (
+    Seen,
+    check_pictures,
+    least_sure,
+    most_wrong,
+    project,
+    write_pictures,
+)
 
 HISTORY = [
     {"stage": stage, "epoch": epoch, "loss": 1 / epoch}

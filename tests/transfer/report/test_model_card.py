@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from transfer.report.model_card import card
-from transfer.report.model_card import cell, code
+from transfer.report.model_card import card, cell, code
 
 RESULT = {
     "data": "digits[3,8]",

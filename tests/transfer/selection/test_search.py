@@ -8,16 +8,16 @@ import pytest
 from toys import Lines
 from transfers import QUICK, source, task
 
-from pretrain.engine.program import Programs
 from headstart.errors import InputError, Interrupted
+from pretrain.engine.program import Programs
 from transfer.architecture import Arrangement
-from transfer.selection.candidates import candidates, fresh_candidates
+from transfer.commands.console import search_rows
 from transfer.data.folds import folds
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
+from transfer.selection.candidates import candidates, fresh_candidates
 from transfer.selection.search import search
-from transfer.commands.console import search_rows
 
 SHORT = replace(QUICK, freeze_epochs=2, epochs=2, scratch_epochs=2)
 PROGRAMS = Programs(64)

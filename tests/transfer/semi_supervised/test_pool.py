@@ -9,15 +9,15 @@ from click.testing import CliRunner
 from toys import StopAt, patterns
 from transfers import PREPROCESSING, QUICK, source, task, weights
 
-from pretrain.engine.program import Programs
 from headstart.errors import InputError, Interrupted
+from pretrain.engine.program import Programs
 from transfer.cli import cli
 from transfer.plan import TransferConfig
-from transfer.semi_supervised.unlabelled import Pool
-from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
 from transfer.run import transfer
-from transfer.semi_supervised.self_training import confidence, student, teach, together
 from transfer.semi_supervised.label_spreading import spread
+from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
+from transfer.semi_supervised.self_training import confidence, student, teach, together
+from transfer.semi_supervised.unlabelled import Pool
 
 SHARED = Programs()
 
@@ -154,7 +154,9 @@ def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
         return [c for c in candidates(encoder, recipe, labels) if c.arrangement.reuse == 1][:1]
 
     monkeypatch.setattr("transfer.selection.search.candidates", one)
-    monkeypatch.setattr("transfer.selection.search._Race.run", lambda race, tried: _scored(race, tried))
+    monkeypatch.setattr(
+        "transfer.selection.search._Race.run", lambda race, tried: _scored(race, tried)
+    )
     on = task()
     config = TransferConfig(recipe=QUICK, labels=12, seed=1, search=60.0)
     done = transfer(on, source(), config, programs=SHARED, pool=pool(on=on, method=SELF))

@@ -8,16 +8,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from transfers import QUICK, encoder_weights, source, task
 
-from pretrain.encoders.encoder import Encoder
+from headstart.errors import InputError
 from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Architecture
+from pretrain.encoders.encoder import Encoder
 from pretrain.engine.program import Programs
 from pretrain.engine.stage import Optimizer
-from headstart.errors import InputError
-from transfer.training.fit import balanced
+from transfer.model.linear import solve_classes, solve_numbers
 from transfer.plan import Source, TransferConfig
 from transfer.run import transfer
-from transfer.model.linear import solve_classes, solve_numbers
+from transfer.training.fit import balanced
 
 SHARED = Programs()
 SGD = replace(QUICK, optimizer=Optimizer(name="sgd"), freeze_epochs=1, epochs=1, batch_size=64)

@@ -16,10 +16,10 @@ from transfers import QUICK, encoder_weights, source, task, weights
 from headstart.errors import InputError
 from transfer.cli import cli
 from transfer.export.keras_file import save_model
-from transfer.training.frozen_heads import COUNTS, STRENGTHS
 from transfer.model.knn import nearest, neighbours_head
 from transfer.plan import Plan, TransferConfig
 from transfer.run import transfer
+from transfer.training.frozen_heads import COUNTS, STRENGTHS
 
 
 def run(head, *, on=None, name="mlp", labels=40, **how):

@@ -9,12 +9,12 @@ import tensorflow as tf
 from PIL import Image
 from transfers import QUICK, encoder_weights, source, task
 
+from headstart.errors import NonFiniteError
 from pretrain.engine.program import Programs
 from pretrain.engine.stage import Objective, Optimizer, Stage
-from headstart.errors import NonFiniteError
-from transfer.training.lr_finder import HIGHEST, LOWEST, find_rate, picture
 from transfer.plan import TransferConfig
 from transfer.run import transfer
+from transfer.training.lr_finder import HIGHEST, LOWEST, find_rate, picture
 
 
 def quadratic(curvature, factor=1.0):

@@ -1,0 +1,1 @@
+"""Statistics over finished cells: intervals, ranks, equivalent labels, the verdict."""

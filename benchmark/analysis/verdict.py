@@ -1,0 +1,341 @@
+"""The verdict: whether pretraining helped, which strategy, by how much, how surely, and at what cost.
+
+It is a pure function of the records. In each place (a table and a budget of labels):
+
+- HELPED: a strategy has a higher mean than scratch, of three seeds or more, with a p value below 0.05 after
+  Holm's correction over all comparisons of strategies with scratch in the benchmark, and no raw baseline
+  has a higher mean than it. Of several, the one with the highest mean is named. The correction is what lets
+  it be picked: when no strategy is better anywhere, one or more is claimed in at most 5 % of benchmarks.
+- NO_HELP: nothing exceeds guessing; or a raw baseline is best (with three seeds or more); or no interval
+  reaches a useful gain, one that would spare a tenth of scratch's errors. The last claims something of
+  all strategies at once, so every one of their intervals must say it, and needs no correction.
+- UNCLEAR: otherwise. A difference that is not shown is no equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.analysis.formatting import listed, p_text, percent, place_name, points, seconds, span
+from benchmark.analysis.rows import (
+    Row,
+    Tables,
+    best_raw,
+    equivalent,
+    in_cpu,
+    places,
+    scratch_of,
+    tables,
+)
+from benchmark.analysis.stats import ALPHA, differences, p_value
+
+HELPED, NO_HELP, UNCLEAR, EMPTY = "helped", "no help", "unclear", "empty"
+USEFUL = 0.1
+"""A useful gain spares this part of scratch's errors."""
+FEWEST_SEEDS = 3
+MOST_GAINS = 3
+"""The headline tells so many gains one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What was found in one place.
+
+    title: of the table, "" when it is the only one.
+    use: the row to use, or None where nothing can be recommended.
+    text: one paragraph; it does not name the place.
+    """
+
+    title: str
+    labels: int
+    kind: str
+    use: str | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The whole: ``kind`` is the best news of all places; ``headline`` is one or more sentences."""
+
+    kind: str
+    headline: str
+    judgements: tuple[Judgement, ...]
+
+    def lines(self) -> list[str]:
+        """Return the headline and a paragraph a place."""
+        return [self.headline, *(f"{place(j)}: {j.text}" for j in self.judgements)]
+
+
+def place(judgement: Judgement) -> str:
+    """Return "50 labels", after the table's title where there are several."""
+    return place_name(judgement.title, judgement.labels)
+
+
+def verdict(records: Sequence[Mapping[str, Any]], found: Tables | None = None) -> Verdict:
+    """Judge a benchmark.
+
+    Args:
+        records: its cells, as in ``results.jsonl``.
+        found: their tables, where they are there already.
+    """
+    found = tables(records) if found is None else found
+    judgements = tuple(
+        _judge(found, title, labels, rows, guessing(records, rows[0].task))
+        for title, labels, rows in places(found)
+    )
+    kinds = [j.kind for j in judgements]
+    kind = next((k for k in (HELPED, UNCLEAR, NO_HELP) if k in kinds), EMPTY)
+    parts = [
+        _headline(k, [j for j in judgements if j.kind == k], found, len(set(kinds)) > 1)
+        for k in (HELPED, NO_HELP, UNCLEAR, EMPTY)
+        if k in kinds
+    ]
+    headline = " ".join(parts) or "There are no results to judge."
+    return Verdict(kind=kind, headline=headline, judgements=judgements)
+
+
+def guessing(records: Sequence[Mapping[str, Any]], task: str) -> tuple[float, int] | None:
+    """Return the accuracy of always naming the commonest class, and the number of test examples.
+
+    From a confusion matrix (K, K), whose rows are the true classes; None where no cell has one.
+    """
+    for record in records:
+        if (record.get("task") or "") == task and record.get("confusion"):
+            counts = np.asarray(record["confusion"], float).sum(axis=1)
+            return float(counts.max() / counts.sum()), int(counts.sum())
+    return None
+
+
+def _judge(
+    found: Tables, title: str, labels: int, rows: Sequence[Row], guess: tuple[float, int] | None
+) -> Judgement:
+    def judged(kind: str, use: str | None, text: str) -> Judgement:
+        return Judgement(title=title, labels=labels, kind=kind, use=use, text=text)
+
+    strategies = [r for r in rows if r.kind == "strategy" and r.gained.n]
+    plain = [r for r in rows if r.kind != "strategy" and r.accuracy.n]
+    if not strategies:
+        return judged(
+            EMPTY, None, "no strategy can be compared with scratch: the cells are missing."
+        )
+    best_plain = max(plain, key=lambda r: r.accuracy.mean)
+    raw, best = best_raw(rows), max(strategies, key=lambda r: r.accuracy.mean)
+    if guess is not None and _guesses([*strategies, *plain], *guess):
+        return judged(NO_HELP, None, guessing_text(guess[0], best))
+    winners = [
+        r
+        for r in strategies
+        if r.corrected < ALPHA and r.gained.mean > 0 and r.gained.n >= FEWEST_SEEDS
+    ]
+    if winners:
+        winner = max(winners, key=lambda r: r.accuracy.mean)
+        if raw is None or raw.accuracy.mean < winner.accuracy.mean:
+            return judged(HELPED, winner.name, helped_text(found, winner, winners, rows, raw))
+        text = f"{winner.name} is at {certainty(winner)}, but {raw_best(raw, winner)}"
+        return judged(NO_HELP, raw.name, text)
+    seeds = min(r.gained.n for r in strategies)
+    if seeds >= FEWEST_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
+        text = f"no strategy is shown to beat scratch, and {raw_best(raw, best)}"
+        return judged(NO_HELP, best_plain.name, text + also(best_plain, raw))
+    useful = [USEFUL * (1 - _scratch_mean(rows)) for r in strategies]
+    highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
+    if seeds >= FEWEST_SEEDS and _scratch_mean(rows) > 1 - 1e-12:
+        text = (
+            f"scratch is right in every test example with every seed, so nothing is left to gain. "
+            f"The best without pretraining is {reached(best_plain)}."
+        )
+        return judged(NO_HELP, best_plain.name, text)
+    if seeds > 1 and all(r.gained.high < u for r, u in zip(strategies, useful, strict=True)):
+        text = (
+            f"no strategy gains what would be of use, {points(min(useful))} points or more over scratch "
+            f"(a tenth of its errors): the 95 % intervals end at {points(highest.gained.high)} at most "
+            f"({highest.name}). The best without pretraining is {reached(best_plain)}."
+        )
+        return judged(NO_HELP, best_plain.name, text)
+    return judged(UNCLEAR, None, unclear_text(best, best_plain))
+
+
+def _guesses(rows: Sequence[Row], share: float, n: int) -> bool:
+    """Whether no row exceeds guessing by more than two standard errors of the test part."""
+    return all(r.accuracy.mean <= share + 2 * (share * (1 - share) / n) ** 0.5 for r in rows)
+
+
+def _scratch_mean(rows: Sequence[Row]) -> float:
+    rival = scratch_of(rows)
+    return rival.accuracy.mean if rival is not None else float("nan")
+
+
+def _headline(kind: str, here: Sequence[Judgement], found: Tables, mixed: bool) -> str:
+    where = _where(here) if mixed or here[0].title else ""
+    at = f" at {where}" if where else " here"
+    if kind == HELPED:
+        gains = []
+        for j in here:
+            gain = points(_used(found, j).gained.mean)
+            gains.append(f"{gain} points at {place(j)} ({j.use})")
+        names = list(dict.fromkeys(str(j.use) for j in here))
+        if len(here) > MOST_GAINS:
+            means = [_used(found, j).gained.mean for j in here]
+            return (
+                f"Pretraining helped at {_where(here)}: use {listed(names)}. Over training from "
+                f"scratch it gains {points(min(means))} to {points(max(means))} points."
+            )
+        if len(names) == 1:
+            gains = [text.removesuffix(f" ({names[0]})") for text in gains]
+        return (
+            f"Pretraining helped: use {listed(names)}. Over training from scratch it gains "
+            f"{listed(gains)}."
+        )
+    if kind == NO_HELP:
+        uses: dict[str, list[Judgement]] = {}
+        for j in here:
+            if j.use is not None:
+                uses.setdefault(j.use, []).append(j)
+        if not uses:
+            return f"Pretraining did not help{at}: nothing did better than guessing."
+        if len(uses) == 1:
+            return f"Pretraining did not help{at}; use {next(iter(uses))}."
+        each = [f"{name} ({_where(there)})" for name, there in uses.items()]
+        return f"Pretraining did not help{at}; use {listed(each)}."
+    if kind == UNCLEAR:
+        return f"Too few seeds to tell whether pretraining helps{at}."
+    return f"Nothing can be compared{at}."
+
+
+def _used(found: Tables, judgement: Judgement) -> Row:
+    (row,) = [r for r in found[judgement.title][judgement.labels] if r.name == judgement.use]
+    return row
+
+
+def _where(here: Sequence[Judgement]) -> str:
+    """Return "50 and 200 labels", after the tables' titles where there are several."""
+    parts = []
+    for title in dict.fromkeys(j.title for j in here):
+        labels = listed([f"{j.labels:,}" for j in here if j.title == title]) + " labels"
+        parts.append(f"{title}, {labels}" if title else labels)
+    return "; ".join(parts)
+
+
+POWER = 0.8
+MOST_SEEDS = 50
+
+
+def guessing_text(share: float, best: Row) -> str:
+    """Nothing exceeds guessing."""
+    return (
+        f"nothing does better than naming the commonest class every time ({percent(share)} %): "
+        f"{best.name}, the best strategy, reaches {percent(best.accuracy.mean)} %. What was tried here "
+        f"cannot tell these labels from the examples, with or without pretraining."
+    )
+
+
+def helped_text(
+    found: Tables, winner: Row, winners: Sequence[Row], rows: Sequence[Row], raw: Row | None
+) -> str:
+    """A strategy helped: its accuracy, its worth in labels, its rivals and its cost."""
+    parts = [f"{winner.name} reaches {percent(winner.accuracy.mean)} %, {certainty(winner)}."]
+    worth = equivalent(found, winner)
+    if worth is not None:
+        parts.append(f"Scratch would need {worth} labels for that.")
+    if raw is not None and winner.over_raw is not None and winner.over_raw.n:
+        shown = winner.over_raw_corrected < ALPHA
+        word = "It also beats" if shown else "It is not shown to beat"
+        parts.append(
+            f"{word} the best baseline on raw values, {reached(raw)} "
+            f"({points(winner.over_raw.mean)} points, {span(winner.over_raw)})."
+        )
+    level = [r.name for r in winners if r is not winner and not _differ(winner, r, len(winners))]
+    if level:
+        parts.append(f"Not shown to be worse than it: {', '.join(level)}.")
+    rival = scratch_of(rows)
+    if rival is not None:
+        parts.append(_cost(winner, rival))
+    return " ".join(parts)
+
+
+def certainty(row: Row) -> str:
+    """Return the gain with its interval and its corrected p value."""
+    among = f" after correction for {row.comparisons} comparisons" if row.comparisons > 1 else ""
+    return (
+        f"{points(row.gained.mean)} points against scratch (95 % interval {span(row.gained)}, "
+        f"{row.gained.n} seeds paired, p {p_text(row.corrected)}{among})"
+    )
+
+
+def _differ(one: Row, other: Row, count: int) -> bool:
+    return p_value(differences(one.scores, other.scores)) * max(1, count - 1) < ALPHA
+
+
+def raw_best(raw: Row, best: Row) -> str:
+    """A raw baseline is best."""
+    return (
+        f"{raw.name} on raw values alone reaches {percent(raw.accuracy.mean)} %, against "
+        f"{percent(best.accuracy.mean)} % of {best.name}, the best strategy here."
+    )
+
+
+def also(plain: Row, raw: Row) -> str:
+    """Name the best row without pretraining, where that is not the raw baseline."""
+    return "" if plain is raw else f" Best of all without pretraining is {reached(plain)}."
+
+
+def reached(row: Row) -> str:
+    """Return "raw 1-NN (90.13 %)"."""
+    return f"{row.name} ({percent(row.accuracy.mean)} %)"
+
+
+def unclear_text(best: Row, plain: Row) -> str:
+    """Nothing is shown, and little is ruled out."""
+    gain = best.gained
+    if gain.n < 2:
+        seen = f"{points(gain.mean)} points against scratch"
+        return f"one seed proves nothing: {best.name} is at {seen}, and that may be luck."
+    text = f"the best strategy, {best.name}, is at {certainty(best)}."
+    if gain.low > 0 and best.p < ALPHA:
+        text += (
+            f" Alone, that would be a gain; the best of {best.comparisons} comparisons may look so "
+            f"by luck."
+        )
+    else:
+        text += " That is neither shown to be a gain, nor are useful gains ruled out."
+    needed = seeds_needed(best)
+    if needed is not None and needed > gain.n:
+        most = f"about {needed}" if needed <= MOST_SEEDS else f"more than {MOST_SEEDS}"
+        text += f" If the gain is as it looks, {most} seeds would show it."
+    return f"{text} The best without pretraining is {reached(plain)}."
+
+
+def seeds_needed(row: Row) -> int | None:
+    """Return how many seeds would show a gain of the size seen, in about four benchmarks of five.
+
+    The smallest n with d sqrt(n) / s >= t_(n-1)(1 - a/2m) + z(0.8), for m comparisons; None for no gain, and
+    MOST_SEEDS + 1 where more would be needed.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    gain, count = row.gained, max(1, row.comparisons)
+    if gain.n < 2 or gain.mean <= 0:
+        return None
+    # The interval for all comparisons is Student's, whatever the others are.
+    known, half = (
+        (gain, 0.975) if row.simultaneous is None else (row.simultaneous, 1 - ALPHA / 2 / count)
+    )
+    spread = (known.high - known.mean) / float(stdtrit(gain.n - 1, half)) * gain.n**0.5
+    n = np.arange(2, MOST_SEEDS + 1)
+    needed = stdtrit(n - 1, 1 - ALPHA / 2 / count) + float(ndtri(POWER))
+    enough = n[gain.mean * np.sqrt(n) >= spread * needed]
+    return int(enough[0]) if len(enough) else MOST_SEEDS + 1
+
+
+def _cost(row: Row, rival: Row) -> str:
+    cpu = in_cpu([row, rival])
+    pretraining, transfer = row.cost(cpu)
+    unit = " of processor time" if cpu else ""
+    return (
+        f"It costs {seconds(pretraining or 0.0)} of pretraining and {seconds(transfer)} of transfer a "
+        f"seed{unit}; scratch takes {seconds(rival.total(cpu))}."
+    )

@@ -1,0 +1,1 @@
+"""The commands behind ``benchmark``: run, report, and the dry run."""

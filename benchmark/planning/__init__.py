@@ -1,0 +1,1 @@
+"""From a configuration to work items: which pretrainings, how long, which strategies can run."""

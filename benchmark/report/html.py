@@ -1,0 +1,315 @@
+"""The report as one HTML page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.analysis.formatting import (
+    p_number,
+    percent,
+    place_name,
+    points,
+    possible,
+    seconds,
+    span,
+)
+from benchmark.analysis.ranks import Ranking
+from benchmark.analysis.rows import Row, Tables, equivalent, in_cpu, places
+from benchmark.analysis.verdict import EMPTY, HELPED, NO_HELP, UNCLEAR, Verdict, place
+from benchmark.report.figures import Confusion, Drawings
+from benchmark.report.plot_style import Drawing
+from benchmark.report.run_artifacts import Picture, Spread
+
+KNOWN = ("row", "base", "encoder", "mode", "kind", "labels", "seed", "task", "status", "reason")
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "loss": "loss",
+    "confusion": "confusion, true class a line",
+    "updates": "updates",
+    "chosen": "chosen inside the budget",
+    "n": "test examples",
+    "seconds": "seconds in all",
+    "pretrain_seconds": "seconds of pretraining",
+    "transfer_seconds": "seconds of transfer",
+    "cpu_seconds": "CPU-seconds in all",
+    "pretrain_cpu_seconds": "CPU-seconds of pretraining",
+    "pretrain_planned_epochs": "epochs that the budget became",
+    "digest": "digest of the model",
+    "weights_digest": "digest of the weights file",
+    "id": "identity of the cell",
+}
+PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
+MOST_CHARACTERS = 1500
+
+
+def cell_groups(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the cells of each row, in the records' order."""
+    several = len({r.get("task") for r in records}) > 1
+    groups = []
+    for name in dict.fromkeys(r["row"] for r in records):
+        here = [r for r in records if r["row"] == name]
+        failed = sum(r["status"] != "done" for r in here)
+        about = f"{len(here)} cells" if len(here) != 1 else "1 cell"
+        about += f", {failed} not done" if failed else ""
+        groups.append({"name": name, "about": about, "cells": [_cell(r, several) for r in here]})
+    return groups
+
+
+def _cell(record: Mapping[str, Any], several: bool) -> dict[str, Any]:
+    parts = [record.get("task") if several else None, record.get("encoder"), record.get("mode")]
+    words = [str(part) for part in parts if part]
+    words += [f"{record['labels']:,} labels", f"seed {record['seed']}"]
+    done = record["status"] == "done"
+    end = f"{percent(record['accuracy'])} %" if done else str(record["status"])
+    facts = [] if done else [("why", str(record.get("reason", "no reason was recorded")))]
+    order = [*NAMES, *(key for key in record if key not in NAMES and key not in KNOWN)]
+    for key in order:
+        if record.get(key) is not None:
+            facts.append((NAMES.get(key, key), _text(key, record[key])))
+    return {"name": f"{', '.join(words)}: {end}", "failed": not done, "facts": facts}
+
+
+def _text(key: str, value: Any) -> str:
+    if key in PERCENT and isinstance(value, float):
+        return f"{percent(value)} %"
+    if key == "confusion":
+        text = " / ".join(" ".join(f"{count:g}" for count in row) for row in value)
+    elif isinstance(value, Mapping):
+        text = ", ".join(f"{k}={v}" for k, v in value.items()) or "nothing"
+    elif isinstance(value, float):
+        text = f"{value:.4g}"
+    else:
+        text = str(value)
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLES = {HELPED: "helped", NO_HELP: "no-help", UNCLEAR: "unclear", EMPTY: "unclear"}
+HEADER = (
+    "row",
+    "accuracy %",
+    "minus scratch",
+    "p, corrected",
+    "minus best raw",
+    "seeds",
+)
+MOST_CLASSES = 30
+BESIDE = 6
+"""Confusion matrices of more classes stand one below the other."""
+SMALL = 200
+"""Pictures of fewer pixels across are enlarged."""
+METHODS = {
+    "t": "Intervals are Student's t over seeds, of differences paired by seed.",
+    "bootstrap": (
+        "Intervals are BCa bootstraps over seeds, of differences paired by seed; p values are Student's."
+    ),
+}
+
+
+def render(
+    *,
+    heading: str,
+    about: Sequence[str],
+    records: Sequence[Mapping[str, Any]],
+    found: Tables,
+    judged: Verdict,
+    method: str,
+    drawings: Drawings,
+    no_figures: str,
+    confusions: Sequence[Confusion],
+    ranking: Ranking | None,
+    pictures: Sequence[tuple[Picture, bytes]],
+    pictures_left: Sequence[str],
+    spreads: Sequence[Spread],
+    findings: Sequence[str],
+    command: str,
+    facts: Sequence[tuple[str, str]],
+) -> str:
+    """Return the page. Everything that comes from files is escaped by the template."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page: dict[str, Any] = {
+        "title": heading,
+        "about": about,
+        "verdict": {
+            "style": STYLES[judged.kind],
+            "headline": judged.headline,
+            "places": [
+                (place(j), _sentence(j.text, found[j.title][j.labels])) for j in judged.judgements
+            ],
+        },
+        "intervals_note": f"{METHODS[method]} {_family(found)}",
+        "tables": [_table(judged, *where) for where in places(found)],
+        "gains": [_figure(d) for d in drawings.gains],
+        "no_figures": no_figures,
+        "efficiency": _efficiency(found, drawings),
+        "costs": [_figure(d) for d in drawings.costs],
+        "ranks": _ranks(ranking, drawings),
+        "confusions": [_matrix(c) for c in confusions],
+        "confusions_wide": any(len(c.classes) > BESIDE for c in confusions),
+        "pictures": [_made(picture, data) for picture, data in pictures],
+        "pictures_left": pictures_left,
+        "findings": findings,
+        "spreads": spreads,
+        "cells": cell_groups(records),
+        "command": command,
+        "facts": facts,
+    }
+    page["contents"] = _contents(page)
+    return environment.get_template("report.html").render(page)
+
+
+def _sentence(text: str, rows: Sequence[Row]) -> str:
+    """Begin with a capital, unless a row's name is what it begins with."""
+    if any(text.startswith(row.name) for row in rows):
+        return text
+    return text[:1].upper() + text[1:]
+
+
+def _contents(page: Mapping[str, Any]) -> list[tuple[str, str]]:
+    sections = [
+        ("ranking", "Ranking", True),
+        ("efficiency", "Labels", page["efficiency"]),
+        ("cost", "Cost", page["costs"]),
+        ("ranks", "Data sets", page["ranks"]),
+        ("confusion", "Confusion", page["confusions"]),
+        ("pictures", "Pictures", page["pictures"] or page["pictures_left"]),
+        ("findings", "Findings", True),
+        ("cells", "Cells", True),
+        ("reproduce", "To do it again", True),
+    ]
+    return [(id_, name) for id_, name, there in sections if there]
+
+
+def _family(found: Tables) -> str:
+    counts = {row.comparisons for *_, rows in places(found) for row in rows if row.comparisons}
+    if not counts:
+        return ""
+    return (
+        f"The p values against scratch are corrected together for all {max(counts)} comparisons of a "
+        f"strategy with scratch (Holm); those against the best raw baseline likewise."
+    )
+
+
+def _table(judged: Verdict, title: str, labels: int, rows: Sequence[Row]) -> dict[str, Any]:
+    used = {j.use for j in judged.judgements if (j.title, j.labels) == (title, labels)}
+    cpu = in_cpu(rows)
+    # The best first; rows without any result last.
+    order = sorted(rows, key=lambda r: -r.accuracy.mean if r.accuracy.n else 1.0)
+    return {
+        "title": place_name(title, labels),
+        "header": (*HEADER, f"{'CPU-seconds' if cpu else 'seconds'} a seed"),
+        "rows": [
+            {"name": row.name, "use": row.name in used, "cells": _cells(row, cpu)} for row in order
+        ],
+    }
+
+
+def _cells(row: Row, cpu: bool) -> list[tuple[str, str]]:
+    """Return the cells right of the row's name: what is large, and what stands small below it."""
+    accuracy, gain, raw = row.accuracy, row.gain, row.over_raw
+    pretraining, _ = row.cost(cpu)
+    return [
+        (percent(accuracy.mean), span(possible(accuracy), "") if accuracy.n > 1 else ""),
+        _difference(gain) if gain is not None else ("", ""),
+        (p_number(row.corrected) if row.kind == "strategy" else "", ""),
+        _difference(raw) if raw is not None and raw.n else ("", ""),
+        (str(accuracy.n), f"{len(row.failed)} failed" if row.failed else ""),
+        (
+            seconds(row.total(cpu)),
+            "" if pretraining is None else f"pretraining {seconds(pretraining)}",
+        ),
+    ]
+
+
+def _difference(interval: Any) -> tuple[str, str]:
+    return points(interval.mean), span(interval) if interval.n > 1 else ""
+
+
+def _efficiency(found: Tables, drawings: Drawings) -> dict[str, Any] | None:
+    made = []
+    for title, by_labels in found.items():
+        names = list(
+            dict.fromkeys(
+                r.name for rows in by_labels.values() for r in rows if r.kind == "strategy"
+            )
+        )
+        rows = []
+        for name in names:
+            cells = []
+            for here in by_labels.values():
+                row = next((r for r in here if r.name == name), None)
+                worth = equivalent(found, row) if row is not None else None
+                cells.append(("–", "") if worth is None else worth.parts())
+            rows.append((name, cells))
+        if any(cell != ("–", "") for _, cells in rows for cell in cells):
+            suffix = f", {title}" if title else ""
+            budgets = [f"{labels:,}" for labels in by_labels]
+            made.append({"suffix": suffix, "budgets": budgets, "rows": rows})
+    if not made and not drawings.curves:
+        return None
+    return {"tables": made, "figures": [_figure(d) for d in drawings.curves]}
+
+
+def _ranks(ranking: Ranking | None, drawings: Drawings) -> dict[str, Any] | None:
+    if ranking is None:
+        return None
+    text = (
+        f"{ranking.n} data sets, each row's accuracy averaged over the budgets that all have. By "
+        f"Nemenyi's test, two rows whose average ranks differ by less than "
+        f"{ranking.critical:.2f} are not shown to differ."
+    )
+    if ranking.p == ranking.p:
+        text += f" Friedman's test that all rows are alike: p {p_number(ranking.p)}."
+    if ranking.n < 5:
+        text += " With fewer than five data sets these tests find next to nothing."
+    rows = [(name, f"{rank:.2f}") for name, rank in ranking.ranks.items()]
+    return {"text": text, "rows": rows, "figures": [_figure(d) for d in drawings.ranks]}
+
+
+def _matrix(found: Confusion) -> dict[str, Any]:
+    where = place_name(found.title, found.labels)
+    classes, matrix = found.classes[:MOST_CLASSES], found.matrix[:MOST_CLASSES, :MOST_CLASSES]
+    rows = [
+        (name, [(_share(value), f"{0.45 * value:.2f}") for value in values])
+        for name, values in zip(classes, matrix.tolist(), strict=True)
+    ]
+    more = len(found.classes) - len(classes)
+    note = f" (the first {MOST_CLASSES} of {len(found.classes)} classes)" if more else ""
+    return {"title": f"{found.row}, {where}{note}", "classes": classes, "rows": rows}
+
+
+def _share(value: float) -> str:
+    """Return percent without decimals; a dot for none, so that the diagonal stands out."""
+    return "·" if value < 0.005 else f"{100 * value:.0f}"
+
+
+def _figure(drawing: Drawing) -> dict[str, str]:
+    data = base64.b64encode(drawing.svg.encode()).decode()
+    return {
+        "src": f"data:image/svg+xml;base64,{data}",
+        "alt": drawing.alt,
+        "caption": "",  # its title is in the figure
+        "small": "",
+    }
+
+
+def _made(picture: Picture, data: bytes) -> dict[str, str]:
+    return {
+        "src": f"data:image/png;base64,{base64.b64encode(data).decode()}",
+        "alt": f"Picture that the pretraining left: {picture.caption}.",
+        "caption": picture.caption,
+        "small": "small" if int.from_bytes(data[16:20], "big") < SMALL else "",
+    }

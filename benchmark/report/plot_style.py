@@ -1,0 +1,244 @@
+"""Style and axes of the figures."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.analysis.equivalent_labels import isotonic
+from benchmark.analysis.formatting import possible
+from benchmark.analysis.rows import Row
+from benchmark.grid import SCRATCH
+
+INK = "#1b1f24"
+INK_ON_DARK = "#e6e8eb"
+GREY = "#8a8f98"
+# After Okabe & Ito's set for colour-blind readers, darkened or lightened until each has a contrast of 3.5 or
+# more with white and with the report's dark page alike. With 7 colours and 5 markers, 35 rows differ.
+COLOURS = ("#1f7fc4", "#d55e00", "#00936b", "#b5659a", "#a87b00", "#5b6fd0", "#2a93a8")
+MARKERS = ("o", "s", "^", "D", "v")
+RAW_MARKERS = ("X", "h", "*", "<", ">")
+WIDTH = 5.2
+"""Inches; a figure this narrow can still be read when a phone shows it whole."""
+DPI = 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How one row is drawn."""
+
+    colour: str
+    marker: str
+    line: str
+    width: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A finished figure: its file's name without ending, and what it shows, in words."""
+
+    name: str
+    title: str
+    alt: str
+    svg: str
+    png: bytes
+
+
+def looks(rows: Sequence[Row]) -> dict[str, Look]:
+    """Return the look of every row's name; strategies take the colours in turn."""
+    found: dict[str, Look] = {}
+    counts = {"raw": 0, "strategy": 0, "fresh": 0}
+    for row in rows:
+        if row.name in found:
+            continue
+        n = counts[row.kind]
+        counts[row.kind] += 1
+        if row.kind == "strategy":
+            colour, marker = COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]
+            found[row.name] = Look(colour=colour, marker=marker, line="-", width=1.6)
+        elif row.kind == "raw":
+            marker = RAW_MARKERS[n % len(RAW_MARKERS)]
+            found[row.name] = Look(colour=GREY, marker=marker, line="--", width=1.2)
+        else:
+            scratch = row.name == SCRATCH
+            line, marker = ("-", "P") if scratch else (":", "p")
+            found[row.name] = Look(
+                colour=INK, marker=marker, line=line, width=2 if scratch else 1.2
+            )
+    return found
+
+
+def available() -> bool:
+    """Whether matplotlib, the extra ``plot``, is installed."""
+    # Its first import in an account says that it builds a cache of fonts: no news of this benchmark.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def settings() -> Any:
+    """Return a context in which figures are drawn; the same figure always has the same bytes."""
+    import matplotlib
+
+    return matplotlib.rc_context(
+        {
+            "svg.hashsalt": "headstart",
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "font.size": 9,
+            "text.color": INK,
+            "text.parse_math": False,  # names of classes may hold dollars
+            "axes.edgecolor": INK,
+            "axes.facecolor": "none",
+            "axes.labelcolor": INK,
+            "axes.titlesize": 10,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "grid.color": INK,
+            "grid.alpha": 0.15,
+            "grid.linewidth": 0.8,
+            "legend.frameon": False,
+        }
+    )
+
+
+def finish(figure: Any, name: str, title: str, alt: str) -> Drawing:
+    """Write a figure both ways: SVG that follows the reader's colour scheme, and PNG on white."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    picture, text = io.BytesIO(), io.StringIO()
+    # Neither a date nor the program's version: they would make equal figures differ.
+    FigureCanvasAgg(figure).print_figure(
+        picture, dpi=DPI, facecolor="white", metadata={"Software": None}
+    )
+    FigureCanvasSVG(figure).print_figure(
+        text, facecolor="none", metadata={"Date": None, "Creator": None}
+    )
+    return Drawing(
+        name=name, title=title, alt=alt, svg=scheme(text.getvalue()), png=picture.getvalue()
+    )
+
+
+def scheme(svg: str) -> str:
+    """Return the SVG with its ink in the colour of the reader's scheme, and without its prologue."""
+    style = (
+        f"<style>svg{{color:{INK}}}"
+        f"@media (prefers-color-scheme:dark){{svg{{color:{INK_ON_DARK}}}}}</style>"
+    )
+    body = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", body, count=1)
+
+
+def new_axes(
+    height: float, *, left: float = 0.68, right: float = 0.12, bottom: float, top: float
+) -> tuple[Any, Any]:
+    """Return a figure of WIDTH x ``height`` inches and its axes, with these margins in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height))
+    right, left = min(right, WIDTH / 2), min(left, WIDTH / 2)
+    place = (
+        left / WIDTH,
+        bottom / height,
+        (WIDTH - left - right) / WIDTH,
+        (height - bottom - top) / height,
+    )
+    return figure, figure.add_axes(place)
+
+
+def longest(rows: Sequence[Row]) -> int:
+    """Return the length of the longest name."""
+    return max((len(row.name) for row in rows), default=0)
+
+
+def mark(axes: Any, x: float, y: float, how: Look, size: float, **more: Any) -> None:
+    """Draw a row's marker."""
+    axes.plot(
+        [x], [y], ls="", marker=how.marker, color=how.colour, ms=size, mew=1.5, clip_on=True, **more
+    )
+
+
+def square(corner: tuple[float, float], colour: Any) -> Any:
+    """Return a filled square of side 1."""
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, 1, 1, facecolor=colour, edgecolor="none")
+
+
+def budget_axis(axes: Any, budgets: Sequence[int]) -> None:
+    """Make the x axis one of labels, logarithmic, with a tick a budget."""
+    from matplotlib.ticker import NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(budgets, [f"{b:,}" for b in budgets])
+    axes.set_xlim(budgets[0] / 1.08, budgets[-1] * 1.04)
+    axes.grid(True)
+    axes.set_xlabel("labels (logarithmic)")
+
+
+def label_ends(
+    axes: Any, ends: Sequence[tuple[float, float, str]], look: Mapping[str, Look], gap: float
+) -> None:
+    """Write each row's name right of its curve's end, moved apart as little as need be."""
+    ends = sorted(ends, key=lambda end: end[1])
+    steps = gap * np.arange(len(ends))
+    places = isotonic(np.array([y for _, y, _ in ends]) - steps) + steps
+    low, high = axes.get_ylim()
+    places += min(0.0, high - places[-1]) if len(places) else 0.0
+    places += max(0.0, low - places[0]) if len(places) else 0.0
+    transform = axes.get_yaxis_transform()
+    for (_, y, name), place in zip(ends, places, strict=True):
+        axes.plot(
+            [1.0, 1.05],
+            [y, place],
+            color=look[name].colour,
+            lw=0.9,
+            transform=transform,
+            clip_on=False,
+        )
+        axes.text(1.065, place, name, fontsize=8, va="center", transform=transform)
+
+
+def gain_limits(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return an axis that holds every mean and the strategies' 95 % intervals."""
+    values = [0.0]
+    for row in rows:
+        values.append(row.gained.mean)
+        if row.kind == "strategy" and row.gained.n > 1:
+            values += [row.gained.low, row.gained.high]
+    return _padded(values)
+
+
+def accuracy_limits(rows: Sequence[Row], banded: Any) -> tuple[float, float]:
+    """Return an axis that holds every mean; intervals may widen it by half of that at each end."""
+    means = [row.accuracy.mean for row in rows if row.accuracy.n]
+    edges = [
+        end
+        for row in rows
+        if row.accuracy.n > 1 and (not banded or row.name in banded)
+        for end in (possible(row.accuracy).low, possible(row.accuracy).high)
+    ]
+    slack = 0.5 * max(max(means) - min(means), 0.01)
+    low = max(min([*means, *edges]), min(means) - slack)
+    high = min(max([*means, *edges]), max(means) + slack)
+    return _padded([low, high])
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    pad = 0.06 * max(max(values) - min(values), 0.002)
+    return 100 * (min(values) - pad), 100 * (max(values) + pad)

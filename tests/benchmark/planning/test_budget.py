@@ -1,0 +1,112 @@
+"""From a budget of seconds or updates to epochs, decided once and for all machines."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from toys import Lines, patterns
+from transfers import QUICK
+
+from benchmark.planning.budget import BUDGETS, Budget, StageCost, divide
+from benchmark.planning.plan import Benchmark, BenchmarkConfig
+from headstart.errors import InputError
+from pretrain.weights.file import WeightsFile
+from tasks.task import TargetTask
+
+CONFIG = BenchmarkConfig(
+    strategies=["greedy-autoencoder", "rotation"],
+    labels=[9],
+    seeds=[0],
+    recipe=replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2),
+    encoder="mlp",
+    encoder_options={"units": [8, 4]},
+    budget=Budget(updates=40),
+)
+
+
+def cost(name, seconds, *, steps=10, **more):
+    return StageCost(name=name, steps=steps, seconds=seconds, **more)
+
+
+def test_the_recipes_epochs_are_shared_by_all_stages_and_fixed_ones_come_off_first():
+    costs = [cost("block1", 2.0), cost("block2", 1.0), cost("unrolled", 0.5, own=4)]
+    found = divide(costs, Budget(seconds=20))
+    # (20 - 4 x 0.5) / 3 = 6 epochs of both blocks.
+    assert (found["epochs"], found["seconds"]) == (6, 20.0)
+    assert found["updates"] == 6 * 20 + 4 * 10
+    found = divide(costs, Budget(updates=200))
+    assert (found["epochs"], found["updates"], found["seconds"]) == (8, 200, None)
+
+
+def test_there_is_at_least_one_epoch_and_the_plan_says_what_it_takes():
+    found = divide([cost("one", 30.0)], Budget(seconds=2))
+    assert (found["epochs"], found["seconds"]) == (1, 30.0)
+
+
+def test_a_stage_that_xla_speeds_up_gets_its_epochs_only_when_it_is_long_enough():
+    fast = cost("dense", 4.0, steps=101, xla_seconds=1.0)
+    assert divide([fast], Budget(seconds=60))["epochs"] == 60
+    # 10 epochs of 100 full steps are too few for XLA: so they take 4 s each, and there are 3 or so.
+    assert divide([fast], Budget(seconds=10))["epochs"] == round(10 / 4.0)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return TargetTask.from_dataset(patterns(60, test=20))
+
+
+def test_epochs_are_decided_once_recorded_and_used_by_every_later_run(task, tmp_path):
+    bench = Benchmark(task, None, CONFIG, tmp_path)
+    assert bench.pretraining.undecided()
+    outcome = bench.run(Lines())
+    decided = {e["strategy"]: e for e in json.loads((tmp_path / BUDGETS).read_text()).values()}
+    # 54 examples are one batch of 128: two stages of one step, and one stage.
+    assert decided["greedy-autoencoder"]["epochs"] == 20
+    assert decided["rotation"]["epochs"] == 40
+    trained = {p.name.split("-mlp")[0]: WeightsFile.read(p) for p in tmp_path.glob("weights/*.h5")}
+    assert {n: w.metadata["updates"] for n, w in trained.items()} == {
+        "greedy-autoencoder": 40,
+        "rotation": 40,
+    }
+    record = outcome.records[-1]
+    assert (record["base"], record["pretrain_planned_epochs"]) == ("rotation", 40)
+    assert record["pretrain_updates"] == 40
+    assert any("40 updates of pretraining" in note for note in outcome.notes)
+    # Another machine would have measured otherwise; it takes what is written.
+    known = json.loads((tmp_path / BUDGETS).read_text())
+    for entry in known.values():
+        entry["epochs"] = 3
+    (tmp_path / BUDGETS).write_text(json.dumps(known))
+    again = Benchmark(task, None, CONFIG, tmp_path)
+    assert not again.pretraining.undecided()
+    assert {plan.recipe.epochs for plan in again.plans.values()} == {3}
+    assert bench.identity(bench.cells[-1]) != again.identity(again.cells[-1])
+
+
+def test_seconds_are_measured_and_planned(task, tmp_path):
+    config = replace(CONFIG, strategies=["rotation"], budget=Budget(seconds=0.5))
+    bench = Benchmark(task, None, config, tmp_path)
+    outcome = bench.run(Lines())
+    (entry,) = json.loads((tmp_path / BUDGETS).read_text()).values()
+    assert entry["stages"][0]["seconds"] > 0
+    assert entry["epochs"] > 1
+    assert entry["seconds"] == pytest.approx(0.5, rel=0.6, abs=0.1)
+    assert outcome.records[-1]["pretrain_planned_seconds"] == entry["seconds"]
+
+
+def test_a_budget_of_less_than_an_epoch_is_told_to_be_exceeded(task, tmp_path):
+    config = replace(CONFIG, strategies=["rotation"], budget=Budget(updates=1))
+    config = replace(config, pretrain_fields={"batch_size": 8})
+    bench = Benchmark(task, None, config, tmp_path)
+    bench.run(Lines())
+    (entry,) = json.loads((tmp_path / BUDGETS).read_text()).values()
+    assert entry["updates"] > 1
+    (note,) = bench.budget_notes()
+    times = f"{entry['updates']:.1f} times the budget"
+    assert f"rotation 1 epoch (one epoch is the least, and takes {times})" in note
+
+
+def test_a_folder_whose_decisions_cannot_be_read_is_refused(task, tmp_path):
+    (tmp_path / BUDGETS).write_text("{")
+    with pytest.raises(InputError, match=r"budgets\.json is no JSON"):
+        Benchmark(task, None, CONFIG, tmp_path)

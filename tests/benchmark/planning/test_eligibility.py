@@ -1,0 +1,105 @@
+"""Which strategies are compared: on one encoder, that from scratch has too."""
+
+from dataclasses import replace
+
+import pytest
+from toys import patterns
+from transfers import QUICK
+
+from benchmark.planning.eligibility import choose
+from benchmark.planning.plan import Benchmark, BenchmarkConfig
+from headstart.errors import InputError
+from pretrain.config import choose_encoder
+from pretrain.strategies import strategies
+from pretrain.strategies.base import Strategy
+from tasks.task import TargetTask
+
+CONFIG = BenchmarkConfig(strategies=["all"], labels=[9], seeds=[0], recipe=QUICK)
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """One strategy of each kind, and no others."""
+
+    def row(name, **fields):
+        return Strategy(name=name, summary="", stages=lambda setup: [], **fields)
+
+    rows = [
+        row("any"),
+        row("views", augments=True),
+        row("labelled", needs_labels=True),
+        row("square", square_images=True),
+        row("sigmoid", encoders={"mlp": {"activation": "tanh", "units": [9, 8]}}),
+        row("dense", encoders={"mlp": {}}),
+    ]
+    # A table of its own: names taken out and put back would leave the real one in another order.
+    monkeypatch.setattr("pretrain.strategies.STRATEGIES", {made.name: made for made in rows})
+
+
+def chosen(names=("all",), pool=None, **changes):
+    pool = pool or patterns(40)
+    config = replace(CONFIG, **changes)
+    encoder = choose_encoder(pool, config.encoder, config.encoder_options)
+    return choose(pool, names, encoder, config)
+
+
+FLAGS = "--encoder mlp --encoder-opt activation=tanh --encoder-opt units=9,8"
+
+
+def test_all_leaves_out_what_cannot_train_this_encoder_and_says_how_it_could(table):
+    found = chosen()
+    assert found.names == ["any", "views", "labelled", "square"]
+    assert found.notes == [
+        "sigmoid was left out: it trains the encoder mlp (activation=tanh units=9,8), which is not "
+        f"what the other rows have. To compare it, give all rows its encoder: {FLAGS}.",
+        "dense was left out: it trains the encoder mlp, which is not what the other rows have. "
+        "To compare it, give all rows its encoder: --encoder mlp.",
+    ]
+    assert chosen(encoder="mlp").names == ["any", "views", "labelled", "square", "dense"]
+    asked = {"encoder": "mlp", "encoder_options": {"activation": "tanh", "units": "9,8"}}
+    assert chosen(**asked).names == list(strategies())
+    assert chosen(**asked).notes == []
+    # Options that the strategy's own encoder does not even have are no error of "all".
+    assert "dense" not in chosen(encoder_options={"filters": "4"}).names
+
+
+def test_all_leaves_out_what_the_pool_does_not_allow(table):
+    pool = patterns(40, labelled=False)
+    pool = replace(pool, x=pool.x[:, :6])
+    found = chosen(pool=pool, encoder="mlp")
+    assert found.names == ["any", "views", "dense"]
+    notes = " ".join(found.notes)
+    assert "labelled was left out: it needs a labelled pool (--pretrain-data)." in notes
+    assert "square was left out: it needs images as high as wide." in notes
+
+
+@pytest.mark.parametrize(
+    ("names", "changes", "says"),
+    [
+        (
+            ["sigmoid"],
+            {},
+            "'sigmoid' cannot be compared with these rows: it trains .* give all rows",
+        ),
+        (["any", "sigmoid"], {"encoder": "mlp"}, FLAGS),
+        (["any", "dense"], {"encoder": "convnet"}, "--encoder mlp"),
+        (["none"], {}, "There is no strategy 'none'"),
+        (["any", "square"], {"augment": "digits"}, r"None of .*\(any, square\) makes random views"),
+        (["any"], {"augment_options": {"turn": "5"}}, "--augment changes nothing"),
+    ],
+)
+def test_what_is_named_and_cannot_be_is_refused(table, names, changes, says):
+    with pytest.raises(InputError, match=says):
+        chosen(names, **changes)
+
+
+def test_every_plan_has_the_encoder_of_scratch_and_views_go_where_they_are_made(table, tmp_path):
+    task = TargetTask.from_dataset(patterns(60, test=9))
+    options = {"encoder": "mlp", "encoder_options": {"units": "9,8", "activation": "tanh"}}
+    config = replace(CONFIG, **options, augment="digits", augment_options={"turn": "3"})
+    bench = Benchmark(task, patterns(40, seed=4), config, tmp_path)
+    assert bench.strategies == list(strategies())
+    assert all(plan.encoder == bench.fresh.encoder for plan in bench.plans.values())
+    views = {name: plan.augmentation for (name, _), plan in bench.plans.items()}
+    assert views["views"].options["turn"] == 3
+    assert [name for name, view in views.items() if view] == ["views"]
