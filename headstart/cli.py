@@ -1,4 +1,4 @@
-"""What the three commands share: how errors and results leave them. Imports nothing heavy."""
+"""Shared by the commands: options made from configurations, errors, results. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import Field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, Spelling, option_spelling
+from headstart.options import OptionInfo, default_of, options_of
 
-PACKAGES = ("tasks", "pretrain", "transfer", "benchmark")
+PACKAGES = ("headstart", "tasks", "pretrain", "transfer", "benchmark")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -36,7 +38,7 @@ def run_command(command: click.Command) -> NoReturn:
         error.show()
         sys.exit(2)
     except HeadstartError as error:
-        _fail(error, str(error), error.exit_code)
+        _fail(error, error.worded(spelling(command)), error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         _fail(error, "Interrupted.", 130)
     except BrokenPipeError:
@@ -51,6 +53,22 @@ def run_command(command: click.Command) -> NoReturn:
             f"Run again with HEADSTART_TRACEBACK=1 to see where, and report it."
         )
         _fail(error, text, 1)
+
+
+def spelling(command: click.Command) -> Spelling:
+    """Return how ``command`` spells arguments, those of its subcommands too: ``--lr find``."""
+    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+    known: dict[str, str] = {}
+    for each in commands:
+        for parameter in each.params:
+            if isinstance(parameter, click.Option) and parameter.name:
+                known.setdefault(parameter.name, parameter.opts[0])
+
+    def spell(name: str, value: str | None) -> str:
+        usual = option_spelling(name, value)
+        return usual.replace(option_spelling(name, None), known.get(name) or usual.split()[0], 1)
+
+    return spell
 
 
 def _fail(error: BaseException, text: str, code: int) -> NoReturn:
@@ -189,6 +207,75 @@ class Span(click.ParamType):
 
 
 positive = click.IntRange(min=1)
+
+
+class Parsed(click.ParamType):
+    """A value that the function of its rule turns from text; the rule is what its ValueError says."""
+
+    def __init__(self, parse: Callable[[Any], Any], name: str) -> None:
+        self.parse, self.name = parse, name
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        """Return the value."""
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            return self.fail(f"{error}. Got {value!r}.", parameter, context)
+
+
+def config_options(*configs: type, without: Iterable[str] = ()) -> Decorator:
+    """Return a decorator that gives a command the options of configurations (headstart.options).
+
+    without: names of fields that the command leaves out.
+    """
+    return options(
+        *(
+            _click_option(row, info)
+            for config in configs
+            for row, info in options_of(config)
+            if info.command and row.name not in without
+        )
+    )
+
+
+def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
+    default, text = default_of(row), info.help
+    how: dict[str, Any] = {"default": default}
+    if info.kind == "flag":
+        how["is_flag"] = True
+    elif info.kind in ("pairs", "texts"):
+        how = {"multiple": True} | ({"callback": pairs} if info.kind == "pairs" else {})
+    else:
+        how["type"] = _click_type(info)
+    if info.kind == "size":
+        how["callback"] = image_size
+    if info.metavar:
+        how["metavar"] = info.metavar
+    if info.usual is not None:
+        text += f" [default: {info.usual}]"
+    elif default not in (None, False, True, ()) and info.kind != "pairs":
+        how["show_default"] = True
+    if default is None and info.kind == "flag":
+        how["default"] = None
+    spelled = info.spelled or (f"--{row.name.replace('_', '-')}",)
+    return click.option(*spelled, row.name, help=text, **how)
+
+
+def _click_type(info: OptionInfo) -> Any:
+    if info.parse is not None:
+        return Parsed(info.parse, info.metavar or info.kind.upper())
+    if info.choices:
+        return click.Choice(info.choices)
+    low: Any = info.at_least if info.above is None else info.above
+    high: Any = info.at_most if info.below is None else info.below
+    edges: dict[str, Any] = {"min_open": info.above is not None, "max_open": info.below is not None}
+    if info.kind == "int":
+        return click.INT if low is None and high is None else click.IntRange(low, high, **edges)
+    if info.kind == "float":
+        return Rate(low, high, **edges)
+    return {"path": Path, "sizes": Sizes(), "span": Span()}.get(info.kind, str)
+
+
 rate = Rate(min=0, min_open=True, max=100)
 
 data_options = options(

@@ -1,15 +1,122 @@
-"""Errors written for the person who must act, and the exit codes that commands turn them into."""
+"""Errors as data, written for the person who must act, and the exit codes that commands turn them into.
+
+An error says which argument breaks which rule with which value, and the way out. It is worded where it is
+shown: a command spells the argument ``--test-part``, Python spells it ``test_part``. So texts name arguments
+by ``arg``::
+
+    raise InputError(
+        "must be 2 or more", argument="labels", value=1, hint=f"Choose {arg.reuse} yourself."
+    )
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+# Private-use characters around the name of an argument in a text, which no file's name holds by chance.
+_OPEN, _WITH, _CLOSE = "\ue000", "\ue001", "\ue002"
+_MARKED = re.compile(f"{_OPEN}([^{_WITH}{_CLOSE}]*)(?:{_WITH}(.*?))?{_CLOSE}", re.DOTALL)
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
+"""The ``value`` of an error that is about no single value."""
+
+
+class Argument:
+    """An argument's name inside a text; ``f"{arg.reuse}"``, or with a value ``f"{arg.reuse:auto}"``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __format__(self, value: str) -> str:
+        return f"{_OPEN}{self.name}{_WITH + value if value else ''}{_CLOSE}"
+
+    def __str__(self) -> str:
+        return format(self, "")
+
+
+class _Arguments:
+    """Makes an ``Argument`` of any name: ``arg.labels``, or ``arg["labels"]`` for a name in a variable."""
+
+    def __getattr__(self, name: str) -> Argument:
+        return Argument(name)
+
+    def __getitem__(self, name: str) -> Argument:
+        return Argument(name)
+
+
+arg = _Arguments()
+
+Spelling = Callable[[str, str | None], str]
+"""(name of an argument, its value as text or None) -> how a surface spells them."""
+
+
+def python_spelling(name: str, value: str | None) -> str:
+    """Return ``name``, ``name=7``, ``name='auto'`` or, of a stand-in such as DATA, ``name=DATA``."""
+    if value is None:
+        return name
+    plain = value.isupper() or re.fullmatch(r"-?[\d.]+(e-?\d+)?|True|False|None", value)
+    return f"{name}={value if plain else repr(value)}"
+
+
+def option_spelling(name: str, value: str | None) -> str:
+    """Return ``--name`` or ``--name value``."""
+    option = f"--{name.replace('_', '-')}"
+    return option if value is None or value == "True" else f"{option} {value}"
+
+
+def worded(text: str, spelling: Spelling = python_spelling) -> str:
+    """Return ``text`` with the arguments in it as ``spelling`` spells them."""
+    return _MARKED.sub(lambda found: spelling(found[1], found[2]), text)
 
 
 class HeadstartError(Exception):
-    """A run that failed. Its text is one paragraph: what, the rule, the value, the way out."""
+    """A run that failed.
+
+    Attributes:
+        rule: what does not hold. With ``argument``, what follows its name: "must be 2 or more". Without, a
+            whole sentence.
+        argument: the name of the argument to change, as Python spells it; None where none is at fault.
+        value: what was given; ABSENT where no single value is at fault.
+        hint: the way out, a whole sentence; "" where the rule says it already.
+
+    Example:
+        >>> str(InputError("must be 2 or more", argument="labels", value=1))
+        'labels must be 2 or more. Got 1.'
+    """
 
     exit_code = 1
+
+    def __init__(
+        self, rule: str = "", *, argument: str | None = None, value: Any = ABSENT, hint: str = ""
+    ) -> None:
+        super().__init__(rule)
+        self.rule, self.argument, self.value, self.hint = rule, argument, value, hint
+
+    def __str__(self) -> str:
+        return self.worded()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions cross processes; by default only what stands in ``args`` would.
+        state = {k: v for k, v in self.__dict__.items() if v is not ABSENT}
+        return (type(self), (self.rule,), state)
+
+    def worded(self, spelling: Spelling = python_spelling) -> str:
+        """Return the error as one paragraph: argument, rule, value, way out."""
+        text = f"{arg[self.argument]} {self.rule}" if self.argument else self.rule
+        if self.value is not ABSENT or self.hint:
+            text = text.rstrip()
+            text += "" if text.endswith((".", "?", "!", ":")) else "."
+        if self.value is not ABSENT:
+            shown = str(self.value) if isinstance(self.value, Path) else repr(self.value)
+            text += f" Got {shown}."
+        if self.hint:
+            text += f" {self.hint.strip()}"
+        if self.argument and not text.endswith((".", "?", "!")):
+            text += "."
+        return worded(text, spelling)
 
 
 class InputError(HeadstartError):
@@ -25,7 +132,7 @@ class NonFiniteError(HeadstartError):
 
 
 class Interrupted(HeadstartError):
-    """Ctrl-C: the step was finished and a checkpoint written; the text says how to resume."""
+    """Ctrl-C: the step was finished and a checkpoint written; the hint says how to resume."""
 
     exit_code = 130
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from headstart.errors import Spelling, option_spelling, python_spelling, worded
+
 
 class Reporter:
     """Says nothing. The engine calls these; the subclasses show them."""
@@ -28,10 +30,10 @@ class Reporter:
 
 
 class LineReporter(Reporter):
-    """One line an epoch."""
+    """One line an epoch. ``spelling``: how lines spell arguments (headstart.errors)."""
 
-    def __init__(self, file: TextIO | None = None) -> None:
-        self.file = file or sys.stderr
+    def __init__(self, file: TextIO | None = None, *, spelling: Spelling = python_spelling) -> None:
+        self.file, self.spelling = file or sys.stderr, spelling
         self._epochs = 0
 
     def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
@@ -46,13 +48,13 @@ class LineReporter(Reporter):
 
     def say(self, line: str) -> None:
         """Print the line."""
-        print(line, file=self.file, flush=True)
+        print(worded(line, self.spelling), file=self.file, flush=True)
 
 
 class BarReporter(Reporter):
     """A live bar with epoch, loss, validation metric, images/s and time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, spelling: Spelling = python_spelling) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -64,6 +66,7 @@ class BarReporter(Reporter):
             console=Console(stderr=True),
         )
         self._progress.start()
+        self.spelling = spelling
         self._task: Any = None
         self._name, self._epochs, self._last = "", 0, ""
 
@@ -88,18 +91,20 @@ class BarReporter(Reporter):
         """Print the line above the bars."""
         from rich.markup import escape
 
-        self._progress.console.print(escape(line), highlight=False, soft_wrap=True)
+        text = escape(worded(line, self.spelling))
+        self._progress.console.print(text, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the bars as they stand."""
         self._progress.stop()
 
 
-def make_reporter(quiet: bool) -> Reporter:
+def make_reporter(quiet: bool, spelling: Spelling = option_spelling) -> Reporter:
     """Return the reporter that fits: nothing when quiet, a bar on a terminal, else lines."""
     if quiet:
         return Reporter()
-    return BarReporter() if sys.stderr.isatty() else LineReporter()
+    kind = BarReporter if sys.stderr.isatty() else LineReporter
+    return kind(spelling=spelling)
 
 
 def metrics_text(row: Mapping[str, Any]) -> str:

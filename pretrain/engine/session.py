@@ -1,0 +1,70 @@
+"""A session: what surrounds runs and decides none of their results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pretrain.engine.checkpoint import SECONDS, Checkpoints
+from pretrain.engine.progress import Reporter
+
+if TYPE_CHECKING:
+    from pretrain.engine.program import Programs
+
+
+@dataclass(kw_only=True)
+class Session:
+    """Progress, compiled steps and checkpoints, for one run or several; made once, started once.
+
+    Commands and Python make the same one, so a run is the same from both: the same flags, identity, digests
+    and checkpoints. The seed is no part of it: it decides results, and belongs to the configuration.
+
+    Attributes:
+        threads: of one operation; None lets TensorFlow take every core. It is recorded with a result, whose
+            bits it may change.
+        reporter: shows the progress; the default is silent.
+        resume: go on from the newest checkpoint, or start where there is none.
+        force: replace outputs, and drop an interrupted run's checkpoints.
+        checkpoint_seconds: seconds between two checkpoints.
+        checkpoints: where the present run saves its state; None: nowhere.
+        programs: compiled steps, shared by all runs of the session; made by ``start``.
+
+    Example:
+        >>> session = Session(threads=1).start()
+    """
+
+    threads: int | None = None
+    reporter: Reporter = field(default_factory=Reporter)
+    resume: bool = False
+    force: bool = False
+    checkpoint_seconds: float = SECONDS
+    checkpoints: Checkpoints | None = None
+    _programs: Programs | None = field(default=None, repr=False)
+
+    def start(self) -> Session:
+        """Start TensorFlow with the session's threads, unless it runs already. Returns the session.
+
+        Raises:
+            InputError: Keras was set up for another backend, or TensorFlow runs with other threads.
+        """
+        from pretrain.engine.runtime import start
+
+        start(self.threads)
+        return self
+
+    @property
+    def programs(self) -> Programs:
+        """The compiled steps that the session's runs share."""
+        if self._programs is None:
+            from pretrain.engine.program import Programs
+
+            self._programs = Programs()
+        return self._programs
+
+    def saving(self, checkpoints: Checkpoints | None) -> Session:
+        """Return the same session, whose run saves its state to ``checkpoints``."""
+        return replace(self, checkpoints=checkpoints, _programs=self.programs)
+
+    def aside(self) -> Session:
+        """Return a silent session without checkpoints, for trainings that serve a decision of the run."""
+        return Session(threads=self.threads, _programs=self.programs)
