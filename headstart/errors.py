@@ -15,7 +15,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 # Private-use characters around the name of an argument in a text, which no file's name holds by chance.
 _OPEN, _WITH, _CLOSE = "\ue000", "\ue001", "\ue002"
@@ -102,6 +102,20 @@ class HeadstartError(Exception):
         # Exceptions cross processes; by default only what stands in ``args`` would.
         state = {k: v for k, v in self.__dict__.items() if v is not ABSENT}
         return (type(self), (self.rule,), state)
+
+    def about(self, whole: str, argument: str | None = None) -> Self:
+        """Return the same error, said of something larger that the argument is a part of.
+
+        Args:
+            whole: begins the new rule: "data.npz:" or "cannot be used:".
+            argument: the argument that holds it all; None: there is none, as of a file.
+
+        Example:
+            >>> str(InputError("is empty", argument="x").about("data.npz:"))
+            'data.npz: x is empty'
+        """
+        rule = f"{whole} {self.argument} {self.rule}" if self.argument else f"{whole} {self.rule}"
+        return type(self)(rule, argument=argument, value=self.value, hint=self.hint)
 
     def worded(self, spelling: Spelling = python_spelling) -> str:
         """Return the error as one paragraph: argument, rule, value, way out."""

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
-from tasks.targets import KINDS, target_kind
+from headstart.errors import ABSENT, InputError
+from tasks.arrays import to_array
+from tasks.examples import to_examples
+from tasks.targets import KINDS, target_kind, to_targets
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Examples of one shape, checked when it is made; InputError says what does not fit.
+    """Examples of one shape, checked when it is made.
 
-    name: as the user spelled it; for a path the base name; with the view, if any.
-    x: (N, H, W, C) images or (N, D) vectors; uint8 or float32, C-contiguous, N >= 1.
-    y: (N,) int64 class indices 0..K-1; or (N,) float64 numbers to predict; or (N, K) uint8, 1 where the
-        example has the label, K >= 2; or None when unlabelled. ``target`` says which.
-    x_test, y_test: the set's own test part, shaped like x and y; None when it has none. A labelled
-        set has both or neither, an unlabelled one has no y_test.
-    class_names: names of the K classes or labels, or None when there are none or they are just numbers.
-    value_range: the (low, high) that values of x are meant to span, low < high.
-    source: one line that says where the data came from.
-    files: for a folder of images, the path of each example of x in it; else None.
-    kind: what the examples show, as far as the source knows: "objects", "digits", "photos", "faces"
-        or "vectors". It decides which random changes leave an example what it is. None: unknown.
+    ``Dataset.from_arrays`` makes one of arrays of any type; the constructor takes the types below only.
+
+    Attributes:
+        name: as the user spelled it; for a path the base name; with the class filter, if any.
+        x: (N, H, W, C) images or (N, D) vectors; uint8 or float32, C-contiguous, N >= 1.
+        y: (N,) int64 class indices 0..K-1; or (N,) float64 numbers to predict; or (N, K) uint8, 1 where the
+            example has the label, K >= 2; or None when unlabelled. ``target`` says which.
+        x_test: the set's own test part, shaped like x; None when it has none.
+        y_test: its targets, like y. A labelled set has both or neither, an unlabelled one has no y_test.
+        class_names: names of the K classes or labels, or None when there are none or they are just numbers.
+        value_range: the (low, high) that values of x are meant to span, low < high.
+        source: one line that says where the data came from.
+        files: for a folder of images, the path of each example of x in it; else None.
+        kind: the things that the examples show, as far as the source knows: "objects", "digits", "photos",
+            "faces" or "vectors". It decides which augmentations leave an example recognisable. None: unknown.
+
+    Raises:
+        InputError: a field breaks its rule; its argument is the field's name.
     """
 
     name: str
@@ -43,49 +53,133 @@ class Dataset:
     kind: str | None = None
 
     def __post_init__(self) -> None:
-        try:
-            self._settle("x", _examples(self.x))
-            if self.x_test is not None:
-                self._settle("x_test", _examples(self.x_test))
-                _require(
-                    self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:],
-                    f"examples of x_test are {_kind(self.x_test)}, those of x {_kind(self.x)}",
-                )
-            if self.y is None:
-                _require(self.y_test is None, "it has y_test without y")
-                _require(self.class_names is None, "it has class names without y")
-            else:
-                self._settle("y", _answers("y", self.y, len(self.x)))
-                _require(
-                    (self.x_test is None) == (self.y_test is None),
-                    "a labelled set has both x_test and y_test, or neither",
-                )
-            if self.y is not None and self.y_test is not None and self.x_test is not None:
-                self._settle("y_test", _answers("y_test", self.y_test, len(self.x_test)))
-                _require(
-                    target_kind(self.y_test) == self.target
-                    and self.y_test.shape[1:] == self.y.shape[1:],
-                    "y and y_test are not of one kind",
-                )
-                _require(
-                    self.target != "classes" or int(self.y_test.max()) < self.n_classes,
-                    "y_test has classes that y has not",
-                )
-            if self.class_names is not None and self.y is not None:
-                self._settle("class_names", tuple(str(name) for name in self.class_names))
-                _check_names(self.class_names, self.y)
-            low, high = (float(bound) for bound in self.value_range)
-            _require(low < high, f"value_range ({low}, {high}) has no width")
-            self._settle("value_range", (low, high))
-        except ValueError as error:
-            raise InputError(f"Data set {self.name!r} cannot be used: {error}.") from None
+        self._settle("x", _examples("x", self.x))
+        if self.x_test is not None:
+            self._settle("x_test", _examples("x_test", self.x_test))
+            _require(
+                self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:],
+                "x_test",
+                f"must have examples like those of x: {_described(self.x)}",
+                hint=f"Its are {_described(self.x_test)}.",
+            )
+        if self.y is None:
+            _require(self.y_test is None, "y_test", "must be left out where there is no y")
+            _require(self.class_names is None, "class_names", "must be left out without y")
+        else:
+            self._settle("y", _checked_targets("y", self.y, len(self.x)))
+            _require(
+                (self.x_test is None) == (self.y_test is None),
+                "y_test",
+                "must be given together with x_test, or neither",
+            )
+        if self.y is not None and self.y_test is not None and self.x_test is not None:
+            self._settle("y_test", _checked_targets("y_test", self.y_test, len(self.x_test)))
+            _require(
+                target_kind(self.y_test) == self.target
+                and self.y_test.shape[1:] == self.y.shape[1:],
+                "y_test",
+                "must be of the kind of y",
+            )
+            _require(
+                self.target != "classes" or int(self.y_test.max()) < self.n_classes,
+                "y_test",
+                f"has classes that y has not: {int(self.y_test.max())}",
+            )
+        if self.class_names is not None and self.y is not None:
+            self._settle("class_names", tuple(str(name) for name in self.class_names))
+            _check_names(self.class_names, self.y)
+        low, high = (float(bound) for bound in self.value_range)
+        _require(low < high, "value_range", "must be two rising numbers", value=(low, high))
+        self._settle("value_range", (low, high))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any = None,
+        *,
+        x_test: Any = None,
+        y_test: Any = None,
+        class_names: Sequence[str] | None = None,
+        y_kind: str | None = None,
+        name: str = "arrays",
+        source: str = "arrays in memory",
+        kind: str | None = None,
+    ) -> Dataset:
+        """Make a data set of arrays of any type, by the rules of .npz files.
+
+        The same arrays saved in a .npz file give the same fingerprint.
+
+        Args:
+            x: (N, D) vectors, or (N, H, W) or (N, H, W, C) images with 1 to 4 channels: an array, nested
+                lists, or a DataFrame of numbers. Integers within 0..255 are kept as bytes, all other numbers
+                as float32.
+            y: (N,) whole numbers or text, which are classes; (N,) numbers with a fraction, to predict; or
+                (N, K) zeros and ones, labels of which an example can have several. None: unlabelled.
+            x_test: test examples, shaped like x.
+            y_test: targets of the test examples, like y.
+            class_names: names of the classes 0..K-1, or of the K labels.
+            y_kind: "classes", "numbers" or "multi-label", where y looks like another kind.
+            name: the name of the data set.
+            source: one line that says where the data came from.
+            kind: as in ``Dataset``.
+
+        Returns:
+            The data set; it holds copies.
+
+        Raises:
+            InputError: an argument breaks its rule.
+
+        Example:
+            >>> Dataset.from_arrays([[0, 1], [2, 3]], ["cat", "dog"]).class_names
+            ('cat', 'dog')
+        """
+        there = {"y": y, "x_test": x_test, "y_test": y_test}
+        there |= {"class_names": class_names, "y_kind": y_kind}
+        _require(
+            y is None or x_test is None or y_test is not None,
+            "y_test",
+            "is missing: there are y and x_test",
+            hint="Add y_test or drop x_test.",
+        )
+        for key, needed in NEEDS:
+            _require(
+                there[key] is None or there[needed] is not None,
+                needed,
+                f"is missing: there is {key}",
+                hint=f"Add {needed} or drop {key}.",
+            )
+        examples, tested, value_range = to_examples(
+            to_array(x, "x"), None if x_test is None else to_array(x_test, "x_test")
+        )
+        targets = test_targets = names = None
+        if y is not None:
+            targets, test_targets, names = to_targets(
+                to_array(y, "y"),
+                None if y_test is None else to_array(y_test, "y_test"),
+                len(examples),
+                0 if tested is None else len(tested),
+                kind=y_kind,
+                names=_names(class_names),
+            )
+        return cls(
+            name=name,
+            x=examples,
+            y=targets,
+            x_test=tested,
+            y_test=test_targets,
+            class_names=names,
+            value_range=value_range,
+            source=source,
+            kind=kind,
+        )
 
     def _settle(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)
 
     @property
     def target(self) -> str | None:
-        """What y is, a name in tasks.targets.KINDS; None when unlabelled."""
+        """The kind of y, a name in tasks.targets.KINDS; None when unlabelled."""
         return None if self.y is None else target_kind(self.y)
 
     @property
@@ -118,74 +212,69 @@ class Dataset:
         digest.update(json.dumps(self.class_names).encode())
         return digest.hexdigest()
 
-
-OVERSHOOT = 0.1
-
-
-def natural_range(x: np.ndarray) -> tuple[float, float]:
-    """Return the range that values of ``x`` (any shape, not empty) are taken to span.
-
-    (0, 255) for uint8; for floats (0, 1) or (-1, 1) when all lie within, else minimum and maximum. Images of
-    0..1 that were resized by a spline lie a little outside, and are not taken for others.
-    """
-    if x.dtype == np.uint8:
-        return (0.0, 255.0)
-    low, high = float(x.min()), float(x.max())
-    if low >= 0 and high <= 1:
-        return (0.0, 1.0)
-    if low >= -OVERSHOOT and 0.5 < high <= 1 + OVERSHOOT:
-        return (0.0, 1.0)
-    if low >= -1 and high <= 1:
-        return (-1.0, 1.0)
-    # A constant still needs a width to be divided by.
-    return (low, high) if low < high else (low, low + max(1.0, abs(low)))
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input_shape))
+        test = "" if self.x_test is None else f" + {len(self.x_test):,} for the test"
+        labels = f"; y is {KINDS[self.target]}" if self.target else "; unlabelled"
+        classes = f", {self.n_classes} classes" if self.n_classes else ""
+        return f"<Dataset {self.name!r}: {len(self.x):,} examples{test}, {shape}{labels}{classes}>"
 
 
-def _require(holds: bool, otherwise: str) -> None:
+# (an argument of from_arrays, the one that it makes no sense without)
+NEEDS = (("y_test", "x_test"), ("y_test", "y"), ("class_names", "y"), ("y_kind", "y"))
+
+
+def _require(holds: bool, key: str, rule: str, *, value: Any = ABSENT, hint: str = "") -> None:
     if not holds:
-        raise ValueError(otherwise)
+        raise InputError(rule, argument=key, value=value, hint=hint)
 
 
-def _kind(x: np.ndarray) -> str:
+def _described(x: np.ndarray) -> str:
     return f"{x.dtype} of shape {tuple(x.shape[1:])}"
 
 
-def _examples(x: np.ndarray) -> np.ndarray:
-    _require(isinstance(x, np.ndarray), "its examples are not a NumPy array")
-    _require(x.ndim in (2, 4), f"examples must be (N, D) or (N, H, W, C), not {x.shape}")
-    _require(x.size > 0, f"it is empty: shape {x.shape}")
-    _require(x.dtype in (np.uint8, np.float32), f"examples must be uint8 or float32, not {x.dtype}")
+def _names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
+    if class_names is None:
+        return None
+    listed = np.ndim(class_names) == 1 and all(isinstance(name, str) for name in class_names)
+    _require(listed, "class_names", "must be a list of names, as text", value=class_names)
+    return tuple(map(str, class_names))
+
+
+def _examples(key: str, x: np.ndarray) -> np.ndarray:
+    _require(isinstance(x, np.ndarray), key, "must be a NumPy array")
+    _require(x.ndim in (2, 4), key, "must have shape (N, D) or (N, H, W, C)", value=x.shape)
+    _require(x.size > 0, key, "is empty", value=x.shape)
+    _require(x.dtype in (np.uint8, np.float32), key, "must be uint8 or float32", value=str(x.dtype))
     return np.ascontiguousarray(x)
 
 
-def _answers(field: str, y: np.ndarray, n: int) -> np.ndarray:
+def _checked_targets(key: str, y: np.ndarray, n: int) -> np.ndarray:
     """Return y, of whichever kind, in its one type."""
-    _require(isinstance(y, np.ndarray) and y.ndim in (1, 2), f"{field} is no array (N,) or (N, K)")
-    _require(len(y) == n, f"{field} must be {n} labels, one an example, and has {len(y)}")
+    good = isinstance(y, np.ndarray) and y.ndim in (1, 2)
+    _require(good, key, "must be an array (N,) or (N, K)")
+    _require(len(y) == n, key, f"must be {n} labels, one an example", value=len(y))
     kind = target_kind(y)
     if kind == "numbers":
-        _require(bool(np.isfinite(y).all()), f"{field} has numbers that are NaN or infinite")
+        _require(bool(np.isfinite(y).all()), key, "has numbers that are NaN or infinite")
         return np.ascontiguousarray(y, dtype=np.float64)
-    _require(y.dtype.kind in "iu" or y.ndim == 2, f"{field} must be {n} integers, one an example")
+    whole = y.dtype.kind in "iu" or y.ndim == 2
+    _require(whole, key, f"must be {n} integers, one an example", value=str(y.dtype))
     if kind == "multi-label":
-        _require(y.shape[1] > 1, f"{field} of shape {y.shape} must have two labels or more")
-        _require(bool(np.isin(y, (0, 1)).all()), f"{field} of shape {y.shape} must be of 0 and 1")
+        _require(y.shape[1] > 1, key, "must have two labels or more", value=y.shape)
+        _require(bool(np.isin(y, (0, 1)).all()), key, "must be of 0 and 1")
         return np.ascontiguousarray(y, dtype=np.uint8)
-    _require(int(y.min()) >= 0, f"{field} has the negative class index {int(y.min())}")
+    _require(int(y.min()) >= 0, key, "must not be negative", value=int(y.min()))
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
 def _check_names(names: tuple[str, ...], y: np.ndarray) -> None:
-    kind = target_kind(y)
-    _require(kind != "numbers", f"its y is {KINDS[kind]}, and numbers have no class names")
+    kind, key = target_kind(y), "class_names"
+    _require(kind != "numbers", key, "must be left out: y is numbers, which have no class names")
     if kind == "multi-label":
-        _require(
-            len(names) == y.shape[1],
-            f"y has {y.shape[1]} labels and there are {len(names)} class names",
-        )
+        rule = f"must be as many as y has labels, {y.shape[1]}"
+        _require(len(names) == y.shape[1], key, rule, value=len(names))
     else:
-        _require(
-            int(y.max()) < len(names),
-            f"y has class {int(y.max())} and there are only {len(names)} class names",
-        )
-    _require(len(set(names)) == len(names), "two classes have the same name")
+        rule = f"must be {int(y.max()) + 1} or more, as y has class {int(y.max())}"
+        _require(int(y.max()) < len(names), key, rule, value=len(names))
+    _require(len(set(names)) == len(names), key, "must differ: two classes have the same name")

@@ -11,8 +11,6 @@ import numpy as np
 
 from headstart.errors import InputError, suggest
 from tasks.dataset import Dataset
-from tasks.loading.arrays import to_examples
-from tasks.targets import to_targets
 
 KEYS = ("x", "y", "x_test", "y_test", "class_names", "y_kind")
 MAX_BYTES = 16 << 30
@@ -30,54 +28,14 @@ def load_npz(path: Path) -> Dataset:
     InputError that names the file and the key for anything damaged, unknown, misshapen, non-finite or
     above 16 GiB.
     """
-    arrays = _read(path)
-    where = path.name
-    if "x_test" in arrays and "y" in arrays and "y_test" not in arrays:
-        raise InputError(f"{where} has y and x_test, and no y_test. Add y_test or drop x_test.")
-    for key, needed in (
-        ("y_test", "x_test"),
-        ("y_test", "y"),
-        ("class_names", "y"),
-        ("y_kind", "y"),
-    ):
-        if key in arrays and needed not in arrays:
-            raise InputError(f"{where} has {key}, and no {needed}. Add {needed} or drop {key}.")
-    x, x_test, value_range = to_examples(arrays["x"], arrays.get("x_test"), where)
-    y = y_test = class_names = None
-    if "y" in arrays:
-        n_test = 0 if x_test is None else len(x_test)
-        y, y_test, class_names = to_targets(
-            arrays["y"],
-            arrays.get("y_test"),
-            len(x),
-            n_test,
-            where,
-            kind=_text(arrays, "y_kind", 0, where),
-            names=_text(arrays, "class_names", 1, where),
-        )
-    return Dataset(
-        name=where,
-        x=x,
-        y=y,
-        x_test=x_test,
-        y_test=y_test,
-        class_names=class_names,
-        value_range=value_range,
-        source=f"file {where}",
-    )
-
-
-def _text(arrays: dict[str, np.ndarray], key: str, ndim: int, where: str) -> Any:
-    """Return the text or, with ndim 1, the tuple of texts under ``key``, None where there is none."""
-    array = arrays.get(key)
-    if array is None:
-        return None
-    if array.dtype.kind != "U" or array.ndim != ndim:
-        wanted = "one word" if ndim == 0 else "a list of names"
-        raise InputError(
-            f"{where}: {key} must be {wanted}, as text. It is {array.dtype} of shape {array.shape}."
-        )
-    return str(array) if ndim == 0 else tuple(array.tolist())
+    arrays, where = _read(path), path.name
+    given: dict[str, Any] = dict(arrays)
+    if "y_kind" in arrays:
+        given["y_kind"] = arrays["y_kind"].tolist()
+    try:
+        return Dataset.from_arrays(**given, name=where, source=f"file {where}")
+    except InputError as error:
+        raise error.about(f"{where}:") from None
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""From what a user spells (a name, a path, a view of either) to a Dataset."""
+"""From data as a user gives it (a name, a path, a class filter on either, arrays) to a Dataset."""
 
 from __future__ import annotations
 
@@ -6,11 +6,65 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import InputError, suggest
 from tasks.dataset import Dataset
-from tasks.loading.class_filter import apply_view
+from tasks.loading.class_filter import filter_classes
 from tasks.sources import Source, all_sources
+
+MAX_SIDE = 4096
+PARTS = ("x", "y", "x_test", "y_test")
+
+
+def as_dataset(
+    data: Any,
+    *,
+    argument: str = "data",
+    image_size: tuple[int, int] | None = None,
+    skip_unreadable: bool = False,
+    seed: int = 0,
+) -> Dataset:
+    """Return ``data`` as a Dataset.
+
+    Args:
+        data: a Dataset; a name or path, as ``load_dataset`` takes it; an array or DataFrame of unlabelled
+            examples; or a tuple of arrays, (x, y) or (x, y, x_test, y_test), as ``Dataset.from_arrays``
+            takes them.
+        argument: the name of the argument, for errors: "unlabelled".
+        image_size: (height, width) in pixels to which images are resized; None: their own size.
+        skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
+        seed: for sources that draw their examples at random.
+
+    Returns:
+        The data set. Arrays and a .npz file that holds the same arrays give the same fingerprint.
+
+    Raises:
+        InputError: the data cannot be found, read or used.
+
+    Example:
+        >>> as_dataset(([[0, 1], [2, 3]], ["cat", "dog"])).class_names
+        ('cat', 'dog')
+    """
+    if isinstance(data, str | os.PathLike):
+        return load_dataset(
+            os.fspath(data), image_size=image_size, skip_unreadable=skip_unreadable, seed=seed
+        )
+    _check_size(image_size)
+    if isinstance(data, Dataset):
+        return _resized(data, image_size)
+    if data is None:
+        raise InputError("is missing", argument=argument)
+    arrays = data if isinstance(data, tuple) else (data,)
+    if len(arrays) not in (1, 2, 4):
+        raise InputError(
+            f"must be x, (x, y) or (x, y, x_test, y_test), and is a tuple of {len(arrays)}",
+            argument=argument,
+        )
+    try:
+        return _resized(Dataset.from_arrays(**dict(zip(PARTS, arrays, strict=False))), image_size)
+    except InputError as error:
+        raise error.about("cannot be used:", argument) from None
 
 
 def load_dataset(
@@ -20,81 +74,109 @@ def load_dataset(
     skip_unreadable: bool = False,
     seed: int = 0,
 ) -> Dataset:
-    """Load the data set that ``spec`` names.
+    """Load the data set that ``spec`` names; its examples always come in the same order.
 
-    spec: a name ("digits"), an alias ("fashion-mnist/A"), the path of a .npz file or of a folder
-        of images, or one of these with a view ("digits[3,8]", "fashion-mnist[^sandal]"). What
-        exists as a path is a path; the order of the examples is always the same.
-    image_size: (height, width) in pixels to which images are resized, bilinear: a folder's when they
-        are decoded, those of any other source afterwards.
-    skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
-    seed: for sources that draw their examples at random; none of the built-in ones does.
-    Raises InputError for whatever cannot be found, read or used.
+    Args:
+        spec: a name ("digits"), an alias ("fashion-mnist/A"), the path of a .npz file or of a folder of
+            images, or one of these with a class filter ("digits[3,8]", "fashion-mnist[^sandal]"). A spec
+            that exists as a path is a path.
+        image_size: (height, width) in pixels to which images are resized, bilinear: a folder's when they
+            are decoded, those of any other source afterwards. None: their own size.
+        skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
+        seed: for sources that draw their examples at random; none of the built-in ones does.
+
+    Returns:
+        The data set, named as it is spelled; a path by its base name.
+
+    Raises:
+        InputError: the data cannot be found, read or used.
+
+    Example:
+        >>> load_dataset("digits[3,8]").class_names
+        ('3', '8')
     """
     spec = spec.strip()
-    if image_size is not None and not (
-        len(image_size) == 2 and all(isinstance(s, int) and 1 <= s <= 4096 for s in image_size)
-    ):
-        raise InputError(f"Image size must be (height, width), each 1 to 4096. Got {image_size}.")
+    _check_size(image_size)
     table = all_sources()
-    base, view = _split_view(spec, table)
+    base, classes = _split_filter(spec, table)
     if _exists(base):
         dataset = _load_path(base, image_size, skip_unreadable)
     else:
         dataset = _load_name(base, table, seed)
-    if view is not None:
-        dataset = apply_view(dataset, view)
-    if image_size is not None and dataset.input_shape[:-1] != tuple(image_size):
-        dataset = _resized(dataset, (image_size[0], image_size[1]))
-    return dataset
+    if classes is not None:
+        dataset = filter_classes(dataset, classes)
+    return _resized(dataset, image_size)
+
+
+def _check_size(image_size: tuple[int, int] | None) -> None:
+    if image_size is not None and not (
+        len(image_size) == 2 and all(isinstance(s, int) and 1 <= s <= MAX_SIDE for s in image_size)
+    ):
+        raise InputError(
+            f"must be (height, width), each 1 to {MAX_SIDE}",
+            argument="image_size",
+            value=image_size,
+        )
 
 
 def check_apart(output: Path, *given: str | Path | None) -> None:
-    """Refuse an output that the command reads itself, which --force would cost its user.
+    """Refuse an output that is an input of the same run, which replacing it would destroy.
 
-    given: paths, or data as ``load_dataset`` takes it; what is no path is passed over. Raises InputError.
+    Args:
+        output: the path to be written.
+        *given: paths, or data as ``load_dataset`` takes it; names that are no paths are passed over.
+
+    Raises:
+        InputError: the output is one of the inputs.
     """
     for one in given:
-        base = "" if one is None else _split_view(str(one).strip(), all_sources())[0]
+        base = "" if one is None else _split_filter(str(one).strip(), all_sources())[0]
         if _exists(base) and _exists(str(output)) and Path(base).expanduser().samefile(output):
             raise InputError(
-                f"{output} is what this command reads: nothing of yours is replaced by what is made of it. "
-                f"Give another name for the output."
+                f"{output} is an input of this run, and no input is replaced by a result made of it.",
+                hint="Give another name for the output.",
             )
 
 
 def folder_size(spec: str, shape: Sequence[int]) -> tuple[int, int] | None:
-    """Return the (height, width) at which to read the folder of images that ``spec`` names.
+    """Return the size at which to read a folder of images for a model.
 
-    spec: a path, with a view or without. shape: of one example of the model that the images are for.
-    None when ``spec`` names no folder, or the model takes no images: then there is nothing to choose.
+    Args:
+        spec: a path, with or without a class filter.
+        shape: of one example that the model takes.
+
+    Returns:
+        (height, width) in pixels; None when ``spec`` names no folder or the model takes no images.
     """
-    base, _ = _split_view(spec.strip(), all_sources())
+    base, _ = _split_filter(spec.strip(), all_sources())
     if len(shape) != 3 or not _exists(base) or not Path(base).expanduser().is_dir():
         return None
     return shape[0], shape[1]
 
 
-def _resized(dataset: Dataset, image_size: tuple[int, int]) -> Dataset:
-    """Return the set with its images, of both parts, resized. Raises InputError for vectors."""
+def _resized(dataset: Dataset, image_size: tuple[int, int] | None) -> Dataset:
+    """Return the set with the images of both parts resized. Raises InputError for vectors."""
     from tasks.loading.images import resize_images
 
+    if image_size is None or dataset.input_shape[:-1] == tuple(image_size):
+        return dataset
     height, width = image_size
     if len(dataset.input_shape) != 3:
         raise InputError(
-            f"The image size {height}x{width} was asked for, and only images can be resized: "
-            f"{dataset.name!r} has examples of shape {dataset.input_shape}."
+            f"of {height}x{width} needs images: examples of {dataset.name!r} have shape "
+            f"{dataset.input_shape}",
+            argument="image_size",
         )
     return replace(
         dataset,
-        x=resize_images(dataset.x, image_size),
-        x_test=None if dataset.x_test is None else resize_images(dataset.x_test, image_size),
+        x=resize_images(dataset.x, (height, width)),
+        x_test=None if dataset.x_test is None else resize_images(dataset.x_test, (height, width)),
         source=f"{dataset.source}, {height}x{width} (resized, bilinear)",
     )
 
 
-def _split_view(spec: str, table: dict[str, Source]) -> tuple[str, str | None]:
-    """Split "NAME[view]" at the first bracket before which something known stands."""
+def _split_filter(spec: str, table: dict[str, Source]) -> tuple[str, str | None]:
+    """Split "NAME[classes]" at the first bracket after a known name or path."""
     if _exists(spec) or not spec.endswith("]") or "[" not in spec:
         return spec, None
     places = [i for i, char in enumerate(spec) if char == "["]
@@ -115,13 +197,13 @@ def _load_name(name: str, table: dict[str, Source], seed: int) -> Dataset:
     stem, slash, alias = name.partition("/")
     source = table.get(stem.lower())
     if source is None:
-        raise InputError(_unknown(name, table))
-    view = None
+        raise _unknown(name, table)
+    classes = None
     if slash:
         by_name = {key.lower(): value for key, value in source.aliases.items()}
-        view = by_name.get(alias.lower())
-        if view is None:
-            raise InputError(_unknown_alias(name, source))
+        classes = by_name.get(alias.lower())
+        if classes is None:
+            raise _unknown_alias(name, source)
     fields = dict(source.loader(seed))
     for field in ("y", "x_test", "y_test", "class_names"):
         fields.setdefault(field, None)
@@ -129,18 +211,20 @@ def _load_name(name: str, table: dict[str, Source], seed: int) -> Dataset:
         dataset = Dataset(**{**fields, "name": stem})
     except TypeError as error:
         raise InputError(f"The loader of data set {stem!r} is wrong: {error}.") from error
-    return dataset if view is None else replace(apply_view(dataset, view), name=name)
+    except InputError as error:
+        raise error.about(f"Data set {stem!r} cannot be used:") from None
+    return dataset if classes is None else replace(filter_classes(dataset, classes), name=name)
 
 
-def _unknown(name: str, table: dict[str, Source]) -> str:
+def _unknown(name: str, table: dict[str, Source]) -> InputError:
     known = [spelling for row in table.values() for spelling in _spellings(row)]
     if not (name.endswith(".npz") or name.startswith((".", "~", os.sep))) and name:
-        hint = suggest(name, known) or _near_files(name)
-        return (
-            f"{name!r} is neither a data set nor a path that exists.{hint} Data sets: "
-            f"{', '.join(known)}; or the path of a .npz file or of a folder of images."
+        return InputError(
+            f"{name!r} is neither a data set nor a path that exists."
+            f"{suggest(name, known) or _near_files(name)}",
+            hint=f"Data sets: {', '.join(known)}; or the path of a .npz file or of a folder of images.",
         )
-    return f"There is no file or folder {name!r}.{_near_files(name)}"
+    return InputError(f"There is no file or folder {name!r}.", hint=_near_files(name))
 
 
 def _near_files(name: str) -> str:
@@ -155,15 +239,16 @@ def _spellings(source: Source) -> list[str]:
     return [source.name, *(f"{source.name}/{alias}" for alias in source.aliases)]
 
 
-def _unknown_alias(name: str, source: Source) -> str:
-    views = ", ".join(
-        f"{source.name}/{alias} (= {source.name}[{view}])" for alias, view in source.aliases.items()
+def _unknown_alias(name: str, source: Source) -> InputError:
+    known = ", ".join(
+        f"{source.name}/{alias} (= {source.name}[{classes}])"
+        for alias, classes in source.aliases.items()
     )
-    has = f"It has {views}" if views else "It has no views with a name"
-    return (
-        f"There is no data set {name!r}.{suggest(name, _spellings(source)[1:])} {has}. Name "
-        f"classes in brackets instead: {source.name}[0,1] for these two, {source.name}[^0,1] for "
-        "all others."
+    has = f"It has {known}" if known else "It has no short names"
+    return InputError(
+        f"There is no data set {name!r}.{suggest(name, _spellings(source)[1:])} {has}.",
+        hint=f"Name classes in brackets instead: {source.name}[0,1] for these two, {source.name}[^0,1] "
+        f"for all others.",
     )
 
 
@@ -178,6 +263,6 @@ def _load_path(spec: str, image_size: tuple[int, int] | None, skip_unreadable: b
 
         return load_npz(path)
     raise InputError(
-        f"{spec} is neither a .npz file nor a folder of images. To use other data, save it from "
-        "Python: numpy.savez('data.npz', x=examples, y=labels)."
+        f"{spec} is neither a .npz file nor a folder of images.",
+        hint="To use other data, save it from Python: numpy.savez('data.npz', x=examples, y=labels).",
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import InputError
-from tasks.dataset import natural_range
+from tasks.examples import natural_range
 
 
 def test_shapes_and_classes_are_told(make_dataset):
@@ -48,38 +48,52 @@ def test_fingerprint_changes_with_any_part(make_dataset, change):
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "argument", "says"),
     [
-        ({"x": np.zeros((6, 4))}, "float64"),
-        ({"x": np.zeros((6, 2, 2), np.uint8)}, r"\(6, 2, 2\)"),
-        ({"x": np.zeros((6, 0), np.uint8)}, "empty"),
-        ({"x": [[1, 2]]}, "NumPy"),
-        ({"y": np.zeros(5, np.int64)}, "6 labels"),
-        ({"y": np.zeros(6)}, "not of one kind"),
-        ({"y": np.zeros(6), "y_test": np.zeros(2)}, "numbers have no class names"),
-        ({"y": np.full(6, np.nan), "y_test": np.zeros(2)}, "NaN"),
-        ({"y": np.zeros(6, bool)}, "6 integers"),
+        ({"x": np.zeros((6, 4))}, "x", "float64"),
+        ({"x": np.zeros((6, 2, 2), np.uint8)}, "x", "(6, 2, 2)"),
+        ({"x": np.zeros((6, 0), np.uint8)}, "x", "empty"),
+        ({"x": [[1, 2]]}, "x", "NumPy"),
+        ({"y": np.zeros(5, np.int64)}, "y", "6 labels"),
+        ({"y": np.zeros(6)}, "y_test", "of the kind of y"),
+        ({"y": np.zeros(6), "y_test": np.zeros(2)}, "class_names", "must be left out"),
+        ({"y": np.full(6, np.nan), "y_test": np.zeros(2)}, "y", "NaN"),
+        ({"y": np.zeros(6, bool)}, "y", "6 integers"),
         (
             {"y": np.eye(6, 2, dtype=int), "y_test": np.eye(2, dtype=int)},
-            "2 labels and there are 3",
+            "class_names",
+            "as many as y has labels, 2. Got 3",
         ),
-        ({"y": np.full((6, 3), 2), "y_test": np.eye(2, 3)}, "0 and 1"),
-        ({"y": np.ones((6, 1), int), "y_test": np.ones((2, 1), int)}, "two labels or more"),
-        ({"y": np.array([0, 1, 2, 0, 1, -1])}, "-1"),
-        ({"y": np.array([0, 1, 2, 0, 1, 3])}, "class 3"),
-        ({"x_test": np.zeros((2, 5), np.uint8)}, r"\(5,\)"),
-        ({"x_test": np.zeros((2, 4), np.float32)}, "float32"),
-        ({"y_test": None}, "both"),
-        ({"y_test": np.array([0, 7])}, "y_test has classes"),
-        ({"y": None}, "y_test without y"),
-        ({"y": None, "y_test": None}, "class names without y"),
-        ({"class_names": ("ant", "ant", "bee")}, "same name"),
-        ({"value_range": (3, 3)}, "no width"),
+        ({"y": np.full((6, 3), 2), "y_test": np.eye(2, 3)}, "y", "0 and 1"),
+        (
+            {"y": np.ones((6, 1), int), "y_test": np.ones((2, 1), int)},
+            "y",
+            "two labels or more",
+        ),
+        ({"y": np.array([0, 1, 2, 0, 1, -1])}, "y", "-1"),
+        ({"y": np.array([0, 1, 2, 0, 1, 3])}, "class_names", "y has class 3"),
+        ({"x_test": np.zeros((2, 5), np.uint8)}, "x_test", "(5,)"),
+        ({"x_test": np.zeros((2, 4), np.float32)}, "x_test", "float32"),
+        ({"y_test": None}, "y_test", "together with x_test"),
+        ({"y_test": np.array([0, 7])}, "y_test", "has classes that y has not"),
+        ({"y": None}, "y_test", "no y"),
+        ({"y": None, "y_test": None}, "class_names", "without y"),
+        ({"class_names": ("ant", "ant", "bee")}, "class_names", "same name"),
+        ({"value_range": (3, 3)}, "value_range", "rising"),
     ],
 )
-def test_what_does_not_fit_is_named(make_dataset, change, named):
-    with pytest.raises(InputError, match=named):
+def test_a_field_that_breaks_its_rule_is_named(make_dataset, change, argument, says):
+    with pytest.raises(InputError) as caught:
         replace(make_dataset(test=(0, 1)), **change)
+    assert caught.value.argument == argument
+    assert says in str(caught.value)
+
+
+def test_its_repr_says_what_it_holds(make_dataset):
+    assert repr(make_dataset(test=(0, 1))) == (
+        "<Dataset 'toy': 6 examples + 2 for the test, 4; y is one class an example, 3 classes>"
+    )
+    assert "unlabelled" in repr(make_dataset(None))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from headstart.errors import InputError
 from tasks.dataset import Dataset
-from tasks.loading.class_filter import apply_view, pick_classes
+from tasks.loading.class_filter import filter_classes, pick_classes
 
 NAMES = ("T-shirt/top", "ankle boot", "7", "shirt", "Shirt ", "0")
 
@@ -56,15 +56,15 @@ def test_leaving_nothing_and_ambiguity_are_refused():
 
 def test_view_needs_labels_and_examples(make_dataset):
     with pytest.raises(InputError, match="no labels"):
-        apply_view(make_dataset(None), "0")
+        filter_classes(make_dataset(None), "0")
     with pytest.raises(InputError, match="no training example of cat"):
-        apply_view(make_dataset((0, 1)), "cat")
+        filter_classes(make_dataset((0, 1)), "cat")
 
 
 def test_test_part_without_any_of_the_classes_is_dropped(make_dataset):
-    view = apply_view(make_dataset(test=(0, 0, 1)), "cat,bee")
+    view = filter_classes(make_dataset(test=(0, 0, 1)), "cat,bee")
     assert view.y_test.tolist() == [1]
-    gone = apply_view(make_dataset(test=(0, 0)), "cat,bee")
+    gone = filter_classes(make_dataset(test=(0, 0)), "cat,bee")
     assert gone.x_test is None
     assert gone.y_test is None
 
@@ -89,7 +89,7 @@ def test_a_view_holds_exactly_its_classes_in_order(data):
         source="made up",
     )
     names = [dataset.class_names[k] for k in classes]
-    view = apply_view(dataset, ("^" if exclude else "") + ",".join(names))
+    view = filter_classes(dataset, ("^" if exclude else "") + ",".join(names))
     expected = [k for k in range(5) if k not in classes] if exclude else classes
     assert view.class_names == tuple(dataset.class_names[k] for k in expected)
     assert view.n_classes == len(expected)

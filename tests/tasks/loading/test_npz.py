@@ -59,9 +59,9 @@ def test_order_on_disk_does_not_change_the_fingerprint(save_npz):
         ({"arr_0": X}, ["'arr_0'", "Is it 'x'?"]),
         ({"y": Y}, ["no array 'x'", "holds y"]),
         ({}, ["no array 'x'", "holds nothing"]),
-        ({"x": X, "y": Y, "x_test": X}, ["no y_test"]),
-        ({"x": X, "y": Y, "y_test": Y}, ["no x_test"]),
-        ({"x": X, "x_test": X, "y_test": Y}, ["no y."]),
+        ({"x": X, "y": Y, "x_test": X}, ["y_test is missing"]),
+        ({"x": X, "y": Y, "y_test": Y}, ["x_test is missing"]),
+        ({"x": X, "x_test": X, "y_test": Y}, ["y is missing"]),
     ],
 )
 def test_wrong_keys_are_named(save_npz, arrays, named):
