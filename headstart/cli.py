@@ -56,17 +56,20 @@ def run_command(command: click.Command) -> NoReturn:
 
 
 def spelling(command: click.Command) -> Spelling:
-    """Return how ``command`` spells arguments, those of its subcommands too: ``--lr find``."""
+    """Return the way ``command`` and its subcommands spell arguments: ``--lr find``, ``--no-map``."""
     commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
-    known: dict[str, str] = {}
-    for each in commands:
-        for parameter in each.params:
-            if isinstance(parameter, click.Option) and parameter.name:
-                known.setdefault(parameter.name, parameter.opts[0])
+    known: dict[str, click.Option] = {}
+    for parameter in (parameter for each in commands for parameter in each.params):
+        if isinstance(parameter, click.Option) and parameter.name:
+            known.setdefault(parameter.name, parameter)
 
     def spell(name: str, value: str | None) -> str:
-        usual = option_spelling(name, value)
-        return usual.replace(option_spelling(name, None), known.get(name) or usual.split()[0], 1)
+        option = known.get(name)
+        if option is None:
+            return option_spelling(name, value)
+        if value == "False" and option.secondary_opts:
+            return option.secondary_opts[0]
+        return option.opts[0] if value in (None, "True") else f"{option.opts[0]} {value}"
 
     return spell
 
@@ -239,26 +242,31 @@ def config_options(*configs: type, without: Iterable[str] = ()) -> Decorator:
 
 
 def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
-    default, text = default_of(row), info.help
+    default, text, name = default_of(row), info.help, row.name.replace("_", "-")
     how: dict[str, Any] = {"default": default}
     if info.kind == "flag":
         how["is_flag"] = True
-    elif info.kind in ("pairs", "texts"):
-        how = {"multiple": True} | ({"callback": pairs} if info.kind == "pairs" else {})
+    elif info.kind == "pairs":
+        how |= {"multiple": True, "callback": pairs}
+        how["default"] = [f"{key}={value}" for key, value in (default or {}).items()]
+    elif info.kind == "texts":
+        how |= {"multiple": True, "default": list(default or ())}
     else:
         how["type"] = _click_type(info)
     if info.kind == "size":
         how["callback"] = image_size
+    if info.kind in ("size", "sizes", "span") and default is not None:
+        # As text, which click shows as a user would give it.
+        how["default"] = ("," if info.kind == "span" else "x").join(f"{v:g}" for v in default)
     if info.metavar:
         how["metavar"] = info.metavar
     if info.usual is not None:
         text += f" [default: {info.usual}]"
-    elif default not in (None, False, True, ()) and info.kind != "pairs":
+    elif how["default"] is not None and how["default"] != [] and not isinstance(default, bool):
         how["show_default"] = True
-    if default is None and info.kind == "flag":
-        how["default"] = None
-    spelled = info.spelled or (f"--{row.name.replace('_', '-')}",)
-    return click.option(*spelled, row.name, help=text, **how)
+    # A flag that is on by itself is of no use unless it can be turned off.
+    usual = f"--{name}/--no-{name}" if default is True else f"--{name}"
+    return click.option(*(info.spelled or (usual,)), row.name, help=text, **how)
 
 
 def _click_type(info: OptionInfo) -> Any:

@@ -1,8 +1,7 @@
 """Errors as data, written for the person who must act, and the exit codes that commands turn them into.
 
 An error says which argument breaks which rule with which value, and the way out. It is worded where it is
-shown: a command spells the argument ``--test-part``, Python spells it ``test_part``. So texts name arguments
-by ``arg``::
+shown: a command spells arguments as options, Python as keywords. So texts name arguments by ``arg``::
 
     raise InputError(
         "must be 2 or more", argument="labels", value=1, hint=f"Choose {arg.reuse} yourself."
@@ -62,7 +61,7 @@ def python_spelling(name: str, value: str | None) -> str:
 
 
 def option_spelling(name: str, value: str | None) -> str:
-    """Return ``--name`` or ``--name value``."""
+    """Return an argument as an option of a command, followed by its value, if any, unless it is True."""
     option = f"--{name.replace('_', '-')}"
     return option if value is None or value == "True" else f"{option} {value}"
 

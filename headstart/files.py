@@ -1,4 +1,4 @@
-"""Writing a result so that it is either there and whole, or not there and nothing else was lost."""
+"""Atomic writing: a result is whole or not there, and nothing else is lost."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import HeadstartError, InputError
+from headstart.errors import HeadstartError, InputError, arg
 
 
 def check_output(path: Path, force: bool = False) -> None:
-    """Check, before the work that leads to it, that the file ``path`` can be written.
+    """Check, before the work that leads to it, that a file can be written.
 
-    The folder is really tried, with a file that is removed again, as are the missing parent folders
-    that it takes: permission bits say nothing of read-only mounts, quotas or the superuser.
+    A trial file is written to the folder and removed again, as are missing parent folders: permission bits
+    know nothing of read-only mounts, quotas or the superuser.
 
-    Raises InputError when ``path`` exists and ``force`` is false, when it is a folder or a device,
-    or when its folder cannot be created or written to.
+    Args:
+        path: the file to be written.
+        force: whether an existing file may be replaced.
+
+    Raises:
+        InputError: ``path`` exists and ``force`` is false, or is a folder or a device, or its folder cannot
+            be created or written to.
     """
     try:
         final = _final(path)
         if final.is_dir():
-            raise InputError(f"{path} is a folder; give the name of a file in it.")
+            raise InputError(f"{path} is a folder.", hint="Give the name of a file in it.")
         if final.exists() and not final.is_file():
-            raise InputError(f"{path} is not a regular file; give another name.")
+            raise InputError(f"{path} is not a regular file.", hint="Give another name.")
         if final.exists() and not force:
-            raise InputError(
-                f"{path} exists already and was left as it is. "
-                "Give another name, or --force to replace it."
-            )
+            raise _existing(path)
         _try(final)
     except (OSError, ValueError) as error:
         raise _refused(path, error) from None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in the file, or None where there is none or it was cut short."""
+    """Return the JSON object in a file, or None when there is none or it was cut short."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -49,29 +51,31 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) -> None:
-    """Check, before the work that leads to it, that ``path`` can be written as a folder of results.
+    """Check, before the work that leads to it, that a folder of results can be written.
 
-    ours: says whether a folder that is there already is one of this kind. Only such a one, or an
-        empty one, is ever replaced: ``--force`` must not cost someone a folder of their own.
+    Args:
+        path: the folder to be written.
+        ours: says whether an existing folder is one of this kind. Only such a one, or an empty one, is ever
+            replaced: ``force`` must not cost someone a folder of their own.
+        force: whether an existing folder of this kind may be replaced.
 
-    Raises InputError as ``check_output`` does, and when the folder is not ``ours``.
+    Raises:
+        InputError: as ``check_output`` does, and when the folder is not ``ours``.
     """
     try:
         final = _final(path)
         if final.exists() and not final.is_dir():
             raise InputError(
-                f"{path} is a file, and a folder is to be written there. Move it away."
+                f"{path} is a file, and a folder is to be written there.", hint="Move it away."
             )
         if final.is_dir() and any(final.iterdir()):
             if not ours(final):
                 raise InputError(
-                    f"The folder {path} holds something else, and is not replaced. Move it away."
+                    f"The folder {path} holds something else, and is not replaced.",
+                    hint="Move it away.",
                 )
             if not force:
-                raise InputError(
-                    f"{path} exists already and was left as it is. "
-                    "Give another name, or --force to replace it."
-                )
+                raise _existing(path)
         _try(final)
     except (OSError, ValueError) as error:
         raise _refused(path, error) from None
@@ -83,13 +87,18 @@ def atomic_folder(
     *,
     verify: Callable[[Path], object],
 ) -> None:
-    """Write the folder ``path`` as ``atomic_write`` writes a file, through one beside it.
+    """Write a folder as ``atomic_write`` writes a file, through one beside it.
 
-    ``write`` is given a path that does not exist yet and makes the folder there. What was at ``path``
-    goes when the new folder is verified; ``kill -9`` leaves the old one, the new one, or (between two
-    renamings) the old one as ``.NAME.old-PID``.
+    ``kill -9`` leaves the old folder, the new one, or (between two renamings) the old one as
+    ``.NAME.old-PID``.
 
-    Raises HeadstartError when the disk refuses, and whatever ``write`` and ``verify`` raise.
+    Args:
+        path: the folder; an old one is replaced when the new one is verified.
+        write: makes the new folder at the path that it is given, which does not exist yet.
+        verify: raises when the folder that it is given is not as it should be.
+
+    Raises:
+        HeadstartError: the disk refuses; and whatever ``write`` and ``verify`` raise.
     """
     final = _final(path)
     temp = _temporary(final)
@@ -110,9 +119,7 @@ def atomic_folder(
                 old.rename(final)
             raise
     except OSError as error:
-        raise HeadstartError(
-            f"{path} could not be written: {_reason(error)}. What was there before is unchanged."
-        ) from error
+        raise _failed(path, error) from error
     finally:
         # After success there is no temporary folder any more.
         shutil.rmtree(temp, ignore_errors=True)
@@ -135,9 +142,24 @@ def _try(final: Path) -> None:
                 folder.rmdir()
 
 
+def _existing(path: Path) -> InputError:
+    return InputError(
+        f"{path} exists already and was left as it is.",
+        hint=f"Give another name, or {arg.force:True} to replace it.",
+    )
+
+
 def _refused(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"{path} cannot be written: {_reason(error)}. Choose a folder that you may write to."
+        f"{path} cannot be written: {_reason(error)}.",
+        hint="Choose a folder that you may write to.",
+    )
+
+
+def _failed(path: Path, error: OSError) -> HeadstartError:
+    return HeadstartError(
+        f"{path} could not be written: {_reason(error)}.",
+        hint="The file or folder that was there before is unchanged.",
     )
 
 
@@ -147,16 +169,20 @@ def atomic_write(
     *,
     verify: Callable[[Path], object] | None = None,
 ) -> None:
-    """Write ``path`` through a temporary file beside it, ``.NAME.tmp-PID``, renamed at the end.
+    """Write a file through a temporary one beside it, ``.NAME.tmp-PID``, renamed at the end.
 
-    Missing parent folders are created.
-    ``write`` is given the temporary file's path and must close what it opens. The file is flushed
-    to disk, handed to ``verify`` (which raises when it is not as it should be), renamed over
-    ``path``, and the folder is flushed. Any error or interrupt removes the temporary file and
-    leaves what was at ``path`` as it was; ``kill -9`` leaves either the old file or the new one.
+    Missing parent folders are created. The temporary file is flushed to disk and verified, and its folder
+    flushed after the renaming. Any error or interrupt removes it and leaves the old file as it was;
+    ``kill -9`` leaves either the old file or the new one.
 
-    Raises HeadstartError when the disk refuses (full, quota, read-only), and whatever ``write`` and
-    ``verify`` raise.
+    Args:
+        path: the file.
+        write: writes the temporary file, whose path it is given, and closes it.
+        verify: raises when the file that it is given is not as it should be.
+
+    Raises:
+        HeadstartError: the disk refuses (full, quota, read-only); and whatever ``write`` and ``verify``
+            raise.
     """
     final = _final(path)
     temp = _temporary(final)
@@ -170,9 +196,7 @@ def atomic_write(
         temp.replace(final)
     except OSError as error:
         _remove(temp)
-        raise HeadstartError(
-            f"{path} could not be written: {_reason(error)}. What was there before is unchanged."
-        ) from error
+        raise _failed(path, error) from error
     except BaseException:
         _remove(temp)
         raise
@@ -208,7 +232,7 @@ def _reason(error: Exception) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 through ``atomic_write``. Raises as it does."""
+    """Write text as UTF-8 through ``atomic_write``, which says what it raises."""
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
@@ -217,7 +241,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
+    """Write bytes through ``atomic_write``, which says what it raises."""
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(data)
@@ -226,5 +250,5 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def slug(text: str) -> str:
-    """Return a part of a file name: "digits[5,6]" becomes "digits-5-6"."""
+    """Return ``text`` as a part of a file name: "digits[5,6]" becomes "digits-5-6"."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

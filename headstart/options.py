@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from typing import Any, TypeVar
 KINDS = ("text", "int", "float", "flag", "path", "pairs", "texts", "size", "sizes", "span")
 """What a command's text is turned into: pairs is {name: value} of repeated name=value, texts a tuple of
 repeated options, size (height, width), sizes "96x96x3", span "-1,1"."""
+# The entry of ``**options`` in a docstring's Args, with the lines that go on with it.
+_OPTIONS = re.compile(r"^    \*\*options:.*\n?(?:^ {5,}.*\n?)*", re.MULTILINE)
 Made = TypeVar("Made", bound=Callable[..., Any])
 
 
@@ -33,8 +36,8 @@ class OptionInfo:
         at_least, above, at_most, below: the bounds of a number; None: unbounded.
         choices: the words that are allowed; empty: any.
         metavar: what stands for the value in a command's help.
-        spelled: how commands spell it, the first in errors too; empty: by its name. "--a/--no-a" is a flag
-            that can be turned off.
+        spelled: how commands spell it, the first in errors too; empty: by its name. Two spellings with a
+            slash between them are of a flag that can be turned off.
         usual: what happens without it, where the default does not say: "the strategy's".
         parse: the whole value from its text (or the value itself), in place of what ``kind`` says; raises
             ValueError with the rule.
@@ -114,17 +117,11 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
                 text = own.get(row.name, info.help)
                 if info.usual:
                     text += f" Default: {info.usual}."
-                lines.append(textwrap.fill(f"{row.name}: {text}", 100, subsequent_indent="    "))
+                lines.append(textwrap.fill(f"{row.name}: {text}", 96, subsequent_indent="    "))
         function.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
-        indented = textwrap.indent("\n".join(lines), " " * 8)
         document = inspect.cleandoc(function.__doc__ or "")
-        if "**options:" in document:
-            before, _, after = document.partition("**options:")
-            rest = after.split("\n", 1)[1] if "\n" in after else ""
-            document = (
-                f"{before.rstrip()}\n{textwrap.indent(textwrap.dedent(indented), '    ')}\n{rest}"
-            )
-        function.__doc__ = document
+        listed = textwrap.indent("\n".join(lines), "    ") + "\n"
+        function.__doc__ = _OPTIONS.sub(lambda _: listed, document)
         return function
 
     return decorate

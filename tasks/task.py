@@ -82,7 +82,7 @@ class TargetTask:
 
     @property
     def target(self) -> str:
-        """What y is: a name in tasks.targets.KINDS."""
+        """The kind of y, a name in tasks.targets.KINDS."""
         return target_kind(self.y)
 
     @property

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from product import HELD, ROOT, for_typing_only, modules
+from product import PACKAGES as ORDER
 
-ROOT = Path(__file__).parent.parent
-ORDER = ("headstart", "tasks", "pretrain", "transfer", "benchmark")
-MODULES = sorted(path for name in ORDER for path in (ROOT / name).rglob("*.py"))
+MODULES = [path for path, _ in modules().values()]
 
 
 def imports(path):
@@ -33,6 +33,73 @@ def test_imports_run_one_way(path):
     # The weights file is the only h5py code.
     if any(name.split(".")[0] == "h5py" for name in found):
         assert path.parent.name == "weights" or path.name == "weights_hdf5.py"
+
+
+def imported(tree, known):
+    """Return which modules of ``known`` a module imports, inside functions too, but not for typing only.
+
+    ``from package import name`` imports the module ``package.name`` where there is one, else ``package``.
+    """
+    passed, found = for_typing_only(tree), set()
+    for node in ast.walk(tree):
+        if id(node) in passed:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else node.module for name in names}
+    return found & set(known)
+
+
+def circles(graph):
+    """Return the strongly connected components of two modules or more, and of one that imports itself.
+
+    graph: {module: the modules that it imports}.
+    """
+    reached = {}
+    for start in graph:
+        seen, open_ = set(), [start]
+        while open_:
+            new = graph[open_.pop()] - seen
+            seen |= new
+            open_ += new
+        reached[start] = seen
+    members = {m: frozenset(n for n in reached[m] if m in reached[n]) for m in graph}
+    return {circle for circle in members.values() if circle}
+
+
+def around(circle, graph):
+    """Return a shortest way around, "a -> b -> a", for people."""
+    first = min(circle)
+    ways = [[first]]
+    while ways[0][-1] != first or len(ways[0]) == 1:
+        way = ways.pop(0)
+        ways += [[*way, n] for n in sorted(graph[way[-1]] & circle) if n == first or n not in way]
+    return " -> ".join(ways[0])
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}, "f": {"a"}}
+    found = circles(graph)
+    assert found == {frozenset("bc"), frozenset("e")}
+    assert sorted(around(circle, graph) for circle in found) == ["b -> c -> b", "e -> e"]
+    code = "import a.x\nfrom a import y, z\ndef f():\n    from b import c\n"
+    code += "if TYPE_CHECKING:\n    import d\n"
+    known = {"a", "a.x", "a.y", "b", "d"}
+    assert imported(ast.parse(code), known) == {"a.x", "a.y", "a", "b"}
+
+
+def test_no_modules_import_one_another():
+    """Not even inside functions, where it would work: such modules can be read in no order."""
+    known = modules()
+    graph = {name: imported(tree, known) for name, (_, tree) in known.items()}
+    faults = [
+        around(circle, graph)
+        for circle in circles(graph)
+        if any(name.split(".")[0] in HELD for name in circle)
+    ]
+    assert faults == []
 
 
 def test_every_package_is_typed_and_packed():

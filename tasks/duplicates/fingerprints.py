@@ -1,4 +1,4 @@
-"""What a weights file remembers of its pool: enough to tell whether an example was in it.
+"""Fingerprints of a pool, stored in weights files to find out later whether an example was in it.
 
 Each example leaves an exact hash, 8 bytes; each image also a signature, 64 bytes, by which its near
 duplicates are found: shifted by a pixel, saved as JPEG, made a little brighter or darker.

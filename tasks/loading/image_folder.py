@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, arg, suggest
 from tasks.dataset import Dataset
 from tasks.loading.images import EXTENSIONS, Decoded, decode_images, tell
 
@@ -47,7 +47,8 @@ def load_folder(
     if unreadable and not skip_unreadable:
         raise InputError(
             f"In {path}, {len(unreadable)} of {len(paths) + len(stray)} files cannot be read as "
-            f"images: {tell(unreadable)}. Remove them, or leave them out with --skip-unreadable."
+            f"images: {tell(unreadable)}.",
+            hint=f"Remove them, or leave them out with {arg.skip_unreadable:True}.",
         )
     return _dataset(name, path, train, test, decoded, len(unreadable))
 

@@ -20,7 +20,7 @@ def test_a_free_name_passes_and_leaves_nothing(tmp_path):
 def test_an_existing_file_needs_force(tmp_path):
     path = tmp_path / "file.h5"
     path.write_text("old")
-    with pytest.raises(InputError, match=r"file\.h5 exists already.*--force"):
+    with pytest.raises(InputError, match=r"file\.h5 exists already.*force=True"):
         check_output(path)
     check_output(path, force=True)
     assert path.read_text() == "old"
@@ -118,7 +118,7 @@ def test_a_folder_is_written_whole_and_replaced_whole(tmp_path):
     assert names(tmp_path) == []
     atomic_folder(path, make("first"), verify=lambda temp: seen.append((temp / "mark").read_text()))
     assert seen == ["first"]
-    with pytest.raises(InputError, match=r"made exists already.*--force"):
+    with pytest.raises(InputError, match=r"made exists already.*force=True"):
         check_folder(path, ours)
     check_folder(path, ours, force=True)
     (path / "stale").write_text("old")

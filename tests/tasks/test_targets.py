@@ -95,5 +95,5 @@ def test_a_file_says_names_and_kind(save_npz):
 
 def test_a_class_filter_needs_classes(save_npz):
     path = save_npz(x=np.zeros((3, 2)), y=SEVERAL)
-    with pytest.raises(InputError, match="class filter needs classes.*any of several labels"):
+    with pytest.raises(InputError, match=r"class filter needs classes.*any of several labels"):
         load_dataset(f"{path}[0,1]")

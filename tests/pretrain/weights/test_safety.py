@@ -24,7 +24,7 @@ def path(tmp_path):
 
 def test_an_existing_file_is_only_replaced_by_force(path):
     make(seed=1).write(path)
-    with pytest.raises(InputError, match=r"exists already.*--force"):
+    with pytest.raises(InputError, match=r"exists already.*force"):
         make(seed=2).write(path)
     same(WeightsFile.read(path), make(seed=1))
     make(seed=2).write(path, force=True)

@@ -1,0 +1,234 @@
+"""Options as fields of a configuration: in signatures, in documentation and in commands."""
+
+import inspect
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from headstart.cli import config_options, run_command, spelling
+from headstart.errors import InputError, arg
+from headstart.options import default_of, documented, option, options_of
+
+
+def even(value: Any) -> int:
+    if int(value) % 2:
+        raise ValueError("must be even")
+    return int(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    name: str = option("auto", "Which name.", choices=("auto", "none"))
+    word: str | None = option(None, "A word.", usual="the strategy's", metavar="WORD")
+    epochs: int | None = option(None, "Epochs of training.", kind="int", at_least=1)
+    count: int = option(0, "A count.", kind="int")
+    one: int = option(1, "Another count.", kind="int", at_least=0, at_most=5)
+    share: float = option(0.5, "A share.", kind="float", above=0, below=1)
+    rate: float | None = option(None, "A rate.", kind="float", spelled=("--lr", "--learning-rate"))
+    quiet: bool = option(False, "No progress.", kind="flag")
+    map: bool = option(True, "Draw a map.", kind="flag")
+    pictures: bool = option(True, "Draw.", kind="flag", spelled=("--draw/--plain",))
+    either: bool | None = option(None, "Decide.", kind="flag", spelled=("--yes/--no",))
+    out: Path | None = option(None, "A file.", kind="path")
+    opt: dict[str, str] = option({}, "name=value.", kind="pairs")
+    more: dict[str, str] = option({"a": "1"}, "name=value.", kind="pairs")
+    labels_of: tuple[str, ...] = option((), "Names.", kind="texts")
+    given: tuple[str, ...] = option(("a", "b"), "Names.", kind="texts")
+    image_size: tuple[int, int] | None = option(None, "A size.", kind="size")
+    tile: tuple[int, int] = option((32, 48), "A size.", kind="size")
+    shape: tuple[int, ...] = option((96, 96, 3), "A shape.", kind="sizes")
+    span: tuple[float, float] = option((-1.0, 1.0), "A range.", kind="span")
+    pair: int = option(2, "An even number.", parse=even)
+    hidden: int = option(3, "Not for commands.", kind="int", command=False)
+    printed: bool = option(False, "Not for Python.", kind="flag", python=False)
+    plain: int = 4  # no option
+
+
+DEFAULTS = {row.name: default_of(row) for row, _ in options_of(Config)}
+
+
+@click.command()
+@config_options(Config, without=["printed"])
+def command(**given: Any) -> int:
+    command.given = given
+    return 0
+
+
+def run(*words):
+    command.given = None
+    done = CliRunner().invoke(command, [str(word) for word in words])
+    return done.exit_code, done.output, command.given
+
+
+def test_without_options_a_command_has_the_configurations_defaults():
+    code, _, given = run()
+    assert code == 0
+    wanted = {k: v for k, v in DEFAULTS.items() if k not in ("hidden", "printed")}
+    assert given == wanted
+    assert {k: type(v) for k, v in given.items()} == {k: type(v) for k, v in wanted.items()}
+    assert Config(**given) == Config()
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--name", "none"], "name", "none"),
+        (["--epochs", 3], "epochs", 3),
+        (["--one", 0], "one", 0),
+        (["--share", "0.25"], "share", 0.25),
+        (["--lr", "0.1"], "rate", 0.1),
+        (["--learning-rate", "0.1"], "rate", 0.1),
+        (["--quiet"], "quiet", True),
+        (["--map"], "map", True),
+        (["--no-map"], "map", False),
+        (["--plain"], "pictures", False),
+        (["--draw"], "pictures", True),
+        (["--yes"], "either", True),
+        (["--no"], "either", False),
+        (["--out", "a/b"], "out", Path("a/b")),
+        (["--opt", "a=1", "--opt", "b=x=y"], "opt", {"a": "1", "b": "x=y"}),
+        (["--more", "b=2"], "more", {"b": "2"}),
+        (["--labels-of", "a", "--labels-of", "b,c"], "labels_of", ("a", "b,c")),
+        (["--given", "c"], "given", ("c",)),
+        (["--image-size", "28"], "image_size", (28, 28)),
+        (["--tile", "8x9"], "tile", (8, 9)),
+        (["--shape", "20"], "shape", (20,)),
+        (["--span", "0,255"], "span", (0.0, 255.0)),
+        (["--pair", "4"], "pair", 4),
+    ],
+)
+def test_a_command_reads_every_kind(words, name, value):
+    code, text, given = run(*words)
+    assert code == 0, text
+    assert given[name] == value
+    assert type(given[name]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--name", "other"], "--name"),
+        (["--epochs", 0], "--epochs"),
+        (["--one", 6], "--one"),
+        (["--share", 0], "--share"),
+        (["--share", 1], "--share"),
+        (["--share", "nan"], "not a number"),
+        (["--lr", "x"], "--lr"),
+        (["--opt", "novalue"], "name=value"),
+        (["--opt", "=1"], "name=value"),
+        (["--image-size", "0x3"], "--image-size"),
+        (["--tile", "1x2x3"], "--tile"),
+        (["--shape", "1x2"], "--shape"),
+        (["--span", "2,1"], "rising"),
+        (["--pair", "3"], "must be even. Got '3'"),
+        (["--hidden", "3"], "No such option"),
+        (["--printed"], "No such option"),
+    ],
+)
+def test_a_command_refuses_what_breaks_a_rule(words, says):
+    code, text, given = run(*words)
+    assert (code, given) == (2, None)
+    assert says in text
+
+
+def test_help_shows_defaults_and_ranges():
+    _, text, _ = run("--help")
+    shown = " ".join(text.split())
+    for part in (
+        "--name [auto|none] Which name. [default: auto]",
+        "--word WORD A word. [default: the strategy's]",
+        "Epochs of training. [x>=1]",
+        "A count. [default: 0]",
+        "Another count. [default: 1; 0<=x<=5]",
+        "A share. [default: 0.5; 0<x<1]",
+        "--lr, --learning-rate",
+        "--map / --no-map Draw a map. --draw / --plain",
+        "--quiet No progress.",
+        "[default: a=1]",
+        "[default: a, b]",
+        "[default: 32x48]",
+        "[default: 96x96x3]",
+        "[default: -1,1]",
+    ):
+        assert part in shown, part
+
+
+@click.group(invoke_without_command=True)
+@config_options(Config)
+def group(**given: Any) -> None:
+    hint = f"Try {arg.rate:find}, {arg.map:False}, {arg.pictures:True}, {arg.inner:2} or {arg.other:3}."
+    raise InputError("must be set", argument="rate", value=None, hint=hint)
+
+
+@group.command()
+@click.option("--in", "inner")
+def sub(**given: Any) -> None:
+    """Do nothing."""
+
+
+def test_a_command_words_errors_by_its_own_spellings(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["group"])
+    with pytest.raises(SystemExit) as end:
+        run_command(group)
+    assert end.value.code == 2
+    wanted = "--lr must be set. Got None. Try --lr find, --no-map, --draw, --in 2 or --other 3."
+    assert capsys.readouterr().err == f"Error: {wanted}\n"
+    assert spelling(command)("epochs", None) == "--epochs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    epochs: int = option(9, "Another's epochs.", kind="int")
+    extra: str = option("x", "Extra. " * 30)
+
+
+@documented(Config, Other, word="The word of this function.")
+def function(data: object, *, name: str = "given", **options: Any) -> str:
+    """Do it.
+
+    Args:
+        data: the data.
+        name: the name.
+        **options: the fields of ``Config``
+            and of ``Other``.
+
+    Returns:
+        A text.
+    """
+    return f"{data} {name} {options}"
+
+
+def test_a_documented_function_lists_its_options():
+    known = inspect.signature(function).parameters
+    python = [name for name in DEFAULTS if name not in ("name", "printed")]
+    assert list(known) == ["data", "name", *python, "extra"]
+    assert known["name"].default == "given"
+    assert known["epochs"].default is None  # the first configuration that has it
+    assert known["more"].default == {"a": "1"}
+    assert {known[name].kind for name in python} == {inspect.Parameter.KEYWORD_ONLY}
+    assert function(1, epochs=2) == "1 given {'epochs': 2}"
+
+
+def test_a_documented_function_explains_its_options():
+    lines = function.__doc__.splitlines()
+    assert lines[:5] == ["Do it.", "", "Args:", "    data: the data.", "    name: the name."]
+    assert lines[5] == "    word: The word of this function. Default: the strategy's."
+    assert lines[6] == "    epochs: Epochs of training."
+    assert lines[-4:-2] == ["        " + lines[-4].strip(), ""]
+    assert lines[-2:] == ["Returns:", "    A text."]
+    assert "options" not in function.__doc__
+    assert max(map(len, lines)) <= 100
+    assert len(re.findall(r"^    \w+: ", function.__doc__, re.M)) == len(DEFAULTS) + 1
+
+
+def test_a_default_that_can_change_is_a_new_one_each_time():
+    one, two = Config(), Config()
+    one.opt["a"] = "1"
+    assert two.opt == {}
+    with pytest.raises(ValueError, match="kind must be one of"):
+        option(1, "A number.", kind="number")
