@@ -100,7 +100,7 @@ CASES = [
     ("pretrain", {"validation": "0.95"}, ["--validation"]),
     ("pretrain", {"threads": "0"}, ["--threads"]),
     ("pretrain", {"image-size": "8x"}, ["--image-size", "HEIGHTxWIDTH"]),
-    ("pretrain", {"data": "table.npz", "image-size": "9x8"}, ["only images can be resized"]),
+    ("pretrain", {"data": "table.npz", "image-size": "9x8"}, ["--image-size", "needs images"]),
     ("pretrain", {"data": "digts"}, ["'digts'", "Did you mean 'digits'?"]),
     ("pretrain", {"data": "fashion-mnist/C"}, ["fashion-mnist/C", "fashion-mnist/A"]),
     ("pretrain", {"data": "digits[10]"}, ["no class '10'", "0, 1, 2"]),
@@ -149,7 +149,7 @@ CASES = [
     ("transfer", {"layer-decay": "3"}, ["--layer-decay", "3.0 is not in the range 0<x<=1"]),
     ("transfer", {"reuse": "²"}, ["--reuse", "a number of blocks", "'²'"]),
     ("transfer", {"image-size": "²"}, ["--image-size", "a number of pixels", "'²'"]),
-    ("pretrain", {"out": "good.npz", "force": True}, ["good.npz is what this command reads"]),
+    ("pretrain", {"out": "good.npz", "force": True}, ["good.npz is an input of this run"]),
     ("transfer", {"interpolate": "3"}, ["--interpolate must be from 0 to 1", "Got 3"]),
     ("transfer", {"unfreeze": "-1"}, ["--unfreeze", "a number of blocks"]),
     ("transfer", {"learning-rate": "fnd"}, ["--learning-rate", "fnd"]),
@@ -217,9 +217,9 @@ def test_inspecting_a_bad_file_is_one_paragraph(folder, capfd, name):
         ({"out": None}, "Missing option '--out'"),
         (
             {"model": "old.keras", "out": "old.keras", "force": True},
-            "old.keras is what this command",
+            "old.keras is an input of this run",
         ),
-        ({"model": "old.keras", "out": "good.npz", "force": True}, "good.npz is what this command"),
+        ({"model": "old.keras", "out": "good.npz", "force": True}, "good.npz is an input of this run"),
     ],
 )
 def test_predicting_with_a_bad_model_is_one_paragraph(folder, capfd, changes, says):
