@@ -148,13 +148,11 @@ def test_apply_works_through_the_last_partial_batch():
 
 def test_wide_layers_get_smaller_batches(monkeypatch):
     """A photo net's maps of 1024 examples would take gigabytes; batches are cut, and nothing else changes."""
-    from transfer.data import input_adapter as inputs
-
     inside = keras.Sequential([keras.Input((2,)), keras.layers.Dense(50), keras.layers.Dense(1)])
     model = keras.Sequential([keras.Input((2,)), inside])
     x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
     expected = predict_batched(model, x)
-    monkeypatch.setattr(inputs, "MOST_VALUES", 500)
+    monkeypatch.setattr("transfer.inference.MAX_VALUES", 500)
     seen = []
 
     def counted(part, training):
