@@ -102,6 +102,19 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
     assert page.count("`--force`") == 7
 
 
+def worked_example(name, tmp_path):
+    """The module of a section of CONTRIBUTING.md that begins with ``name``."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (block,) = [block for block in blocks if block.startswith(f'"""``{name}``')]
+    path = tmp_path / f"{name}.py"
+    path.write_text(block)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     """The strategy in CONTRIBUTING.md trains, moves every weight, and is listed."""
     from pretrain.commands.list import listing
@@ -110,14 +123,7 @@ def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     from pretrain.strategies import STRATEGIES
     from pretrain.weights.file import WeightsFile
 
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 1
-    path = tmp_path / "tidy.py"
-    path.write_text(blocks[0])
-    spec = importlib.util.spec_from_file_location("tidy", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = worked_example("tidy", tmp_path)
     monkeypatch.setitem(STRATEGIES, module.ROW.name, module.ROW)
 
     assert module.ROW.summary in listing()
@@ -131,6 +137,57 @@ def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     assert read.metadata["options"] == {"noise": 0.1}
     before = Encoder(read.encoder, seed=0).tensors()
     assert not any(np.array_equal(tensor, read.tensors[name]) for name, tensor in before.items())
+
+
+def test_the_worked_example_of_a_head(tmp_path, monkeypatch):
+    """The head in CONTRIBUTING.md is chosen by name, learns, is saved and loaded, and refuses numbers."""
+    import keras
+    from sklearn.base import clone
+    from sklearn.neighbors import NearestCentroid
+    from transfers import QUICK, source, task
+
+    from headstart.errors import InputError
+    from transfer import TransferClassifier, TransferRegressor
+    from transfer.export.keras_file import save_model
+    from transfer.heads import HEADS
+    from transfer.inference import predict_batched
+    from transfer.plan import TransferConfig
+    from transfer.report.model_card import card
+    from transfer.run import transfer
+
+    row = worked_example("mean", tmp_path).ROW
+    monkeypatch.setitem(HEADS, row.name, row)
+    given, path = source(), tmp_path / "model.keras"
+    for classes in (2, 3):
+        on = task(classes=classes)
+        done = transfer(on, given, TransferConfig(recipe=QUICK, head="mean"))
+        assert done.result["accuracy"] > 0.8
+        assert done.result["head_choice"]["s"] in (0.3, 1.0, 3.0, 10.0, 30.0)
+        save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
+        outputs = predict_batched(keras.models.load_model(path, safe_mode=True), on.x_test)
+        said = outputs[:, 0] > 0.5 if classes == 2 else outputs.argmax(axis=1)
+
+        def features(x, model=done.model):
+            return predict_batched([model.get_layer(n) for n in ("inputs", "encoder")], x)
+
+        known = features(on.x)
+        center, spread = known.mean(axis=0), known.std(axis=0)
+        spread[spread < 1e-6 * spread.max()] = np.inf
+        theirs = NearestCentroid().fit((known - center) / spread, on.y)
+        assert (said == theirs.predict((features(on.x_test) - center) / spread)).all()
+        page = card(done.result, path.name)
+        assert "| head | mean |" in page
+        assert "| s, on frozen features |" in page
+
+    given.weights.write(tmp_path / "weights.h5")
+    fitted = TransferClassifier(tmp_path / "weights.h5", head="mean").fit(on.x, on.y)
+    assert fitted.score(on.x_test, on.y_test) == done.result["accuracy"]
+    with pytest.raises(ValueError, match=r"head learns classes, and y of .* is numbers"):
+        TransferRegressor(tmp_path / "weights.h5", head="mean").fit(on.x, on.y / 2)
+    with pytest.raises(InputError) as caught:
+        transfer(task(), given, TransferConfig(recipe=QUICK, head="means"))
+    assert caught.value.hint == " Did you mean 'mean'?"
+    assert clone(fitted).get_params()["head"] == "mean"
 
 
 def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, arg, suggest
 from pretrain.encoders import block_names
+from transfer.heads import head_of
 
 ABOVE = {
     "reset": "the other blocks, drawn anew",
     "drop": "nothing",
     "add": "one fresh block in their place",
 }
-HEADS = {
-    "linear": "one layer",
-    "hidden": "a hidden layer of 128 ReLUs, then one layer",
-    "logistic": "a logistic regression (of numbers, a ridge regression) on frozen features",
-    "knn": "the nearest neighbours on frozen features",
-}
-# Solved, not trained: nothing below them moves.
-FROZEN_HEADS = ("logistic", "knn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +24,7 @@ class Arrangement:
     reuse: how many of the encoder's lowest blocks are kept.
     above: a name in ABOVE. With "drop" and "add", feature maps (H, W, C) are averaged down to at most
         4 by 4 positions and flattened for the head.
-    head: a name in HEADS.
+    head: a name in transfer.heads.HEADS.
     """
 
     reuse: int
@@ -43,35 +36,44 @@ class Arrangement:
         blocks = block_names(encoder)
         if not 0 <= self.reuse <= len(blocks):
             raise InputError(
-                f"--reuse must be 'auto', 'all' or 0 to {len(blocks)}, the number of the encoder's "
-                f"blocks ({', '.join(blocks)}). Got {self.reuse}."
+                f"must be 'auto', 'all' or 0 to {len(blocks)}, the number of the encoder's blocks "
+                f"({', '.join(blocks)})",
+                argument="reuse",
+                value=self.reuse,
             )
-        for option, value, table in (("above", self.above, ABOVE), ("head", self.head, HEADS)):
-            if value not in table:
-                raise InputError(
-                    f"--{option} must be one of {', '.join(table)}. "
-                    f"Got {value!r}.{suggest(value, table)}"
-                )
-        if self.head in FROZEN_HEADS and self.reuse == 0:
+        if self.above not in ABOVE:
             raise InputError(
-                f"--head {self.head} stands on frozen features, and --reuse 0 keeps no block that has "
-                f"learnt any. Give --reuse all or 1 to {len(blocks)}."
+                f"must be one of {', '.join(ABOVE)}",
+                argument="above",
+                value=self.above,
+                hint=suggest(self.above, ABOVE),
             )
-        if self.head in FROZEN_HEADS and self.reuse < len(blocks) and self.above != "drop":
+        if head_of(self.head).solved and self.reuse == 0:
             raise InputError(
-                f"--head {self.head} trains no block, so fresh ones above the kept would stay random: "
-                f"with --reuse {self.reuse} give --above drop."
+                f"stands on frozen features, and {arg.reuse:0} keeps no block that has learnt any",
+                argument="head",
+                value=self.head,
+                hint=f"Give {arg.reuse:all} or 1 to {len(blocks)}.",
+            )
+        if head_of(self.head).solved and self.reuse < len(blocks) and self.above != "drop":
+            raise InputError(
+                f"trains no block, so fresh ones above the {self.reuse} that are kept would stay random",
+                argument="head",
+                value=self.head,
+                hint=f"Give {arg.above:drop}.",
             )
         if self.reuse == 0 and self.above != "reset":
             raise InputError(
-                f"--above {self.above} needs at least one block to stand on, and --reuse 0 keeps "
-                f"none. Leave --above out to train the whole encoder from scratch."
+                f"needs at least one block to stand on, and {arg.reuse:0} keeps none",
+                argument="above",
+                value=self.above,
+                hint=f"Leave {arg.above} out to train the whole encoder from scratch.",
             )
 
     def fresh(self, blocks: int) -> bool:
         """Whether something below the last layer is new, of an encoder of ``blocks`` blocks."""
         reset = self.above == "reset" and self.reuse < blocks
-        return reset or self.above == "add" or self.head == "hidden"
+        return reset or self.above == "add" or head_of(self.head).adds_layers
 
     def told(self, blocks: int) -> str:
         """Return in words what is kept of an encoder of ``blocks`` blocks."""
@@ -84,22 +86,4 @@ class Arrangement:
             text += {"reset": "others reset", "drop": "others dropped", "add": "one added"}[
                 self.above
             ]
-        heads = {
-            "hidden": ", hidden layer",
-            "logistic": ", logistic regression",
-            "knn": ", nearest neighbours",
-        }
-        return text + heads.get(self.head, "")
-
-
-def check_unused(head: str, options: Iterable[str]) -> None:
-    """Raise InputError when ``head`` trains nothing, and ``options`` (a recipe's fields) are given."""
-    kept = {"balance"} if head == "logistic" else set()
-    unused = [f"--{name.replace('_', '-')}" for name in options if name not in kept]
-    if head in FROZEN_HEADS and unused:
-        one = len(unused) == 1
-        raise InputError(
-            f"--head {head} is solved on frozen features and trains nothing, so {', '.join(unused)} "
-            f"{'changes' if one else 'change'} nothing: leave {'it' if one else 'them'} out, or take "
-            f"--head linear."
-        )
+        return text + head_of(self.head).words

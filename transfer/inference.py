@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+# Values that the widest layer may make of one batch: a quarter of a gigabyte of float32.
+MAX_VALUES = 1 << 26
 
-def apply(model: Any, x: np.ndarray, batch: int = 1024) -> np.ndarray:
-    """Return ``model`` of ``x`` (N, ...), computed batch by batch and without a gradient.
 
-    batch: at most so many at once; fewer where a layer makes more than a quarter of a gigabyte of them.
+def predict_batched(
+    models: Any | Sequence[Any],
+    x: np.ndarray,
+    batch: int = 1024,
+    then: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the output of a Keras model, or of several in a row, without a gradient.
+
+    Args:
+        models: one model or layer, or a sequence of them; what lies between those of a sequence, such as
+            images at the encoder's size, is never whole in memory.
+        x: (N, ...).
+        batch: at most this many examples at once; fewer where a layer is wide.
+        then: applied to each batch of the last model's outputs.
     """
-    batch = max(1, min(batch, MOST_VALUES // max(1, _widest(model))))
-    parts = [np.asarray(model(x[i : i + batch], training=False)) for i in range(0, len(x), batch)]
-    return np.concatenate(parts)
-
-
-def through(models: Sequence[Any], x: np.ndarray, batch: int = 1024) -> np.ndarray:
-    """Return what ``models``, one behind the other, make of ``x`` (N, ...).
-
-    So many at once: what lies between the models, such as images at the encoder's size, is never whole in
-    memory.
-    """
+    if not isinstance(models, Sequence):
+        batch = max(1, min(batch, MAX_VALUES // max(1, _widest(models))))
     parts = []
     for i in range(0, len(x), batch):
         part = x[i : i + batch]
-        for model in models:
-            part = apply(model, part)
-        parts.append(part)
+        if isinstance(models, Sequence):
+            for model in models:
+                part = predict_batched(model, part)
+        else:
+            part = np.asarray(models(part, training=False))
+        parts.append(part if then is None else then(part))
     return np.concatenate(parts)
 
 
-MOST_VALUES = 1 << 26
-
-
 def _widest(model: Any) -> int:
-    """Return how many values the widest layer inside a model makes of one example."""
+    """Return the number of values that the widest layer inside a model makes of one example."""
     inner = getattr(model, "layers", ())
     sizes = [math.prod(n or 1 for n in layer.output.shape[1:]) for layer in inner]
     return max([*sizes, *map(_widest, inner)], default=0)

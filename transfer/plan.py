@@ -15,7 +15,9 @@ from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.architecture import Arrangement
 from transfer.data.input_adapter import Inputs
+from transfer.heads import head_of
 from transfer.recipes import TransferRecipe
+from transfer.targets import TARGETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +162,9 @@ def _check_tuning(reuse: int, recipe: TransferRecipe, *, search: bool) -> None:
 
 def _check_target(task: TargetTask, config: TransferConfig) -> None:
     """Refuse what only classes have. Raises InputError."""
-    if task.target == "classes":
+    target = TARGETS[task.target]
+    head_of(config.head).check_target(target.name, task.name)
+    if target.exclusive:
         return
     for option, given in (("--reuse auto", config.search), ("--balance", config.recipe.balance)):
         if given:

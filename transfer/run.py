@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from transfer.semi_supervised.unlabelled import Pool
+    from transfer.targets.base import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +74,19 @@ def transfer(
         refuse(leaked, task.name, f"the encoder {source.digest}", "guard=False")
 
     from transfer.export.keras_file import whole_model
-    from transfer.inference import through
+    from transfer.inference import predict_batched
     from transfer.model.feature_cache import Prepared
-    from transfer.model.target import Aim
+    from transfer.targets import target_of
     from transfer.training.fit import fit
 
     began = time.monotonic()
-    found = None
+    target, found = target_of(task, plan.rows), None
     if config.search is not None:
-        found = _searched(task, source, config, plan, reporter, programs, checkpoints, resume)
+        found = _searched(
+            task, target, source, config, plan, reporter, programs, checkpoints, resume
+        )
         plan = plan.taking(found)
-    aim = Aim.of(task, plan.rows)
-    x, y, weights = task.x[plan.rows], aim.encode(task.y[plan.rows]), None
+    x, y, weights = task.x[plan.rows], target.encode(task.y[plan.rows]), None
     pooled = None
     if pool is not None:
         from transfer.semi_supervised.selection import pooling
@@ -97,7 +99,7 @@ def transfer(
             source,
             plan,
             budget,
-            outputs=aim.outputs,
+            target=target,
             seed=config.seed,
             reporter=reporter,
             programs=programs,
@@ -110,25 +112,25 @@ def transfer(
         y,
         source,
         plan,
-        outputs=aim.outputs,
+        target=target,
         seed=config.seed,
         weights=weights,
-        target=aim.kind,
         reporter=reporter,
         programs=programs,
         checkpoints=checkpoints,
         resume=resume,
     )
     front, encoder, head, run = fitted.front, fitted.encoder, fitted.head, fitted.run
-    model = whole_model(front, encoder, head, last=aim.layer(logits=fitted.logits))
+    logits = encoder.head_row.logits
+    model = whole_model(front, encoder, head, last=target.layer(logits=logits))
     trained = time.monotonic() - began + (checkpoints.before[0] if checkpoints else 0.0)
-    outputs = through((front, encoder.model, head), task.x_test)
+    outputs = predict_batched((front, encoder.model, head), task.x_test)
     check_outputs(outputs, "The trained model", f"test examples of {task.name!r}")
-    predicted = aim.predictions(outputs, logits=fitted.logits)
-    measured = aim.measure(predicted, task.y_test)
+    predicted = target.predictions(outputs, logits=logits)
+    measured = target.measure(predicted, task.y_test)
     result = {
         "data": task.name,
-        "target": aim.kind,
+        "target": target.name,
         "classes": list(task.class_names),
         "labels": len(plan.rows),
         "seed": config.seed,
@@ -157,6 +159,7 @@ def transfer(
 
 def _searched(
     task: TargetTask,
+    target: Target,
     source: Source,
     config: TransferConfig,
     plan: Plan,
@@ -177,7 +180,7 @@ def _searched(
         task.y[plan.rows].astype(np.int32),
         source,
         replace(plan, recipe=config.recipe),
-        outputs=1 if task.n_classes == 2 else task.n_classes,
+        target=target,
         seed=config.seed,
         most_seconds=config.search,
         programs=programs,

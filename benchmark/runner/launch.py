@@ -17,6 +17,7 @@ from tasks.dataset import Dataset
 from tasks.loading.resolve import load_dataset
 from tasks.targets import KINDS
 from tasks.task import TargetTask
+from transfer.targets import TARGETS
 
 if TYPE_CHECKING:
     from benchmark.runner.in_process import Engine
@@ -154,7 +155,7 @@ def _read(source: DataConfig) -> tuple[TargetTask, Dataset | None]:
     task = TargetTask.from_dataset(
         read(source.data), seed=source.seed, test_fraction=source.test_part
     )
-    if task.target != "classes":
+    if not TARGETS[task.target].exclusive:
         raise InputError(
             f"benchmark compares classifiers only, and y of {task.name!r} is {KINDS[task.target]}. "
             f"`transfer` learns and measures it, one strategy at a time."

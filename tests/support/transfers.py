@@ -7,6 +7,7 @@ from pretrain.weights.file import WeightsFile
 from tasks.task import TargetTask
 from transfer.plan import Source
 from transfer.recipes import TransferRecipe
+from transfer.targets import Classification
 
 SMALL = {
     "mlp": {"units": [24, 12, 8]},
@@ -62,6 +63,11 @@ PREPROCESSING = {
 
 def task(**how):
     return TargetTask.from_dataset(patterns(**{"test": 30, **how}))
+
+
+def classes(count):
+    """The target of so many classes."""
+    return Classification(names=tuple(map(str, range(count))))
 
 
 def weights(name="mlp", shape=(8, 8, 1), seed=77):

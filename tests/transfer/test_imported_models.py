@@ -17,7 +17,7 @@ from tasks.task import TargetTask
 from transfer import EncoderTransformer
 from transfer.data.input_adapter import Inputs
 from transfer.data.leakage import leakage, leaks, tell
-from transfer.inference import apply
+from transfer.inference import predict_batched
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
@@ -186,7 +186,7 @@ def test_images_of_another_size_colour_and_range_are_fitted(tmp_path):
         "resized from 8x6 to 16x12",
         "values 0..1 mapped to 0..255",
     )
-    found = apply(inputs.model(), x)
+    found = predict_batched(inputs.model(), x)
     assert found.shape == (4, 16, 12, 3)
     assert found.min() >= -1.0001
     assert found.max() <= 1.0001

@@ -185,7 +185,7 @@ def test_a_learning_rate_that_is_too_high_is_no_result():
 @pytest.mark.parametrize(
     ("labels", "reuse", "says"),
     [
-        (40, 4, r"--reuse must be 'auto', 'all' or 0 to 3.*block1, block2, block3.*Got 4"),
+        (40, 4, r"reuse must be 'auto', 'all' or 0 to 3.*block1, block2, block3.*Got 4"),
         (2, None, "A budget of 2 labels is too small"),
         (81, None, "A budget of 81 labels is more than 'patterns' has: 80"),
     ],

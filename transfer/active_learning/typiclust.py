@@ -18,6 +18,7 @@ import numpy as np
 from headstart.errors import InputError
 from pretrain.monitoring.image_grid import tile
 from pretrain.weights.file import WeightsFile, assign
+from transfer.numerics import mean_and_spread
 
 if TYPE_CHECKING:
     from transfer.data.input_adapter import Inputs
@@ -89,13 +90,13 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 def encoded(weights: WeightsFile, inputs: Inputs, x: np.ndarray) -> np.ndarray:
     """Return the file's features (N, D) float32 of raw examples ``x`` (N, ...)."""
     from pretrain.encoders.encoder import Encoder
-    from transfer.inference import through
+    from transfer.inference import predict_batched
 
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
     front = inputs.model()
     # Part by part: as the encoder's float32 input, all examples at once may not fit into memory.
-    return through((front, encoder.model), x, CHUNK)
+    return predict_batched((front, encoder.model), x, CHUNK)
 
 
 def pictured(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
@@ -113,8 +114,7 @@ def _normalised(features: np.ndarray) -> np.ndarray:
     """Return the features (N, D) as float32, each standardised, then each row of length 1."""
     x = features.astype(np.float64)
     x -= x.mean(axis=0)
-    spread = x.std(axis=0)
-    x /= np.where(spread > 1e-9, spread, 1)
+    x /= mean_and_spread(x, tolerance=1e-9, relative_to=None, constant=1.0)[1]
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
     return x.astype(np.float32)
 

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from transfer.heads import HEADS, SolvedHead
+from transfer.targets import target_of_result
+
 COLUMNS = ("kept", "training", "validated %", "± s.e.", "loss", "on", "seconds")
 
 
@@ -96,55 +99,14 @@ def show_pool(found: Mapping[str, Any]) -> None:
 
 def told(result: Mapping[str, Any]) -> list[str]:
     """Return the lines about a transfer's Result: what it measured, and what its head chose."""
-    lines = [_MEASURED[result.get("target", "classes")](result)]
+    lines = [target_of_result(result).measured(result)]
     choice = result.get("head_choice")
     if choice:
-        name = "k" if "k" in choice else "C"
+        head = HEADS[result["head"]]
+        assert isinstance(head, SolvedHead)
+        name = head.parameter
         how = f"chosen among {len(choice['tried'])} by {choice['folds']}-fold cross-validation"
         if not choice["tried"]:
             how = "too few labels to choose it by cross-validation"
         lines.append(f"Head {result['head']}: {name} = {choice[name]:g}, {how}")
     return lines
-
-
-def _about(result: Mapping[str, Any]) -> str:
-    return f"{result['test']['n']:,} examples, {result['test']['origin']}"
-
-
-def _classes(result: Mapping[str, Any]) -> str:
-    return (
-        f"Test accuracy {100 * result['accuracy']:.2f} % (95 % interval "
-        f"{_span(result, 'accuracy', 100, '.2f')}, {_about(result)}); balanced "
-        f"{100 * result['balanced_accuracy']:.2f} %, macro-F1 {100 * result['macro_f1']:.2f} %, "
-        f"loss {result['loss']:.4f}"
-    )
-
-
-def _numbers(result: Mapping[str, Any]) -> str:
-    r2 = "R2 not defined, all test numbers being equal"
-    if result["r2"] is not None:
-        r2 = f"R2 {result['r2']:.3f} (95 % interval {_span(result, 'r2', 1, '.3f')})"
-    return (
-        f"Test {r2}, RMSE {result['rmse']:.4g} ({_span(result, 'rmse', 1, '.4g')}), mean absolute error "
-        f"{result['mae']:.4g} ({_span(result, 'mae', 1, '.4g')}); {_about(result)}"
-    )
-
-
-def _labels(result: Mapping[str, Any]) -> str:
-    ranked = result["mean_average_precision"]
-    return (
-        f"Test micro-F1 {100 * result['micro_f1']:.2f} % (95 % interval "
-        f"{_span(result, 'micro_f1', 100, '.2f')}, {_about(result)}); macro-F1 "
-        f"{100 * result['macro_f1']:.2f} %, mean average precision "
-        f"{'–' if ranked is None else f'{100 * ranked:.2f} %'}, all labels right "
-        f"{100 * result['subset_accuracy']:.2f} %, Hamming loss {result['hamming_loss']:.4f}, loss "
-        f"{result['loss']:.4f}"
-    )
-
-
-def _span(result: Mapping[str, Any], name: str, times: int, form: str) -> str:
-    low, high = result[f"{name}_interval"]
-    return f"{times * low:{form}} to {times * high:{form}}"
-
-
-_MEASURED = {"classes": _classes, "numbers": _numbers, "multi-label": _labels}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.cli import out, out_json
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from headstart.files import check_output, read_json, write_bytes, write_text
 from pretrain.engine.checkpoint import checkpoint_folder
 from pretrain.engine.progress import LineReporter, Reporter
@@ -18,10 +18,10 @@ from tasks.loading.resolve import check_apart, folder_size, load_dataset
 from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.active_learning.selection_file import read_chosen
-from transfer.architecture import FROZEN_HEADS, check_unused
 from transfer.commands.console import show_pool, show_search, told
 from transfer.data.input_adapter import Inputs
 from transfer.data.leakage import leakage, leaks, refuse, tell
+from transfer.heads import head_of, usual_above
 from transfer.metrics.baselines import baselines
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import recipe as named_recipe
@@ -30,6 +30,7 @@ from transfer.report.figures import folder_of
 from transfer.run import checkpoints_of, transfer
 from transfer.selection.search import SECONDS
 from transfer.semi_supervised.unlabelled import Pool
+from transfer.targets import TARGETS
 from transfer.training.lr_finder import picture
 
 
@@ -94,7 +95,8 @@ def transfer_command(
     file = read_source(str(weights), threads=threads, say=say, **imported)
     source = Source.from_weights(file)
     fields = {name: value for name, value in changes.items() if value is not None}
-    check_unused(head or "linear", [*fields, *(["recipe"] if recipe != "default" else [])])
+    row = head_of(head or "linear")
+    row.check_options([*fields, *(["recipe"] if recipe != "default" else [])])
     image_size = image_size or folder_size(data, source.encoder["input_shape"])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
     task = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
@@ -106,21 +108,20 @@ def transfer_command(
         rows=None if labels_from is None else read_chosen(labels_from, task.x),
     )
     plan = Plan.make(task, source, config)
-    if task.target != "classes":
+    target = TARGETS[task.target]
+    if not target.exclusive:
         for option, asked_for in (("--pool", pool is not None), ("--pictures", pictures)):
             if asked_for:
                 raise InputError(
                     f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave "
                     f"it out."
                 )
-    if head == "knn" and "onnx" in export:
+    row.check_exports(export)
+    if pool is not None and row.solved:
         raise InputError(
-            "--export onnx cannot write a look-up of nearest neighbours (--head knn). Give --export "
-            "savedmodel, which takes every layer, or --head logistic."
-        )
-    if pool is not None and head in FROZEN_HEADS:
-        raise InputError(
-            f"--pool trains the network, and --head {head} is solved on frozen features: leave one out."
+            f"trains the network, and {format(arg.head, row.name)} is solved on frozen features",
+            argument="pool",
+            hint="Leave one of them out.",
         )
     found = leakage(task, plan.rows, file)
     if not allow_leakage:
@@ -161,7 +162,7 @@ def transfer_command(
     reporter.say(tell(found))
     if unlabelled is not None:
         reporter.say(unlabelled.tell())
-    if task.target != "classes":
+    if not target.exclusive:
         reporter.say(f"Target: {KINDS[task.target]}")
     lacking = task.absent(plan.rows)
     if lacking:
@@ -187,7 +188,7 @@ def transfer_command(
     if labels_from is not None:
         result["labels_from"] = labels_from.name
     result |= _told(file, weights, done.inputs)
-    result.setdefault("baselines", baselines(task, plan.rows, seed))
+    result["baselines"] = baselines(task, plan.rows, seed) if target.exclusive else {}
     result |= {"identity": checkpoints.identity, "history": done.history}
     if "learning_rate" in result:
         drawn = picture(result["learning_rate"])
@@ -207,8 +208,7 @@ def _reuse(
     if reuse != "auto":
         if seconds is not None:
             raise InputError("--search-seconds bounds the search of --reuse auto: add that.")
-        # Fresh blocks below a head that trains nothing would stay random.
-        usual = "drop" if head in FROZEN_HEADS and reuse else "reset"
+        usual = usual_above(head or "linear", reuse)
         return {"reuse": reuse, "above": above or usual, "head": head or "linear"}
     if above or head:
         raise InputError("--reuse auto chooses what --above and --head say: leave them out.")

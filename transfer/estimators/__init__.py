@@ -30,9 +30,9 @@ from transfer.estimators._network import ENGINE, Network
 from transfer.estimators._scratch import bottleneck_source, reconstruct
 from transfer.estimators._supervised import Learning
 from transfer.estimators._validation import flat
-from transfer.model.target import Aim, standard
 from transfer.plan import Source, arranged
 from transfer.recipes import recipe as named_recipe
+from transfer.targets import Classification, MultiLabel, Regression, Target
 
 
 class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Encoding):
@@ -186,12 +186,12 @@ class TransferClassifier(ClassifierMixin, Learning):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each of ``classes_``, (N, K) float32; of several labels, of each."""
         outputs = self._outputs(X)
-        return self._aim.predictions(outputs, logits=not self.network_.neighbours)
+        return self._fitted_target.predictions(outputs, logits=self.network_.logits)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest class of each example, (N,); of several labels 0 or 1 for each, (N, K)."""
         chances = self.predict_proba(X)
-        if self._aim.kind == "multi-label":
+        if not self._fitted_target.exclusive:
             told: np.ndarray = (chances > 0.5).astype(np.int64)
             return told
         labels: np.ndarray = self.classes_[chances.argmax(axis=1)]
@@ -203,7 +203,7 @@ class TransferClassifier(ClassifierMixin, Learning):
         # A column is one label an example, and scikit-learn warns of it.
         return y, {"multi_output": True} if y.ndim == 2 and y.shape[1] > 1 else {}
 
-    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Target]:
         check_classification_targets(y)
         if y.ndim == 2:
             y = y.toarray() if hasattr(y, "toarray") else y
@@ -213,8 +213,8 @@ class TransferClassifier(ClassifierMixin, Learning):
                     f"has it."
                 )
             self.classes_ = np.arange(y.shape[1])
-            aim = Aim(kind="multi-label", names=tuple(map(str, self.classes_)))
-            return aim.encode(y[rows]), aim
+            labels = MultiLabel(names=tuple(map(str, self.classes_)))
+            return labels.encode(y[rows]), labels
         self.classes_, codes = np.unique(y, return_inverse=True)
         present = np.unique(y[rows])
         if len(present) < 2:
@@ -222,8 +222,8 @@ class TransferClassifier(ClassifierMixin, Learning):
                 f"y must hold two classes or more. Got one class, {str(present[0])!r}: there is nothing to "
                 f"tell apart."
             )
-        aim = Aim(kind="classes", names=tuple(map(str, self.classes_)))
-        return aim.encode(codes[rows]), aim
+        target = Classification(names=tuple(map(str, self.classes_)))
+        return target.encode(codes[rows]), target
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -246,16 +246,16 @@ class TransferRegressor(RegressorMixin, Learning):
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted numbers, (N,) float64."""
         outputs = self._outputs(X)
-        return self._aim.predictions(outputs, logits=not self.network_.neighbours)
+        return self._fitted_target.predictions(outputs, logits=self.network_.logits)
 
     def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
         return y, {"y_numeric": True}
 
-    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Target]:
         y = y[rows]
-        self.target_mean_, self.target_spread_ = standard(y)
-        aim = Aim(kind="numbers", center=self.target_mean_, spread=self.target_spread_)
-        return aim.encode(y), aim
+        target = Regression.of(y)
+        self.target_mean_, self.target_spread_ = target.center, target.spread
+        return target.encode(y), target
 
 
 def _lowest(source: Source, inputs: Inputs, blocks: int) -> Network:

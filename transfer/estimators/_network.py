@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from transfer.architecture import Arrangement
 from transfer.data.input_adapter import Inputs
+from transfer.heads import HEADS
 
 if TYPE_CHECKING:
     from transfer.model.network import Body
@@ -29,16 +30,17 @@ class Network:
 
     encoder: the configuration; arrangement: what is used of it, and what stands above.
     tensors: "block/layer/variable" -> float32 array of these, and those of the head, if there is one,
-        as "head/kernel" (D, K) and "head/bias" (K,).
-    neighbours: k of the head "knn", of which "head/embeddings" (N, K) holds what N examples answer; 0 of
-        others.
+        as "head/...".
+    outputs: K of the head; None without one.
+    head_config: of a solved head, the keywords with which it is built.
     """
 
     encoder: dict[str, Any]
     inputs: Inputs
     arrangement: Arrangement
     tensors: Mapping[str, np.ndarray]
-    neighbours: int = 0
+    outputs: int | None = None
+    head_config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inputs: Inputs, body: Body) -> Network:
@@ -48,10 +50,16 @@ class Network:
             inputs=inputs,
             arrangement=body.arrangement,
             tensors=body.tensors(),
-            neighbours=body.neighbours,
+            outputs=body.outputs,
+            head_config=body.head_config,
         )
         _BUILT[network] = _forward(inputs.model(), body)
         return network
+
+    @property
+    def logits(self) -> bool:
+        """Whether the outputs are logits."""
+        return HEADS[self.arrangement.head].logits
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs of ``x`` (N, ...), N >= 1, as (N, K) float32.
@@ -80,16 +88,9 @@ class Network:
         from transfer.model.network import Body
 
         # All that are in use are assigned: those that were kept, and those that were fresh.
-        outputs = self.tensors["head/bias"].shape[0] if "head/bias" in self.tensors else None
-        if self.neighbours:
-            outputs = self.tensors["head/embeddings"].shape[1]
-        body = Body(self.encoder, self.arrangement, outputs=outputs, seed=None)
-        if self.neighbours:
-            body.remember(
-                np.zeros((self.tensors["head/bias"].shape[0], body.feature_size)),
-                self.tensors["head/embeddings"],
-                self.neighbours,
-            )
+        body = Body(self.encoder, self.arrangement, outputs=self.outputs, seed=None)
+        if body.head_row.solved and self.outputs is not None:
+            body.put_head(self.head_config)
         assign(self.tensors, body.variables)
         return _forward(self.inputs.model(), body)
 

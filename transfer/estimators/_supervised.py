@@ -13,17 +13,17 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
-from transfer.architecture import FROZEN_HEADS, check_unused
 from transfer.estimators._base import RULES, Encoding, as_python, programs
 from transfer.estimators._network import ENGINE, Network
 from transfer.estimators._scratch import small_source
 from transfer.estimators._validation import flat
+from transfer.heads import head_of, usual_above
 from transfer.plan import Plan, Source, arranged, check_trained
 from transfer.recipes import recipe as named_recipe
 
 if TYPE_CHECKING:
-    from transfer.model.target import Aim
     from transfer.recipes import TransferRecipe
+    from transfer.targets.base import Target
 
 # Arguments that the search chooses itself.
 SEARCHED = {"above": None, "head": "linear"}
@@ -32,7 +32,7 @@ SEARCHED = {"above": None, "head": "linear"}
 class Learning(Encoding):
     """An encoder and a head; the subclasses say what y is."""
 
-    _aim: Aim
+    _fitted_target: Target
 
     def __init__(
         self,
@@ -99,8 +99,8 @@ class Learning(Encoding):
                 # What has no weight is as if it were not there.
                 some = np.flatnonzero(weights)
                 X, weights = X[some], weights[some]
-            y, aim = self._encode(y, some)
-            self._check_kind(aim.kind, auto)
+            y, target = self._encode(y, some)
+            self._check_kind(target, auto)
             source, inputs = self._match(X, given, file, small_source)
             x = self.examples_(X)
             kept = None if file is None else reuse
@@ -119,23 +119,22 @@ class Learning(Encoding):
                 seed, found = self._seed(), None
                 if auto:
                     whole = replace(plan, recipe=recipe)
-                    found = self._search(x, y, source, whole, aim, seed, **seconds)
+                    found = self._search(x, y, source, whole, target, seed, **seconds)
                     plan = plan.taking(found)
                 fitted = fit(
                     x,
                     y,
                     source,
                     plan,
-                    outputs=aim.outputs,
+                    target=target,
                     seed=seed,
-                    target=aim.kind,
                     weights=weights,
                     reporter=self._reporter(),
                     programs=programs(),
                 )
                 network = Network.of(inputs, fitted.encoder)
             self.history_, self.search_ = fitted.run.history, found
-            self.head_choice_, self._aim = fitted.chosen, aim
+            self.head_choice_, self._fitted_target = fitted.chosen, target
             self.network_ = network
         return self
 
@@ -143,7 +142,7 @@ class Learning(Encoding):
         """Return y, and how scikit-learn is to check it."""
         raise NotImplementedError
 
-    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Aim]:
+    def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Target]:
         """Return y at ``rows``, the only ones to learn from, for the engine; and the way back."""
         raise NotImplementedError
 
@@ -153,13 +152,15 @@ class Learning(Encoding):
         names = [name for name in RULES if name != "search_seconds"]
         # Flags that are off, and "all", are what a recipe is without them.
         given = {n: v for n, v in self._settings(*names).items() if v is not False and v != "all"}
-        check_unused(self.head, [*given, *(["recipe"] if self.recipe != "default" else [])])
+        head_of(self.head).check_options(
+            [*given, *(["recipe"] if self.recipe != "default" else [])]
+        )
         return named_recipe(self.recipe, given)
 
     def _above(self, reuse: int | None) -> str:
         if self.above is not None:
             return self.above
-        return "drop" if self.head in FROZEN_HEADS and reuse else "reset"
+        return usual_above(self.head, reuse)
 
     def _check_fits(self, file: Source | None, auto: bool) -> None:
         """Refuse arguments that contradict each other. Raises InputError."""
@@ -167,7 +168,7 @@ class Learning(Encoding):
             raise InputError("search_seconds bounds the search of reuse='auto': add that.")
         if file is None and auto:
             raise InputError("reuse='auto' searches how to reuse a weights file: give weights.")
-        if file is None and self.head in FROZEN_HEADS:
+        if file is None and head_of(self.head).solved:
             raise InputError(
                 f"head={self.head!r} stands on features that were learnt before: give weights."
             )
@@ -176,9 +177,10 @@ class Learning(Encoding):
                 if getattr(self, name) != usual:
                     raise InputError(f"reuse='auto' chooses what {name} says: leave it out.")
 
-    def _check_kind(self, kind: str, auto: bool) -> None:
+    def _check_kind(self, target: Target, auto: bool) -> None:
+        head_of(self.head).check_target(target.name, "y")
         for name, given in (("reuse='auto'", auto), ("balance", self.balance)):
-            if given and kind != "classes":
+            if given and not target.exclusive:
                 raise InputError(f"{name} works on one class an example only: leave it out.")
 
     def _search(
@@ -187,7 +189,7 @@ class Learning(Encoding):
         y: np.ndarray,
         source: Source,
         plan: Plan,
-        aim: Aim,
+        target: Target,
         seed: int,
         *,
         search_seconds: float | None = None,
@@ -199,7 +201,7 @@ class Learning(Encoding):
             y,
             source,
             plan,
-            outputs=aim.outputs,
+            target=target,
             seed=seed,
             most_seconds=SECONDS if search_seconds is None else search_seconds,
             reporter=self._reporter(),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from transfer.numerics import mean_and_spread
 
 # Of the expected range: a set of images whose values span less than this was scaled differently.
 NARROW = 0.02
@@ -43,10 +44,9 @@ class Examples:
     @classmethod
     def standardised(cls, X: np.ndarray) -> Examples:
         """Learn mean and standard deviation of every feature of X (N, features) float64."""
-        spread = X.std(axis=0)
         # What is constant, but for the rounding of its mean, stays as it is.
-        constant = spread <= 1e-12 * np.abs(X).max(axis=0)
-        return cls(shape=X.shape[1:], center=X.mean(axis=0), spread=np.where(constant, 1.0, spread))
+        center, spread = mean_and_spread(X, tolerance=1e-12, relative_to="values", constant=1.0)
+        return cls(shape=X.shape[1:], center=center, spread=spread)
 
     @classmethod
     def fitting(

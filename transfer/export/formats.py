@@ -109,13 +109,13 @@ def export_model(
     about = read_about(path)
     names = check_formats(path, formats, force=force)
 
-    from transfer.inference import apply
+    from transfer.inference import predict_batched
 
     loaded = load_model(path)
     kind = "random" if examples is None else "given"
     tried = _random(about) if examples is None else examples[:TRIED]
     tried = np.ascontiguousarray(tried, about["input"]["dtype"])
-    expected = apply(loaded, tried)
+    expected = predict_batched(loaded, tried)
     written = []
     for name in names:
         row = FORMATS[name]

@@ -13,11 +13,11 @@ import numpy as np
 
 from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write
-from tasks.targets import KINDS
 from transfer.data.input_adapter import Inputs
 from transfer.export.compare import allowed
-from transfer.inference import apply, through
-from transfer.model.target import from_logits
+from transfer.inference import predict_batched
+from transfer.numerics import class_probabilities
+from transfer.targets import TARGETS
 
 ABOUT = "headstart.json"
 
@@ -27,7 +27,7 @@ def whole_model(
 ) -> Any:
     """Return raw examples -> probabilities, (B, 1) for two classes, else (B, K); shares the weights.
 
-    last: the layer behind the head (transfer.model.target.Aim.layer); None is that of ``n_classes`` classes.
+    last: the layer behind the head (Target.layer); None is that of ``n_classes`` classes.
     """
     import keras
 
@@ -40,7 +40,7 @@ def whole_model(
 
 def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndarray:
     """Return class probabilities (N, K) float32 of raw examples ``x`` (N, ...)."""
-    return from_logits(through((front, encoder.model, head), x))
+    return class_probabilities(predict_batched((front, encoder.model, head), x))
 
 
 def save_model(
@@ -73,7 +73,7 @@ def save_model(
         with zipfile.ZipFile(made, "a") as archive:
             archive.writestr(ABOUT, json.dumps(about))
         reloaded = keras.models.load_model(made, compile=False)
-        expected, got = apply(model, examples), apply(reloaded, examples)
+        expected, got = predict_batched(model, examples), predict_batched(reloaded, examples)
         if not np.allclose(expected, got, rtol=0, atol=allowed(expected)):
             raise HeadstartError(
                 f"The saved model predicts differently from the trained one (by up to "
@@ -99,7 +99,7 @@ def read_about(path: Path) -> dict[str, Any]:
             classes, given = about["classes"], about["input"]
             if not isinstance(classes, list) or len(given["value_range"]) != 2:
                 raise ValueError("classes or range of the wrong kind")
-            if about.setdefault("target", "classes") not in KINDS:
+            if about.setdefault("target", "classes") not in TARGETS:
                 raise ValueError("target of the wrong kind")
             return about
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from headstart.errors import InputError
 from headstart.files import atomic_write, check_output
 from tasks.dataset import Dataset
 from transfer.export.keras_file import load_model, read_about
-from transfer.metrics.scores import check_outputs, measure_labels, measure_numbers
+from transfer.metrics.scores import check_outputs
+from transfer.targets import target_of_result
 
 # Ranges of the images in a file and of a model's, which are plainly not the same: what is below 0 is not of
 # 0..1, and images of 0..255 that are all within 0..1 would be black.
@@ -34,13 +34,12 @@ def predict(
     about = read_about(model_path)
     check_output(out, force)
     examples = values_for(model_path, dataset, about)
-    from transfer.inference import apply
+    from transfer.inference import predict_batched
 
-    outputs = apply(load_model(model_path), examples)
+    outputs = predict_batched(load_model(model_path), examples)
     check_outputs(outputs, str(model_path), f"examples of {dataset.name!r}")
-    if about["target"] == "classes" and outputs.shape[1] == 1:
-        outputs = np.concatenate([1 - outputs, outputs], axis=1)
-    header, rows = _COLUMNS[about["target"]](outputs, about["classes"])
+    target = target_of_result(about)
+    header, rows = target.table(outputs)
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
@@ -52,56 +51,9 @@ def predict(
 
     atomic_write(out, write)
     result: dict[str, Any] = {"examples": len(outputs), "out": str(out), "model": str(model_path)}
-    return result | _scores(outputs, dataset, about)
-
-
-def _classes(chances: np.ndarray, names: list[str]) -> tuple[list[str], Iterator[list[str]]]:
-    """Return the header, and a row an example: likeliest class, its chance, the chances of all."""
-    shown = ([f"{p:.6f}" for p in row] for row in chances)
-    rows = ([names[k], row[k], *row] for k, row in zip(chances.argmax(axis=1), shown, strict=True))
-    return ["predicted", "probability", *(f"p({name})" for name in names)], rows
-
-
-def _labels(chances: np.ndarray, names: list[str]) -> tuple[list[str], Iterator[list[str]]]:
-    """Return the header, and a row an example: labels above one half, with ";" between, all chances."""
-    rows = (
-        [
-            ";".join(name for name, p in zip(names, row, strict=True) if p > 0.5),
-            *(f"{p:.6f}" for p in row),
-        ]
-        for row in chances
-    )
-    return ["predicted", *(f"p({name})" for name in names)], rows
-
-
-def _numbers(numbers: np.ndarray, _: list[str]) -> tuple[list[str], Iterator[list[str]]]:
-    # Nine digits tell every float32 apart.
-    return ["predicted"], ([f"{row[0]:.9g}"] for row in numbers)
-
-
-_COLUMNS = {"classes": _classes, "numbers": _numbers, "multi-label": _labels}
-
-
-def _scores(outputs: np.ndarray, dataset: Dataset, about: dict[str, Any]) -> dict[str, Any]:
-    """Return what the predictions are worth where the examples are labelled with the same things."""
-    names, y = about["classes"], dataset.y
-    if y is None or dataset.target != about["target"]:
-        return {}
-    if dataset.target == "numbers":
-        found = measure_numbers(outputs[:, 0], y)
-        return {name: found[name] for name in ("rmse", "mae", "r2")}
-    if dataset.target == "multi-label":
-        told = dataset.class_names or tuple(map(str, range(len(names))))
-        if list(told) != list(names) or y.shape[1] != len(names):
-            return {}
-        found = measure_labels(outputs, y)
-        return {name: found[name] for name in ("micro_f1", "macro_f1", "subset_accuracy")}
-    told = dataset.class_names or tuple(map(str, range(int(y.max()) + 1)))
-    if not set(told) <= set(names):
-        return {}
-    true = np.array(told, dtype=object)[y]
-    right = np.array(names, dtype=object)[outputs.argmax(axis=1)] == true
-    return {"accuracy": float(right.mean())}
+    if dataset.y is not None and dataset.target == target.name:
+        result |= target.scores(outputs, dataset)
+    return result
 
 
 def values_for(

@@ -42,14 +42,14 @@ class Prepared:
 
         Every call for these examples must mean the same encoder.
         """
-        from transfer.inference import apply
+        from transfer.inference import predict_batched
 
         whole = self._depths.at(blocks)
         if whole is not None:
             return whole if self._rows is None else whole[self._rows]
         x = self.x
         for block in blocks:
-            x = apply(block, x)
+            x = predict_batched(block, x)
         return x
 
 
@@ -61,7 +61,7 @@ class _Depths:
 
     def at(self, blocks: Sequence[Any]) -> np.ndarray | None:
         """Return (N, ...), computed from the nearest depth that is known; None where it has no room."""
-        from transfer.inference import apply
+        from transfer.inference import predict_batched
 
         depth = len(blocks)
         if depth not in self.known:
@@ -72,7 +72,7 @@ class _Depths:
             nearest = max(k for k in self.known if k < depth)
             x = self.known[nearest]
             for block in blocks[nearest:]:
-                x = apply(block, x)
+                x = predict_batched(block, x)
             self.known[depth] = x
             self.left -= size
         return self.known[depth]

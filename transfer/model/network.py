@@ -11,11 +11,12 @@ import numpy as np
 from pretrain.encoders.encoder import Encoder, by_path, copies, seeded, stream
 from pretrain.weights.file import assign
 from transfer.architecture import Arrangement
+from transfer.heads import HEADS
+from transfer.heads.hidden import dense_block
 
 HEAD_STREAM = 1
 # Side of the largest map that a head is given: more positions are more weights than few labels can fit.
 NECK = 4
-HIDDEN = 128
 
 
 class Body:
@@ -24,10 +25,10 @@ class Body:
     Attributes:
         kept, fresh: [(name, keras.Model)], lowest first; ``blocks`` is both.
         model: the blocks in a row, examples (B, ...) float32 to features (B, D).
-        head: a Dense layer, features to outputs (B, K); of the head "knn" a model that ``remember`` makes,
-            None before. None when ``outputs`` is None, and feature maps are then left as they are.
+        head: a Keras layer or model, features to outputs (B, K); a solved one is None before ``put_head``.
+            None when ``outputs`` is None, and feature maps are then left as they are.
         outputs: K, or None.
-        neighbours: k of the head "knn"; 0 of others.
+        head_config: what ``Head.build`` needs beside the sizes; of a solved head once there is one.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class Body:
 
         encoder = Encoder(config, seed)
         self.config, self.row, self.arrangement = encoder.config, encoder.row, arrangement
-        self.outputs, self.neighbours = outputs, 0
+        self.outputs, self.head_row = outputs, HEADS[arrangement.head]
+        self.head_config: dict[str, Any] = {}
         count = arrangement.reuse
         if tensors is not None:
             assign_lowest(encoder, tensors, count)
@@ -56,23 +58,22 @@ class Body:
             if arrangement.above != "reset":
                 self.fresh = _fresh(self.kept[-1][1].output_shape[1:], arrangement, outputs)
             shape = self.blocks[-1][1].output_shape[1:]
-            if arrangement.head == "hidden" and outputs is not None:
-                self.fresh = [*self.fresh, _dense("hidden", shape, HIDDEN)]
+            if outputs is not None:
+                self.fresh = [*self.fresh, *self.head_row.blocks(shape)]
             inputs = hidden = keras.Input(tuple(config["input_shape"]), name="examples")
             for _, block in self.blocks:
                 hidden = block(hidden)
             self.model = keras.Model(inputs, hidden, name="encoder")
         self.head: Any = None
-        if outputs is not None and arrangement.head != "knn":
+        if outputs is not None and not self.head_row.solved:
             with seeded(drawn):
-                self.head = keras.layers.Dense(outputs, name="head")
-                self.head.build((None, self.feature_size))
+                self.head = self.head_row.build(self.feature_size, outputs)
         self._initial = self.values()
 
     def restore(self) -> None:
         """Put every weight back to what it was when this was built."""
-        if self.neighbours:
-            self.head, self.neighbours = None, 0
+        if self.head_row.solved:
+            self.head, self.head_config = None, {}
         self.put(self._initial)
 
     def values(self) -> list[np.ndarray]:
@@ -84,11 +85,15 @@ class Body:
         for variable, value in zip(self._all(), values, strict=True):
             variable.assign(value)
 
-    def remember(self, features: np.ndarray, answers: np.ndarray, k: int) -> None:
-        """Make the head "knn" of features (N, D) and what each example answers (N, K)."""
-        from transfer.model.knn import neighbours_head
-
-        self.head, self.neighbours = neighbours_head(features, answers, k), k
+    def put_head(
+        self, config: Mapping[str, Any], weights: Sequence[np.ndarray] | None = None
+    ) -> None:
+        """Make a solved head (transfer.heads.base.Solution); None leaves its weights to be set."""
+        assert self.outputs is not None
+        self.head_config = dict(config)
+        self.head = self.head_row.build(self.feature_size, self.outputs, **config)
+        if weights is not None:
+            self.head.set_weights(list(weights))
 
     def _all(self) -> list[Any]:
         return [*self.model.variables, *([] if self.head is None else self.head.variables)]
@@ -142,7 +147,7 @@ def _fresh(
         )
         blocks.append(("added", keras.Model(inputs, conv(inputs), name="added")))
     elif arrangement.above == "add":
-        blocks.append(_dense("added", shape, int(shape[-1])))
+        blocks.append(dense_block("added", shape, int(shape[-1])))
     if len(shape) == 3 and outputs is not None:
         inputs = hidden = keras.Input(shape)
         pool = tuple(math.ceil(side / NECK) for side in shape[:2])
@@ -151,13 +156,3 @@ def _fresh(
         hidden = keras.layers.Flatten(name="flatten")(hidden)
         blocks.append(("neck", keras.Model(inputs, hidden, name="neck")))
     return blocks
-
-
-def _dense(name: str, shape: tuple[int, ...], units: int) -> tuple[str, Any]:
-    import keras
-
-    inputs = keras.Input(shape)
-    layer = keras.layers.Dense(
-        units, activation="relu", kernel_initializer="he_normal", name="dense"
-    )
-    return name, keras.Model(inputs, layer(inputs), name=name)

@@ -20,6 +20,7 @@ from headstart.errors import InputError
 from headstart.files import atomic_write, check_output
 from pretrain.monitoring.artifacts import metrics, panels
 from tasks.task import TargetTask
+from transfer.numerics import both_classes
 
 DPI = 120
 LONGEST = 22
@@ -274,18 +275,16 @@ class Seen:
     @classmethod
     def of(cls, model: Any, x: np.ndarray) -> Seen:
         """Run the Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
-        from transfer.inference import apply
+        from transfer.inference import predict_batched
 
-        chances = apply(model, x)
-        if chances.shape[1] == 1:
-            chances = np.concatenate([1 - chances, chances], axis=1)
+        chances = both_classes(predict_batched(model, x))
         try:
             parts = [model.get_layer(name) for name in ("inputs", "encoder")]
         except ValueError:
             return cls(probabilities=chances, features=None)
         features = x
         for part in parts:
-            features = apply(part, features)
+            features = predict_batched(part, features)
         return cls(probabilities=chances, features=features.reshape(len(x), -1))
 
 

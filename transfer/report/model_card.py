@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from transfer.data.leakage import counted
+from transfer.heads import HEADS, SolvedHead
+from transfer.targets import target_of_result
 
 
 def cell(value: Any) -> str:
@@ -60,7 +62,7 @@ def fields(result: Mapping[str, Any]) -> dict[str, Any]:
     They are baselines and pictures, which are told otherwise than they are kept.
     """
     return {
-        "what": _what(result),
+        "what": target_of_result(result).title(),
         "source_text": _source(result),
         "origin": _origin(result),
         "schedule": _schedule(result),
@@ -74,13 +76,6 @@ def fields(result: Mapping[str, Any]) -> dict[str, Any]:
         "pictures": [_picture(path) for path in result.get("pictures", ())],
         **_use(result),
     }
-
-
-def _what(result: Mapping[str, Any]) -> str:
-    kind, count = result.get("target", "classes"), len(result["classes"])
-    if kind == "numbers":
-        return "A model of one number"
-    return f"A classifier of {count} classes" if kind == "classes" else f"A model of {count} labels"
 
 
 def _source(result: Mapping[str, Any]) -> str:
@@ -110,11 +105,12 @@ def _schedule(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return how the head was found, what chose it, and the recipe without what it did not use."""
     recipe, choice = result["recipe"], result.get("head_choice")
     rows: list[tuple[str, Any]] = [("head", result.get("head", "linear"))]
-    if choice:
-        name = "k" if "k" in choice else "C"
-        rows.append((f"{name}, on frozen features", choice[name]))
-        rows.append(("folds that chose it", choice["folds"]))
-        recipe = {k: v for k, v in recipe.items() if k == "balance"}
+    head = HEADS[result.get("head", "linear")]
+    if isinstance(head, SolvedHead):
+        if choice:
+            rows.append((f"{head.parameter}, on frozen features", choice[head.parameter]))
+            rows.append(("folds that chose it", choice["folds"]))
+        recipe = {k: v for k, v in recipe.items() if k in head.heeds}
     elif result["reuse"]:
         recipe = {k: value for k, value in recipe.items() if not k.startswith("scratch_")}
     for what in ("search", "pool"):
@@ -233,7 +229,7 @@ def _limits(result: Mapping[str, Any]) -> Sequence[str]:
         f"It was tested on {test['n']:,} examples ({test['origin']}) and on nothing else: not on "
         f"examples from another source, device, place or time, nor on ones that were damaged or "
         f"made to deceive it.",
-        *_always(result),
+        *target_of_result(result).limits(),
         "One draw of labels and one seed were trained; probabilities were not calibrated.",
     ]
     matrix = result.get("confusion")
@@ -268,38 +264,19 @@ def _picture(path: str) -> dict[str, str]:
     }
 
 
-def _always(result: Mapping[str, Any]) -> Sequence[str]:
-    if result.get("target", "classes") != "classes":
-        return []
-    count = len(result["classes"])
-    return [
-        f"Of whatever it is given it says one of its {count} classes: examples of none of them were not "
-        f"tested."
-    ]
-
-
 def _use(result: Mapping[str, Any]) -> dict[str, Any]:
-    classes = result["classes"]
     given = result.get("input")
     text = "raw examples"
     if given:
         low, high = given["value_range"]
         shape = "".join(f", {size}" for size in given["shape"])
         text = f"{given['dtype']} (N{shape}), values {low:g} to {high:g}"
-    kind = result.get("target", "classes")
-    if kind == "numbers":
-        outputs, said = 1, "The output is the number, in the units of the labels."
-    elif kind == "multi-label":
-        outputs = len(classes)
-        said = (
-            "The outputs are the probabilities of the labels, each by itself, in the order above."
-        )
-    elif len(classes) == 2:
-        outputs, said = 1, f"The output is the probability of the class {cell(classes[1])}."
-    else:
-        outputs = len(classes)
-        said = "The outputs are the probabilities of the classes, in the order above."
-    return {"input_text": text, "outputs": outputs, "outputs_text": said}
+    target = target_of_result(result)
+    return {
+        "input_text": text,
+        "outputs": target.outputs,
+        "outputs_text": target.outputs_text(cell),
+    }
 
 
 def card(result: Mapping[str, Any], model_file: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transfer.model.network import Body
     from transfer.plan import Plan, Source
     from transfer.recipes import TransferRecipe
+    from transfer.targets.base import Target
 
 SECONDS = 120.0
 UNTOLD = "no class has two labels, so nothing could be validated: the plain transfer"
@@ -77,7 +78,7 @@ def search(
     source: Source,
     plan: Plan,
     *,
-    outputs: int,
+    target: Target,
     seed: int,
     most_seconds: float = SECONDS,
     programs: Programs | None = None,
@@ -92,16 +93,16 @@ def search(
     """
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from transfer.inference import apply
+    from transfer.inference import predict_batched
     from transfer.model.feature_cache import Prepared
 
     began = time.monotonic()
     race = _Race(
-        x=Prepared(apply(plan.inputs.model(), x), most_bytes=MOST_BYTES),
+        x=Prepared(predict_batched(plan.inputs.model(), x), most_bytes=MOST_BYTES),
         y=y,
         source=source,
         plan=plan,
-        outputs=outputs,
+        target=target,
         seed=seed,
         programs=programs or Programs(64),
         folds=folds(y, seed),
@@ -131,7 +132,7 @@ class _Race:
     y: np.ndarray
     source: Source
     plan: Plan
-    outputs: int
+    target: Target
     seed: int
     programs: Programs
     folds: list[tuple[np.ndarray, np.ndarray]]
@@ -148,7 +149,7 @@ class _Race:
 
     def empty(self, table: Sequence[Candidate]) -> list[Tried]:
         """Return the candidates, untried."""
-        y, classes = self.y[self.validated], max(2, self.outputs)
+        y, classes = self.y[self.validated], len(self.target.names)
         return [Tried.empty(candidate, y, classes) for candidate in table]
 
     def run(self, tried: Sequence[Tried]) -> None:
@@ -220,7 +221,6 @@ class _Race:
 
         Yields for each the probabilities (M, K) of the examples held out; nothing when the time is up.
         """
-        from transfer.model.target import from_logits
         from transfer.training.fit import build, fit
 
         train, held = self.folds[fold]
@@ -236,14 +236,14 @@ class _Race:
             recipe=_shortened(candidate.recipe.for_budget(len(train)), part),
         )
         if candidate.arrangement not in self.bodies:
-            made = build(self.source, plan, self.outputs, self.seed)
+            made = build(self.source, plan, self.target.outputs, self.seed)
             self.bodies[candidate.arrangement] = made
         fitted = fit(
             self.x.take(train),
             self.y[train],
             self.source,
             plan,
-            outputs=self.outputs,
+            target=self.target,
             seed=self.seed,
             # Balanced, all classes count alike in a fold as they do in the whole.
             weights=None if plan.recipe.balance else as_in_all(self.y, train),
@@ -253,7 +253,7 @@ class _Race:
         for row in rows:
             if fitted.line is not None:
                 fitted.line.go(row.candidate.recipe.interpolate)
-            chances = from_logits(fitted.outputs(self.x.take(held)))
+            chances = self.target.probabilities(fitted.outputs(self.x.take(held)))
             row.seconds += time.monotonic() - began
             began = time.monotonic()
             yield chances

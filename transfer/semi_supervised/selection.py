@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transfer.model.network import Body
     from transfer.plan import Plan, Source
     from transfer.recipes import TransferRecipe
+    from transfer.targets.base import Target
     from transfer.training.fit import Fitted
 
 # Prepared examples (M, ...), distributions float32 (M, K), weights float32 (M,).
@@ -41,21 +42,21 @@ class Pooled:
         source: Source,
         plan: Plan,
         *,
-        outputs: int,
+        target: Target,
         seed: int,
         programs: Programs | None = None,
     ) -> None:
         """Take raw labelled examples (N, ...), int32 (N,), and bring pool and features into memory."""
         from pretrain.engine.program import Programs
-        from transfer.inference import apply
+        from transfer.inference import predict_batched
         from transfer.training.fit import build
 
-        self.x, self.y = apply(plan.inputs.model(), x), y
-        self.pool = apply(pool.inputs.model(), pool.x)
+        self.x, self.y = predict_batched(plan.inputs.model(), x), y
+        self.pool = predict_batched(pool.inputs.model(), pool.x)
         self.temperature = pool.temperature
-        self.source, self.plan, self.outputs, self.seed = source, plan, outputs, seed
+        self.source, self.plan, self.target, self.seed = source, plan, target, seed
         self.programs = programs or Programs(64)
-        self.body = build(source, plan, outputs, seed)
+        self.body = build(source, plan, target.outputs, seed)
         self.features, self.pool_features = (
             _features(self.body, part) for part in (self.x, self.pool)
         )
@@ -66,16 +67,12 @@ class Pooled:
 
     def lesson(self, method: str, rows: np.ndarray, teacher: Fitted | None = None) -> Lesson:
         """Return examples, distributions and weights that a student of ``method`` learns from."""
-        from transfer.inference import apply
-
         if method == SELF:
-            teacher = teacher or self.plain(rows)
-            soft = teach(
-                apply(teacher.head, apply(teacher.encoder.model, self.pool)), self.temperature
-            )
+            soft = teach(_outputs(teacher or self.plain(rows), self.pool), self.temperature)
         else:
-            classes = max(2, self.outputs)
-            soft = spread(self.features[rows], self.y[rows], self.pool_features, classes)
+            soft = spread(
+                self.features[rows], self.y[rows], self.pool_features, len(self.target.names)
+            )
         return together(self.x[rows], self.y[rows], self.pool, soft)
 
     def student(self, lesson: Lesson) -> Fitted:
@@ -111,11 +108,8 @@ class Pooled:
         }
 
     def _right(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
-        from transfer.inference import apply
-        from transfer.model.target import from_logits
-
-        chances = from_logits(apply(fitted.head, apply(fitted.encoder.model, self.x[rows])))
-        found: np.ndarray = chances.argmax(axis=1) == self.y[rows]
+        probabilities = self.target.probabilities(_outputs(fitted, self.x[rows]))
+        found: np.ndarray = probabilities.argmax(axis=1) == self.y[rows]
         return found
 
     def _fit(
@@ -129,7 +123,7 @@ class Pooled:
             y,
             self.source,
             replace(self.plan, recipe=recipe),
-            outputs=self.outputs,
+            target=self.target,
             seed=self.seed,
             weights=weights,
             body=self.body,
@@ -145,7 +139,7 @@ def pooling(
     plan: Plan,
     recipe: TransferRecipe,
     *,
-    outputs: int,
+    target: Target,
     seed: int,
     reporter: Reporter | None = None,
     programs: Programs | None = None,
@@ -163,7 +157,7 @@ def pooling(
         pool,
         source,
         replace(plan, recipe=recipe),
-        outputs=outputs,
+        target=target,
         seed=seed,
         programs=programs,
     )
@@ -219,16 +213,20 @@ def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]
     return PLAIN, f"{told}: not more than {ERRORS:g} above, so the pool is not used", tried
 
 
+def _outputs(fitted: Fitted, x: np.ndarray) -> np.ndarray:
+    """Return the outputs (N, K) of prepared examples."""
+    from transfer.inference import predict_batched
+
+    return predict_batched(fitted.head, predict_batched(fitted.encoder.model, x))
+
+
 def _features(body: Body, x: np.ndarray) -> np.ndarray:
     """Return what the kept blocks make of prepared ``x``, as (N, D); maps are averaged over places."""
-    from transfer.inference import apply
+    from transfer.inference import predict_batched
 
-    parts = []
-    for i in range(0, len(x), 1024):
-        part = x[i : i + 1024]
-        for _, block in body.kept:
-            part = apply(block, part)
+    def flat(part: np.ndarray) -> np.ndarray:
         if part.ndim == 4 and body.kept:
             part = part.mean(axis=(1, 2))
-        parts.append(part.reshape(len(part), -1))
-    return np.concatenate(parts)
+        return part.reshape(len(part), -1)
+
+    return predict_batched([block for _, block in body.kept], x, then=flat)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from transfer.numerics import class_probabilities
 from transfer.recipes import TransferRecipe
 
 BATCH = 64
@@ -24,9 +25,7 @@ LABELLED = 0.25
 
 def teach(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Return distributions (N, K) float32 of a teacher's logits, (N, K), or (N, 1) for two classes."""
-    from transfer.model.target import from_logits
-
-    return from_logits(logits / temperature)
+    return class_probabilities(logits / temperature)
 
 
 def confidence(soft: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer.architecture import FROZEN_HEADS
+from transfer.heads import SolvedHead, head_of
 
 if TYPE_CHECKING:
     from pretrain.engine.checkpoint import Checkpoints
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transfer.model.network import Body
     from transfer.model.weight_interpolation import Line
     from transfer.plan import Plan, Source
+    from transfer.targets.base import Target
     from transfer.training.lr_finder import Curve
 
 
@@ -29,8 +30,7 @@ class Fitted:
     ``head(encoder.model(front(x)))`` takes raw examples (B, ...) to outputs (B, K) float32.
     curve: what the search for a learning rate saw, if there was one.
     line: from the frozen encoder to the fine-tuned, where the recipe interpolates; else None.
-    logits: whether these are a linear layer's; those of the head "knn" are means of what examples answer.
-    chosen: of a head that is solved on frozen features, its C or k and what was tried; else None.
+    chosen: of a head that is solved on frozen features, its parameter and the table it is from; else None.
     frozen: how many of the lowest blocks are as they were pretrained.
     """
 
@@ -43,17 +43,12 @@ class Fitted:
     line: Line | None = None
     chosen: dict[str, Any] | None = None
 
-    @property
-    def logits(self) -> bool:
-        """Whether chances are still to be made of the outputs."""
-        return not self.encoder.neighbours
-
     def outputs(self, x: Prepared) -> np.ndarray:
         """Return the outputs (N, K) float32 for prepared examples."""
-        from transfer.inference import through
+        from transfer.inference import predict_batched
 
         blocks = [block for _, block in self.encoder.blocks]
-        return through((*blocks[self.frozen :], self.head), x.above(blocks[: self.frozen]))
+        return predict_batched((*blocks[self.frozen :], self.head), x.above(blocks[: self.frozen]))
 
 
 def fit(
@@ -62,9 +57,8 @@ def fit(
     source: Source,
     plan: Plan,
     *,
-    outputs: int,
+    target: Target,
     seed: int,
-    target: str = "classes",
     weights: np.ndarray | None = None,
     body: Body | None = None,
     reporter: Reporter | None = None,
@@ -72,11 +66,10 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> Fitted:
-    """Train ``source``'s encoder and a new head of ``outputs`` values; nothing is measured.
+    """Train ``source``'s encoder and a new head; nothing is measured.
 
     x: raw examples (N, ...) as ``plan.inputs`` expects them, or what its model made of them.
-    y, target: int32 (N,) or a distribution float32 (N, K) for "classes", float32 (N,) for "numbers",
-        float32 (N, K) of 0 and 1 for "multi-label" (transfer.model.losses.TARGETS).
+    y: as ``target`` encodes it, or for classes a distribution float32 (N, K).
     weights: float32 (N,), how much each example counts; None: all alike.
     body: built for this source, arrangement and seed, and to be trained from its first weights again; None
         builds one.
@@ -84,12 +77,12 @@ def fit(
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.train import Run, train
-    from transfer.inference import apply
+    from transfer.inference import predict_batched
     from transfer.model.feature_cache import Prepared
     from transfer.training.schedule import Stages
 
     recipe = plan.recipe
-    made = [target, source.encoder, asdict(plan.arrangement), outputs]
+    made = [target.name, source.encoder, asdict(plan.arrangement), target.outputs]
     made += [recipe.unfreeze, recipe.statistics]
     run = Run(
         seed=seed,
@@ -101,27 +94,28 @@ def fit(
         keep_best=("val_loss", -1) if recipe.validation else None,
     )
     if body is None:
-        body = build(source, plan, outputs, seed)
+        body = build(source, plan, target.outputs, seed)
     else:
         body.restore()
     front = plan.inputs.model()
     if not isinstance(x, Prepared):
-        x = Prepared(apply(front, x))
-    if recipe.balance and target == "classes":
+        x = Prepared(predict_batched(front, x))
+    if recipe.balance and target.exclusive:
         weights = balanced(y) * (1 if weights is None else weights)
     if weights is not None:
         weights = (weights / weights.mean()).astype(np.float32)
-    if plan.arrangement.head in FROZEN_HEADS:
-        from transfer.training.frozen_heads import solve_head
-
-        chosen = solve_head(body, x.x, y, target, weights, seed)
+    head = head_of(plan.arrangement.head)
+    if isinstance(head, SolvedHead):
+        features = predict_batched(body.model, x.x)
+        solved = head.solve(features, y, target, weights, seed)
+        body.put_head(solved.config, solved.weights)
         return Fitted(
             front=front,
             encoder=body,
             head=body.head,
             run=run,
             frozen=len(body.kept),
-            chosen=chosen,
+            chosen=solved.choice,
         )
     stages = Stages(x, y, weights, target, recipe, body, run)
     train(stages.all(), run)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.errors import InputError
-from tasks.targets import strata
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
-    from pretrain.engine.stage import Stage
+    from pretrain.engine.stage import Batch, Stage
     from pretrain.engine.train import Run
     from transfer.model.feature_cache import Prepared
     from transfer.model.network import Body
     from transfer.model.weight_interpolation import Line
+    from transfer.targets.base import Target
     from transfer.training.lr_finder import Curve
 
 # On so many of the labels, so many at once, the loss on a line is looked at.
@@ -36,15 +36,13 @@ class Stages:
         x: Prepared,
         y: np.ndarray,
         weights: np.ndarray | None,
-        target: str,
+        target: Target,
         recipe: TransferRecipe,
         body: Body,
         run: Run,
     ) -> None:
-        from transfer.model.losses import TARGETS
-
         arrays = {"y": y} | ({} if weights is None else {"w": weights})
-        self.target, self.kind, self.recipe, self.body = target, TARGETS[target], recipe, body
+        self.target, self.recipe, self.body = target, recipe, body
         self.kept = [block for _, block in body.kept]
         self.fresh = [block for _, block in body.fresh]
         moving = len(self.kept) if recipe.unfreeze is None else recipe.unfreeze
@@ -56,10 +54,7 @@ class Stages:
         if recipe.validation:
             from tasks.splits import stratified_split
 
-            groups = y if y.dtype.kind == "i" else None
-            if target == "multi-label":
-                groups = strata(y)
-            rows, held = stratified_split(groups, len(x), recipe.validation, run.seed)
+            rows, held = stratified_split(target.groups(y), len(x), recipe.validation, run.seed)
             if not len(held):
                 raise InputError(
                     f"--validation {recipe.validation:g} of these {len(x)} labels holds out none: leave it "
@@ -113,7 +108,7 @@ class Stages:
 
         count = len(self.x)
         rows = np.linspace(0, count - 1, min(count, MOST_LABELS)).astype(np.int64)
-        loss = self.kind.loss([*self.kept, *self.fresh], set(), self.body.head)
+        loss = _loss(self.target, [*self.kept, *self.fresh], set(), self.body.head)
         total = 0.0
         for i in range(0, len(rows), AT_ONCE):
             part = rows[i : i + AT_ONCE]
@@ -150,9 +145,9 @@ class Stages:
         scales += [1.0] * len(head.trainable_weights)
         following = self.fresh if recipe.statistics == "kept" else blocks
         objective = Objective(
-            name=self.kind.name,
-            loss=self.kind.loss(blocks, set(map(id, following)), head),
-            metrics=self.kind.metrics,
+            name=self.target.objective,
+            loss=_loss(self.target, blocks, set(map(id, following)), head),
+            metrics=self.target.metrics,
             variables=variables,
             state=[v for block in blocks for v in block.weights],
             optimizer=recipe.optimizer,
@@ -178,22 +173,31 @@ class Stages:
         return {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
 
     def _solve(self, c: float) -> None:
-        from transfer.inference import apply
-        from transfer.model.linear import solve_classes, solve_labels, solve_numbers
+        from transfer.inference import predict_batched
 
         head = self.body.head
         x, y, weights = self.x.above(self.kept), self.arrays["y"], self.arrays.get("w")
         for block in self.fresh:
-            x = apply(block, x)
-        if self.target == "numbers":
-            kernel, bias = solve_numbers(x, y, c, weights)
-        elif self.target == "multi-label":
-            kernel, bias = solve_labels(x, y, c, weights)
-        else:
-            y = y if y.ndim == 1 else y.argmax(axis=1)
-            kernel, bias = solve_classes(x, y, head.units, c, weights)
-        head.kernel.assign(kernel)
-        head.bias.assign(bias)
+            x = predict_batched(block, x)
+        head.set_weights(list(self.target.solve(x, y, c, weights)))
+
+
+def _loss(
+    target: Target, blocks: Sequence[Any], moving: set[int], head: Any
+) -> Callable[[Batch], Mapping[str, Any]]:
+    """Return the loss of ``head`` on ``blocks`` (Keras models, lowest first).
+
+    Blocks in ``moving`` (by ``id``) follow the batch's mode; the others are called in inference mode, so
+    their normalisation keeps its statistics.
+    """
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        hidden = batch.x
+        for block in blocks:
+            hidden = block(hidden, training=batch.training and id(block) in moving)
+        return target.loss(head(hidden), batch)
+
+    return loss
 
 
 def _parts(moving: int, epochs: int, gradual: bool) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from transfers import PREPROCESSING
 
 from headstart.errors import InputError
 from transfer.data.input_adapter import Inputs, taken_range
-from transfer.inference import apply
+from transfer.inference import predict_batched
 
 
 def match(shape, encoder_shape=(8, 8, 1), span=(0, 255), **preprocessing):
@@ -22,14 +22,14 @@ def test_examples_that_fit_are_only_rescaled():
     inputs = match((8, 8, 1))
     x = images(5, 8, 8, 1)
     assert inputs.changes == ()
-    assert np.allclose(apply(inputs.model(), x), x / 255, atol=1e-6)
+    assert np.allclose(predict_batched(inputs.model(), x), x / 255, atol=1e-6)
 
 
 def test_another_range_is_mapped_to_the_pretrainings():
     inputs = match((8, 8, 1), span=(0, 16))
     assert inputs.changes == ("values 0..16 mapped to 0..255",)
     x = np.array([0, 4, 16], np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
-    assert apply(inputs.model(), x)[:, 0, 0, 0] == pytest.approx([0, 0.25, 1])
+    assert predict_batched(inputs.model(), x)[:, 0, 0, 0] == pytest.approx([0, 0.25, 1])
 
 
 @settings(max_examples=100)
@@ -79,12 +79,14 @@ def test_grey_becomes_colour_and_colour_grey():
     grey, colour = images(3, 8, 8, 1), images(3, 8, 8, 3)
     inputs = match((8, 8, 1), (8, 8, 3))
     assert inputs.changes == ("grey repeated as colour (1 -> 3 channels)",)
-    assert np.allclose(apply(inputs.model(), grey), np.repeat(grey, 3, -1) / 255, atol=1e-6)
+    assert np.allclose(
+        predict_batched(inputs.model(), grey), np.repeat(grey, 3, -1) / 255, atol=1e-6
+    )
     inputs = match((8, 8, 3), (8, 8, 1))
     assert inputs.changes == ("colour turned to grey (3 -> 1 channels)",)
     # ITU-R BT.601 luma
     expected = (colour @ np.array([0.2989, 0.587, 0.114]))[..., None] / 255
-    assert np.allclose(apply(inputs.model(), colour), expected, atol=1e-3)
+    assert np.allclose(predict_batched(inputs.model(), colour), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (5, 9), (1, 1)])
@@ -92,16 +94,18 @@ def test_another_size_is_resized(size):
     inputs = match((*size, 1))
     assert inputs.changes == (f"resized from {size[0]}x{size[1]} to 8x8",)
     flat = np.full((2, *size, 1), 51, np.uint8)
-    assert np.allclose(apply(inputs.model(), flat), 0.2, atol=1e-6)
-    assert apply(inputs.model(), images(2, *size, 1)).shape == (2, 8, 8, 1)
+    assert np.allclose(predict_batched(inputs.model(), flat), 0.2, atol=1e-6)
+    assert predict_batched(inputs.model(), images(2, *size, 1)).shape == (2, 8, 8, 1)
 
 
 def test_halving_a_picture_averages_it():
     x = images(1, 16, 16, 1)
-    found = apply(match((16, 16, 1)).model(), x)
+    found = predict_batched(match((16, 16, 1)).model(), x)
     # Antialiased: a fine checkerboard becomes grey instead of black or white.
     board = (np.indices((16, 16)).sum(axis=0) % 2 * 255).astype(np.uint8)[None, ..., None]
-    assert np.abs(apply(match((16, 16, 1)).model(), board)[0, 2:-2, 2:-2] - 0.5).max() < 0.05
+    assert (
+        np.abs(predict_batched(match((16, 16, 1)).model(), board)[0, 2:-2, 2:-2] - 0.5).max() < 0.05
+    )
     assert found.mean() == pytest.approx(x.mean() / 255, abs=0.05)
 
 
@@ -127,30 +131,28 @@ def test_preprocessing_by_channel_comes_after_size_colour_and_range(shape):
     inputs = match(shape, (8, 8, 3), span=(0, 16), scale=scale, offset=offset)
     x = np.full((2, *shape), 4, np.uint8)
     expected = 4 * 255 / 16 * np.array(scale) + offset
-    assert np.allclose(apply(inputs.model(), x), expected, atol=1e-4)
+    assert np.allclose(predict_batched(inputs.model(), x), expected, atol=1e-4)
 
 
 def test_one_offset_a_channel_and_one_scale_for_all():
     inputs = match((8, 8, 3), (8, 8, 3), scale=[1.0], offset=[-3.0, -2.0, -1.0])
     x = images(4, 8, 8, 3)
-    assert np.allclose(apply(inputs.model(), x), x - np.array([3, 2, 1]), atol=1e-4)
+    assert np.allclose(predict_batched(inputs.model(), x), x - np.array([3, 2, 1]), atol=1e-4)
 
 
 def test_apply_works_through_the_last_partial_batch():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Rescaling(2.0)])
     x = np.arange(14, dtype=np.float32).reshape(7, 2)
-    assert np.array_equal(apply(model, x, batch=3), 2 * x)
+    assert np.array_equal(predict_batched(model, x, batch=3), 2 * x)
 
 
 def test_wide_layers_get_smaller_batches(monkeypatch):
     """A photo net's maps of 1024 examples would take gigabytes; batches are cut, and nothing else changes."""
-    from transfer.data import input_adapter as inputs
-
     inside = keras.Sequential([keras.Input((2,)), keras.layers.Dense(50), keras.layers.Dense(1)])
     model = keras.Sequential([keras.Input((2,)), inside])
     x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
-    expected = apply(model, x)
-    monkeypatch.setattr(inputs, "MOST_VALUES", 500)
+    expected = predict_batched(model, x)
+    monkeypatch.setattr("transfer.inference.MAX_VALUES", 500)
     seen = []
 
     def counted(part, training):
@@ -158,5 +160,5 @@ def test_wide_layers_get_smaller_batches(monkeypatch):
         return model(part, training=training)
 
     counted.layers = model.layers
-    assert np.allclose(apply(counted, x), expected, atol=1e-6)
+    assert np.allclose(predict_batched(counted, x), expected, atol=1e-6)
     assert seen == [10] * 4

@@ -18,10 +18,10 @@ from transfers import QUICK, encoder_weights, source, task, weights
 from pretrain.engine.stage import Batch
 from tasks.loading.resolve import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
-from transfer.model.losses import TARGETS
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
+from transfer.targets import Regression
 
 NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 SHORT = {"epochs": 5, "freeze_epochs": 0, "learning_rate": 5e-2, "batch_size": 16}
@@ -215,9 +215,8 @@ def test_numbers_are_predicted_in_their_own_units(pretrained, digits):
 
 
 def test_the_loss_of_numbers_is_the_mean_squared_error():
-    arrays = {"x": np.array([[1.0], [2.0], [4.0]]), "y": np.array([1.0, 0.0, 1.0])}
-    batch = Batch(arrays=arrays, seed=None, training=True)
-    loss = TARGETS["numbers"].loss([], set(), lambda x: x)(batch)["loss"]
+    batch = Batch(arrays={"y": np.array([1.0, 0.0, 1.0])}, seed=None, training=True)
+    loss = Regression().loss(np.array([[1.0], [2.0], [4.0]]), batch)["loss"]
     assert float(loss) == pytest.approx((0 + 4 + 9) / 3)
 
 

@@ -147,9 +147,9 @@ def test_a_grid_over_heads(files):
     ("changes", "says"),
     [
         ({"head": "nearest"}, "head must be one of linear, hidden, logistic, knn"),
-        ({"head": "knn", "epochs": 3, "gradual": True}, "so epochs, gradual change nothing"),
+        ({"head": "knn", "epochs": 3, "gradual": True}, r"epochs changes nothing \(nor does gradual\)"),
         ({"head": "knn", "weights": None}, "head='knn' stands on features .* give weights"),
-        ({"head": "knn", "reuse": 1, "above": "add"}, "give above drop"),
+        ({"head": "knn", "reuse": 1, "above": "add"}, "Give above='drop'"),
         ({"above": "under"}, "above must be one of reset, drop, add"),
         ({"reuse": "auto", "weights": None}, "reuse='auto' searches .* give weights"),
         ({"reuse": "auto", "head": "knn"}, "chooses what head says"),
@@ -170,7 +170,7 @@ def test_arguments_that_cannot_be_are_a_value_error(files, changes, says):
 def test_what_takes_no_weights_or_no_other_target_says_so(files):
     on = task()
     weight = np.arange(80.0)
-    with pytest.raises(ValueError, match="head knn counts every neighbour alike"):
+    with pytest.raises(ValueError, match="head counts every neighbour alike"):
         TransferClassifier(files / "mlp.h5", head="knn").fit(on.x, on.y, sample_weight=weight)
     with pytest.raises(ValueError, match="reuse='auto' takes no sample_weight"):
         TransferClassifier(files / "mlp.h5", reuse="auto").fit(on.x, on.y, sample_weight=weight)

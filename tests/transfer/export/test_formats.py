@@ -23,7 +23,7 @@ from transfer.export.formats import FORMATS, check_formats
 from transfer.export.keras_file import read_about, save_model, whole_model
 from transfer.export.onnx import run_onnx
 from transfer.export.savedmodel import run_savedmodel
-from transfer.inference import apply
+from transfer.inference import predict_batched
 
 CASES = {
     # architecture, options, the encoder's shape, the raw shape, dtype and range, classes
@@ -64,7 +64,7 @@ def make(folder, architecture, options, shape, raw, dtype, value_range, classes)
         {"classes": names, "target": "classes", "digest": "d", "source_digest": "s"},
         x,
     )
-    return path, x, apply(model, x)
+    return path, x, predict_batched(model, x)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -123,8 +123,10 @@ def test_what_is_there_is_not_replaced_unasked_nor_by_what_is_wrong(plain, name,
         export_model(plain, [name])
 
     # What is written predicts something else than what was expected of it.
-    right = apply
-    monkeypatch.setattr("transfer.inference.apply", lambda model, x: right(model, x) + 2e-5)
+    right = predict_batched
+    monkeypatch.setattr(
+        "transfer.inference.predict_batched", lambda model, x: right(model, x) + 2e-5
+    )
     with pytest.raises(HeadstartError, match=r"predicts differently.*was not written"):
         export_model(plain, [name], force=True)
     assert listing(plain.parent) == before

@@ -11,7 +11,7 @@ from transfers import QUICK, source, task
 
 from headstart.errors import HeadstartError, InputError
 from transfer.export.keras_file import ABOUT, probabilities, read_about, save_model
-from transfer.inference import apply
+from transfer.inference import predict_batched
 from transfer.plan import TransferConfig
 from transfer.run import transfer
 
@@ -118,7 +118,7 @@ def test_probabilities_of_extreme_logits_are_finite():
     head.kernel.assign([[1.0, -1.0, 0.0]])
     three = probabilities(front, Encoder, head, x)
     assert three == pytest.approx(np.array([[0, 1, 0], [1 / 3] * 3, [1, 0, 0]]))
-    assert np.array_equal(apply(front, x), x)
+    assert np.array_equal(predict_batched(front, x), x)
 
 
 def archive(**members):

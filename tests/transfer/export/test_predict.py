@@ -10,9 +10,10 @@ from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer.export.keras_file import save_model
-from transfer.export.predict import _scores, predict, values_for
+from transfer.export.predict import predict, values_for
 from transfer.plan import TransferConfig
 from transfer.run import transfer
+from transfer.targets import Classification
 
 
 def trained(folder, **how):
@@ -59,9 +60,9 @@ def test_a_row_an_example_with_every_classs_probability(which, request, tmp_path
 
 def test_classes_without_names_are_scored_by_their_numbers():
     new = replace(patterns(4, classes=3), class_names=None)  # y is 0, 1, 2, 0
-    about = {"classes": ["0", "1", "2"], "target": "classes"}
-    assert _scores(np.eye(3)[[0, 1, 2, 2]], new, about) == {"accuracy": 0.75}
-    assert _scores(np.eye(3)[[0, 1, 2, 2]], new, {**about, "classes": ["a", "b", "c"]}) == {}
+    said = np.eye(3)[[0, 1, 2, 2]]
+    assert Classification(names=("0", "1", "2")).scores(said, new) == {"accuracy": 0.75}
+    assert Classification(names=("a", "b", "c")).scores(said, new) == {}
 
 
 def test_unlabelled_examples_have_no_accuracy(three, tmp_path):

@@ -1,14 +1,14 @@
 """What frozen blocks make of examples: the same as without a memory, and computed once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from transfers import QUICK, source, task
+from transfers import QUICK, classes, source, task
 
-import transfer.data.input_adapter
 from transfer.architecture import Arrangement
-from transfer.inference import apply
+from transfer.inference import predict_batched
 from transfer.model.feature_cache import Prepared
 from transfer.model.network import Body
 from transfer.plan import Plan, TransferConfig
@@ -32,10 +32,11 @@ def computed(monkeypatch):
     calls = []
 
     def counting(model, x, batch=1024):
-        calls.append((model, len(x)))
-        return apply(model, x, batch)
+        if not isinstance(model, Sequence):
+            calls.append((model, len(x)))
+        return predict_batched(model, x, batch)
 
-    monkeypatch.setattr(transfer.data.input_adapter, "apply", counting)
+    monkeypatch.setattr("transfer.inference.predict_batched", counting)
     return calls
 
 
@@ -55,7 +56,7 @@ def test_outputs_are_those_of_the_blocks(blocks, most_bytes):
     for depth in (2, 0, 3, 1):
         expected = x
         for block in blocks[:depth]:
-            expected = apply(block, expected)
+            expected = predict_batched(block, expected)
         assert np.array_equal(given.above(blocks[:depth]), expected)
         part = given.take(ROWS).above(blocks[:depth])
         np.testing.assert_allclose(part, expected[ROWS], rtol=1e-4, atol=1e-5)
@@ -86,7 +87,7 @@ def test_a_search_computes_what_is_frozen_once_for_all_folds_and_candidates(comp
     frozen = [c for c in candidates(given.encoder, recipe, 30) if c.cheap]
     assert len({c.arrangement for c in frozen}) == 3
     y = on.y[plan.rows].astype(np.int32)
-    found = search(on.x[plan.rows], y, given, plan, outputs=3, seed=0, among=frozen)
+    found = search(on.x[plan.rows], y, given, plan, target=classes(3), seed=0, among=frozen)
     assert found.folds == 5
     lowest = [n for model, n in computed if model.name == "block1"]
     assert lowest == [30] * len(lowest)  # never a fold's rows

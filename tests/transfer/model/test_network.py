@@ -76,14 +76,15 @@ def test_it_can_be_put_back():
 
 
 @pytest.mark.parametrize(
-    ("how", "says"),
+    ("how", "argument", "says"),
     [
-        ({"reuse": 4}, r"--reuse must be 'auto', 'all' or 0 to 3.*Got 4"),
-        ({"reuse": 2, "above": "dropp"}, r"--above must be one of reset, drop, add.*mean 'drop'"),
-        ({"reuse": 2, "head": "deep"}, r"--head must be one of linear, hidden.*'deep'"),
-        ({"reuse": 0, "above": "drop"}, r"--above drop needs at least one block"),
+        ({"reuse": 4}, "reuse", r"must be 'auto', 'all' or 0 to 3.*Got 4"),
+        ({"reuse": 2, "above": "dropp"}, "above", r"must be one of reset, drop, add.*mean 'drop'"),
+        ({"reuse": 2, "head": "deep"}, "head", r"must be one of linear, hidden.*'deep'"),
+        ({"reuse": 0, "above": "drop"}, "above", r"needs at least one block"),
     ],
 )
-def test_what_cannot_be_is_refused(how, says):
-    with pytest.raises(InputError, match=says):
+def test_what_cannot_be_is_refused(how, argument, says):
+    with pytest.raises(InputError, match=says) as caught:
         Arrangement(**how).check(source().encoder)
+    assert caught.value.argument == argument

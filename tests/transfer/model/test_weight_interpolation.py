@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toys import Lines
-from transfers import QUICK, source, task
+from transfers import QUICK, classes, source, task
 
 from headstart.errors import InputError
 from pretrain.engine.program import Programs
@@ -88,7 +88,15 @@ def test_candidates_of_a_line_are_validated_as_if_each_were_trained_alone(monkey
 
     def tried(among):
         found = search(
-            x, y, given, plan, outputs=3, seed=0, programs=SHARED, among=among, most_seconds=1e9
+            x,
+            y,
+            given,
+            plan,
+            target=classes(3),
+            seed=0,
+            programs=SHARED,
+            among=among,
+            most_seconds=1e9,
         )
         return found.tried
 
@@ -142,14 +150,14 @@ def test_a_loss_that_is_no_number_is_a_barrier():
     assert line.share == 1
 
 
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_the_loss_on_the_line_is_that_of_the_labels(outputs):
-    on = task(classes=2 if outputs == 1 else 3)
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_loss_on_the_line_is_that_of_the_labels(count):
+    on = task(classes=count)
     given, config = source("convnet"), TransferConfig(recipe=QUICK, labels=40)
     plan = Plan.make(on, given, config)
     plan = replace(plan, recipe=replace(plan.recipe, interpolate=0.5))
     x, y = on.x[plan.rows], on.y[plan.rows].astype(np.int32)
-    done = fit(x, y, given, plan, outputs=outputs, seed=0, programs=SHARED)
+    done = fit(x, y, given, plan, target=classes(count), seed=0, programs=SHARED)
     for share in (0.0, 0.5, 1.0):
         done.line.go(share)
         told = losses(probabilities(done.front, done.encoder, done.head, x), y)

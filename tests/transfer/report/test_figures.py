@@ -9,7 +9,6 @@ from toys import listing
 from transfers import task
 
 from headstart.errors import InputError
-from transfer.report import drawing
 from transfer.report import figures as pictures
 from transfer.report.figures import (
     Seen,
@@ -114,10 +113,10 @@ def test_any_number_of_classes_and_any_name(classes):
     names = [f"_$x^{k}$ \u6f22 a name that is far too long {k}" for k in range(classes)]
     y = rng.integers(0, classes, 60)
     right = rng.random(60) < 0.7
-    png = drawing.confusion(y, np.where(right, y, (y + 1) % classes), names)
+    png = pictures.confusion(y, np.where(right, y, (y + 1) % classes), names)
     assert max(image(png).shape) < 2500
-    drawing.scatter(rng.normal(size=(60, 2)), y, right, names, ("a", "b"))
-    shown = drawing.grid(
+    pictures.scatter(rng.normal(size=(60, 2)), y, right, names, ("a", "b"))
+    shown = pictures.grid(
         rng.random((7, 5, 30, 3)), rng.dirichlet(np.ones(classes), 7), y[:7], names, "title"
     )
     assert image(shown).shape[0] < 600  # wide images leave no empty rows
@@ -128,7 +127,7 @@ def test_a_confusion_is_drawn_where_it_is():
 
     def shade(predicted):
         """The middle rows' mean darkness in the left and right half of the picture."""
-        picture = 255 - image(drawing.confusion(y, np.array(predicted), ["a", "b"])).mean(axis=2)
+        picture = 255 - image(pictures.confusion(y, np.array(predicted), ["a", "b"])).mean(axis=2)
         height, width = picture.shape
         top = picture[height // 8 : height // 2 - 20]
         return top[:, width // 4 : width // 2 - 40].mean(), top[:, width // 2 : -width // 3].mean()
@@ -140,12 +139,12 @@ def test_a_confusion_is_drawn_where_it_is():
 
 
 def test_long_names_keep_their_ends_and_chances_never_lie():
-    assert drawing._name("quite a long class name 17").endswith("17")
-    assert len(drawing._name("quite a long class name 17")) == drawing.LONGEST
-    assert drawing._percent(0.9999) == ">99 %"
-    assert drawing._percent(0.0001) == "<1 %"
-    assert drawing._percent(1.0) == "100 %"
-    assert drawing._percent(0.504) == "50 %"
+    assert pictures._name("quite a long class name 17").endswith("17")
+    assert len(pictures._name("quite a long class name 17")) == pictures.LONGEST
+    assert pictures._percent(0.9999) == ">99 %"
+    assert pictures._percent(0.0001) == "<1 %"
+    assert pictures._percent(1.0) == "100 %"
+    assert pictures._percent(0.504) == "50 %"
 
 
 def test_missing_packages_and_existing_files_are_found_before_the_work(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toys import Lines
-from transfers import QUICK, source, task
+from transfers import QUICK, classes, source, task
 
 from headstart.errors import InputError, Interrupted
 from pretrain.engine.program import Programs
@@ -32,7 +32,7 @@ def searched(on, given, *, labels=30, rows=None, recipe=SHORT, **how):
         on.y[plan.rows].astype(np.int32),
         given,
         plan,
-        outputs=3,
+        target=classes(3),
         seed=0,
         programs=PROGRAMS,
         **how,

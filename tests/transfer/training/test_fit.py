@@ -14,9 +14,10 @@ from pretrain.encoders.base import Architecture
 from pretrain.encoders.encoder import Encoder
 from pretrain.engine.program import Programs
 from pretrain.engine.stage import Optimizer
-from transfer.model.linear import solve_classes, solve_numbers
 from transfer.plan import Source, TransferConfig
 from transfer.run import transfer
+from transfer.targets import Regression
+from transfer.targets.classification import logistic_regression
 from transfer.training.fit import balanced
 
 SHARED = Programs()
@@ -88,7 +89,7 @@ def test_a_solved_head_is_scikit_learns():
     x = rng.normal(size=(60, 5)) * [1, 10, 0.1, 3, 1] + 4
     for classes, outputs in ((2, 1), (3, 3)):
         y = (x[:, 0] + x[:, 1] > 8).astype(int) + (classes == 3) * (x[:, 3] > 5)
-        kernel, bias = solve_classes(x, y, outputs, 0.7)
+        kernel, bias = logistic_regression(x, y, outputs, 0.7)
         scaled = (x - x.mean(axis=0)) / x.std(axis=0)
         theirs = LogisticRegression(C=0.7, tol=1e-8, max_iter=5000).fit(scaled, y)
         assert kernel.shape == (5, outputs)
@@ -97,7 +98,7 @@ def test_a_solved_head_is_scikit_learns():
         if outputs == 1:
             found = np.hstack([1 / (1 + np.exp(logits)), 1 / (1 + np.exp(-logits))])
         assert np.allclose(found, theirs.predict_proba(scaled), atol=2e-3)
-    kernel, bias = solve_numbers(x, x[:, 2], 50.0)
+    kernel, bias = Regression().solve(x, x[:, 2], 50.0)
     theirs = Ridge(alpha=0.01).fit(scaled, x[:, 2])
     assert np.allclose(x @ kernel[:, 0] + bias, theirs.predict(scaled), atol=1e-4)
 
@@ -106,7 +107,7 @@ def test_a_solved_head_is_scikit_learns():
 def test_a_class_without_labels_is_never_predicted_by_a_solved_head(present, outputs):
     x = np.random.default_rng(0).normal(size=(20, 4))
     y = np.array(present)[np.arange(20) % len(present)]
-    kernel, bias = solve_classes(x, y, outputs, 1.0)
+    kernel, bias = logistic_regression(x, y, outputs, 1.0)
     logits = x @ kernel + bias
     predicted = (logits[:, 0] > 0).astype(int) if outputs == 1 else logits.argmax(axis=1)
     assert set(predicted) <= set(present)

@@ -16,10 +16,11 @@ from transfers import QUICK, encoder_weights, source, task, weights
 from headstart.errors import InputError
 from transfer.cli import cli
 from transfer.export.keras_file import save_model
-from transfer.model.knn import nearest, neighbours_head
+from transfer.heads.knn import COUNTS, ROW, nearest
+from transfer.heads.logistic import STRENGTHS
 from transfer.plan import Plan, TransferConfig
 from transfer.run import transfer
-from transfer.training.frozen_heads import COUNTS, STRENGTHS
+from transfer.targets import Regression
 
 
 def run(head, *, on=None, name="mlp", labels=40, **how):
@@ -80,7 +81,9 @@ def test_the_model_and_the_choice_see_the_same_neighbours():
     reference = KNeighborsRegressor(5, metric="cosine").fit(scaler.transform(known), y)
     expected = reference.predict(scaler.transform(new))
     np.testing.assert_allclose(y[nearest(known, new, 5)].mean(axis=1), expected, atol=1e-5)
-    head = neighbours_head(known, y, 5)
+    solution = ROW.solution(known, y[:, 0], Regression(), 5, None)
+    head = ROW.build(4, 1, **solution.config)
+    head.set_weights(solution.weights)
     np.testing.assert_allclose(np.asarray(head(new)), expected, atol=1e-5)
 
 
@@ -130,14 +133,15 @@ def test_lower_blocks_alone_can_be_the_features():
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ({"reuse": 0}, "--reuse 0 keeps no block"),
-        ({"reuse": 2}, "give --above drop"),
-        ({"reuse": 2, "above": "add"}, "give --above drop"),
+        ({"reuse": 0}, "reuse=0 keeps no block"),
+        ({"reuse": 2}, "Give above='drop'"),
+        ({"reuse": 2, "above": "add"}, "Give above='drop'"),
     ],
 )
 def test_random_blocks_are_refused(how, says):
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         run("knn", **how)
+    assert (caught.value.argument, caught.value.value) == ("head", "knn")
 
 
 @pytest.fixture
@@ -169,21 +173,27 @@ def test_the_command_says_what_was_chosen(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "argument", "says"),
     [
-        (["--head", "knn", "--epochs", "3"], r"so --epochs changes nothing: leave it out"),
-        (["--head", "knn", "--balance"], r"so --balance changes nothing"),
+        (
+            ["--head", "knn", "--epochs", "3"],
+            "epochs",
+            "changes nothing: head='knn' .* Leave it out",
+        ),
+        (["--head", "knn", "--balance"], "balance", "changes nothing"),
         (
             ["--head", "logistic", "--solve", "1", "--recipe", "linear-probe"],
-            r"so --solve, --recipe change nothing: leave them out, or take --head linear",
+            "solve",
+            r"changes nothing \(nor does recipe\): .* Leave them out, or give head='linear'",
         ),
-        (["--head", "logistic", "--layer-decay", "0.5"], "--layer-decay changes nothing"),
-        (["--head", "nearest"], r"--head must be one of linear, hidden, logistic, knn"),
+        (["--head", "logistic", "--layer-decay", "0.5"], "layer_decay", "changes nothing"),
+        (["--head", "nearest"], "head", "must be one of linear, hidden, logistic, knn"),
     ],
 )
-def test_options_that_change_nothing_are_refused(folder, options, says):
-    with pytest.raises(InputError, match=says):
+def test_options_that_change_nothing_are_refused(folder, options, argument, says):
+    with pytest.raises(InputError, match=says) as caught:
         command(folder, *options)
+    assert caught.value.argument == argument
     assert not (folder / "model.keras").exists()
 
 

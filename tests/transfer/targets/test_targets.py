@@ -17,7 +17,7 @@ from pretrain.engine.stage import Batch
 from transfer.cli import cli
 from transfer.export.keras_file import read_about
 from transfer.metrics.scores import measure_labels, measure_numbers
-from transfer.model.losses import TARGETS
+from transfer.targets import MultiLabel
 
 EPOCHS = ["--freeze-epochs", "40", "--epochs", "20", "--batch-size", "16", "--labels", "60"]
 EPOCHS += ["--head-learning-rate", "0.03", "--learning-rate", "0.003"]
@@ -186,7 +186,7 @@ def test_the_loss_of_several_labels_is_the_mean_binary_cross_entropy():
     each = -np.log(np.where(y > 0, chances, 1 - chances)).mean(axis=1)
     for more, expected in (({}, each.mean()), ({"w": np.array([2.0, 0.0], np.float32)}, each[0])):
         batch = Batch(arrays={"x": logits, "y": y, **more}, seed=None, training=True)
-        loss = TARGETS["multi-label"].loss([], set(), lambda x: x)(batch)["loss"]
+        loss = MultiLabel(names=("a", "b")).loss(logits, batch)["loss"]
         assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 

@@ -1,0 +1,167 @@
+"""The interface of a head: what stands between an encoder's features and the target's last layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from headstart.errors import InputError, arg
+
+if TYPE_CHECKING:
+    from transfer.targets.base import Target
+
+Said = Mapping[float, np.ndarray]
+"""A value of the head's parameter -> ``Target.probabilities`` (M, K) of M examples."""
+
+
+class Head:
+    """A head that is trained by gradient steps; a row of the table. Subclass ``SolvedHead`` for the others.
+
+    Class attributes:
+        name: as in ``head="linear"`` and in files.
+        summary: the head in a few words, for lists.
+        words: what follows in the description of a network: ", hidden layer".
+        solved: whether it is solved on frozen features, so that nothing below it moves.
+        adds_layers: whether ``blocks`` has any, so that something below the last layer is new.
+        logits: whether its outputs are logits; False: probabilities, or numbers.
+        targets: names of the targets that it can learn; empty: all.
+        exports: formats that it cannot be written in -> the reason and the way out, a sentence.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    words: ClassVar[str] = ""
+    solved: ClassVar[bool] = False
+    adds_layers: ClassVar[bool] = False
+    logits: ClassVar[bool] = True
+    targets: ClassVar[tuple[str, ...]] = ()
+    exports: ClassVar[Mapping[str, str]] = {}
+
+    def blocks(self, shape: tuple[int, ...]) -> list[tuple[str, Any]]:
+        """Return [(name, keras.Model)] that are trained with the head, below it.
+
+        shape: of the features of one example.
+        """
+        return []
+
+    def build(self, features: int, outputs: int, **config: Any) -> Any:
+        """Return a Keras layer or model called "head": features (B, D) to outputs (B, outputs).
+
+        config: of a solved head, what ``Solution.config`` says.
+        """
+        import keras
+
+        layer = keras.layers.Dense(outputs, name="head")
+        layer.build((None, features))
+        return layer
+
+    def check_target(self, target: str, data: str) -> None:
+        """Raise InputError when this head cannot learn a target; data: the name of the data set."""
+        if self.targets and target not in self.targets:
+            raise InputError(
+                f"learns {' or '.join(self.targets)}, and y of {data!r} is {target}",
+                argument="head",
+                value=self.name,
+                hint=f"Give {arg.head:linear}.",
+            )
+
+    def check_options(self, names: Iterable[str]) -> None:
+        """Raise InputError when fields of a recipe are given that change nothing for this head."""
+
+    def check_exports(self, formats: Sequence[str]) -> None:
+        """Raise InputError when it cannot be written in one of these formats."""
+        for name in formats:
+            if name in self.exports:
+                raise InputError(self.exports[name], argument="export", value=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """A solved head.
+
+    weights: of the model that ``build`` returns, in its order.
+    config: the keywords of ``build`` that the examples decided.
+    choice: the parameter's value and the table it was chosen from, as JSON; None of a head without one.
+    """
+
+    weights: Sequence[np.ndarray]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    choice: dict[str, Any] | None = None
+
+
+class SolvedHead(Head):
+    """A head that is solved on frozen features; its one parameter is chosen by cross-validation.
+
+    Class attributes:
+        parameter: what the parameter is called in results; "" for a head without one.
+        unchosen: its value where the labels are too few to divide.
+        about: further entries of the choice's JSON.
+        heeds: fields of a recipe that it follows; all others are about training, and refused.
+    """
+
+    solved = True
+    parameter: ClassVar[str] = ""
+    unchosen: ClassVar[float] = 1.0
+    about: ClassVar[Mapping[str, Any]] = {}
+    heeds: ClassVar[frozenset[str]] = frozenset()
+
+    def solution(
+        self,
+        features: np.ndarray,
+        y: np.ndarray,
+        target: Target,
+        value: float,
+        weights: np.ndarray | None,
+    ) -> Solution:
+        """Return the head for features (N, D) and encoded y, at a value of the parameter.
+
+        weights: float32 (N,), how much each example counts, or None.
+        """
+        raise NotImplementedError
+
+    def trial(
+        self,
+        features: np.ndarray,
+        y: np.ndarray,
+        target: Target,
+        weights: np.ndarray | None,
+        new: np.ndarray,
+    ) -> Said:
+        """Return, for every value of the parameter, what the head then says of new features (M, D)."""
+        raise NotImplementedError
+
+    def rank(self, means: Mapping[str, float]) -> tuple[float, ...]:
+        """Return what is lowest for the best value, of the means of ``Target.judge``."""
+        return (means["loss"] if "loss" in means else means["mean_squared_error"],)
+
+    def solve(
+        self,
+        features: np.ndarray,
+        y: np.ndarray,
+        target: Target,
+        weights: np.ndarray | None,
+        seed: int,
+    ) -> Solution:
+        """Return the head for features (N, D) float32 and encoded y, its parameter chosen by ``seed``."""
+        from transfer.heads.choice import choose
+
+        if not self.parameter:
+            return self.solution(features, y, target, self.unchosen, weights)
+        choice = choose(self, features, y, target, weights, seed)
+        found = self.solution(features, y, target, choice[self.parameter], weights)
+        return replace(found, choice=choice)
+
+    def check_options(self, names: Iterable[str]) -> None:
+        """Refuse fields of a recipe that are about training."""
+        unused = [name for name in names if name not in self.heeds]
+        if unused:
+            rest = ", ".join(str(arg[name]) for name in unused[1:])
+            raise InputError(
+                f"changes nothing{f' (nor does {rest})' if rest else ''}: "
+                f"{format(arg.head, self.name)} is solved on frozen features and trains nothing",
+                argument=unused[0],
+                hint=f"Leave {'it' if not rest else 'them'} out, or give {arg.head:linear}.",
+            )
