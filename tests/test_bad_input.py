@@ -219,7 +219,10 @@ def test_inspecting_a_bad_file_is_one_paragraph(folder, capfd, name):
             {"model": "old.keras", "out": "old.keras", "force": True},
             "old.keras is an input of this run",
         ),
-        ({"model": "old.keras", "out": "good.npz", "force": True}, "good.npz is an input of this run"),
+        (
+            {"model": "old.keras", "out": "good.npz", "force": True},
+            "good.npz is an input of this run",
+        ),
     ],
 )
 def test_predicting_with_a_bad_model_is_one_paragraph(folder, capfd, changes, says):

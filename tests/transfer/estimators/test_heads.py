@@ -147,7 +147,10 @@ def test_a_grid_over_heads(files):
     ("changes", "says"),
     [
         ({"head": "nearest"}, "head must be one of linear, hidden, logistic, knn"),
-        ({"head": "knn", "epochs": 3, "gradual": True}, r"epochs changes nothing \(nor does gradual\)"),
+        (
+            {"head": "knn", "epochs": 3, "gradual": True},
+            r"epochs changes nothing \(nor does gradual\)",
+        ),
         ({"head": "knn", "weights": None}, "head='knn' stands on features .* give weights"),
         ({"head": "knn", "reuse": 1, "above": "add"}, "Give above='drop'"),
         ({"above": "under"}, "above must be one of reset, drop, add"),
