@@ -7,10 +7,10 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import Field
+from dataclasses import MISSING, Field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from headstart.errors import HeadstartError, Spelling, option_spelling
 from headstart.options import OptionInfo, default_of, options_of
 
 PACKAGES = ("headstart", "tasks", "pretrain", "transfer", "benchmark")
+Config = TypeVar("Config")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -241,8 +242,15 @@ def config_options(*configs: type, without: Iterable[str] = ()) -> Decorator:
     )
 
 
+def configured(config: type[Config], given: dict[str, Any]) -> Config:
+    """Take a configuration's options out of those of a command, and return the configuration."""
+    names = [row.name for row, info in options_of(config) if info.command and row.name in given]
+    return config(**{name: given.pop(name) for name in names})
+
+
 def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
-    default, text, name = default_of(row), info.help, row.name.replace("_", "-")
+    default, text = default_of(row), info.help
+    default = None if default is MISSING else default
     how: dict[str, Any] = {"default": default}
     if info.kind == "flag":
         how["is_flag"] = True
@@ -264,9 +272,15 @@ def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
         text += f" [default: {info.usual}]"
     elif how["default"] is not None and how["default"] != [] and not isinstance(default, bool):
         how["show_default"] = True
-    # A flag that is on by itself is of no use unless it can be turned off.
-    usual = f"--{name}/--no-{name}" if default is True else f"--{name}"
-    return click.option(*(info.spelled or (usual,)), row.name, help=text, **how)
+    return click.option(*_spellings(row, info), row.name, help=text, **how)
+
+
+def _spellings(row: Field[Any], info: OptionInfo) -> list[str]:
+    """Return a field's options as click takes them: ``--map/--no-map`` of a flag that is on by default."""
+    names = [name.replace("_", "-") for name in info.spelled or (row.name,)]
+    if info.kind == "flag" and default_of(row) is True:
+        names = [name if "/" in name else f"{name}/no-{name}" for name in names]
+    return ["/".join(f"--{part.removeprefix('--')}" for part in name.split("/")) for name in names]
 
 
 def _click_type(info: OptionInfo) -> Any:

@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
+import os
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
+from numbers import Integral, Real
 from typing import Any, TypeVar
+
+from headstart.errors import InputError
 
 KINDS = ("text", "int", "float", "flag", "path", "pairs", "texts", "size", "sizes", "span")
 """What a command's text is turned into: pairs is {name: value} of repeated name=value, texts a tuple of
@@ -36,8 +41,9 @@ class OptionInfo:
         at_least, above, at_most, below: the bounds of a number; None: unbounded.
         choices: the words that are allowed; empty: any.
         metavar: what stands for the value in a command's help.
-        spelled: how commands spell it, the first in errors too; empty: by its name. Two spellings with a
-            slash between them are of a flag that can be turned off.
+        spelled: how commands spell it, without hyphens in front, the first in errors too; empty: by its
+            name. A flag that is on by default can be turned off, by "no-" before its spelling; "yes/no"
+            spells both sides of a flag.
         usual: what happens without it, where the default does not say: "the strategy's".
         parse: the whole value from its text (or the value itself), in place of what ``kind`` says; raises
             ValueError with the rule.
@@ -60,9 +66,13 @@ class OptionInfo:
 
 
 def option(default: Any, help: str, **how: Any) -> Any:
-    """Return a dataclass field that is an option; ``how`` are the attributes of ``OptionInfo``.
+    """Return a dataclass field that is an option.
 
-    default: a Mapping is copied for every instance.
+    Args:
+        default: the field's default; a Mapping is copied for every instance. ``dataclasses.MISSING`` for an
+            option that must be given.
+        help: as in ``OptionInfo``.
+        **how: the other attributes of ``OptionInfo``.
     """
     info = OptionInfo(help=help, **how)
     if info.kind not in KINDS:
@@ -80,10 +90,85 @@ def options_of(config: type) -> Iterator[tuple[dataclasses.Field[Any], OptionInf
 
 
 def default_of(row: dataclasses.Field[Any]) -> Any:
-    """Return a field's default."""
-    if row.default_factory is not dataclasses.MISSING:
+    """Return a field's default; ``dataclasses.MISSING`` where it has none."""
+    if row.default_factory is not MISSING:
         return row.default_factory()
     return row.default
+
+
+def check_options(config: Any) -> None:
+    """Check the values of a configuration by the rules of its options, as Python gives them.
+
+    Raises:
+        InputError: a value has another type, is out of its bounds or none of the choices.
+    """
+    for row, info in options_of(type(config)):
+        value = getattr(config, row.name)
+        if value is None and default_of(row) is None:
+            continue
+        rule = _broken_rule(value, info)
+        if rule:
+            raise InputError(rule, argument=row.name, value=value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return real and not math.isnan(float(value))
+
+
+def _listed(value: Any, of: Callable[[Any], bool]) -> bool:
+    return isinstance(value, tuple | list) and all(map(of, value))
+
+
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "text": (lambda value: isinstance(value, str), "must be text"),
+    "int": (_whole, "must be an integer"),
+    "float": (_number, "must be a number"),
+    "flag": (lambda value: isinstance(value, bool), "must be true or false"),
+    "path": (lambda value: isinstance(value, str | os.PathLike), "must be a path"),
+    "pairs": (lambda value: isinstance(value, Mapping), "must be a mapping"),
+    "texts": (
+        lambda value: _listed(value, lambda part: isinstance(part, str)),
+        "must be a list of texts",
+    ),
+    "size": (lambda value: _listed(value, _whole) and len(value) == 2, "must be (height, width)"),
+    "sizes": (lambda value: _listed(value, _whole), "must be a tuple of whole numbers"),
+    "span": (
+        lambda value: _listed(value, _number) and len(value) == 2 and value[0] < value[1],
+        "must be two rising numbers",
+    ),
+}
+
+
+def _broken_rule(value: Any, info: OptionInfo) -> str:
+    """Return the rule that a value breaks, or ""."""
+    if info.parse is not None:
+        try:
+            info.parse(value)
+        except ValueError as error:
+            return str(error)
+        return ""
+    if info.choices:
+        return "" if value in info.choices else f"must be one of {', '.join(info.choices)}"
+    good, rule = _TYPES[info.kind]
+    if not good(value):
+        return rule
+    if info.kind not in ("int", "float"):
+        return ""
+    bounds = (
+        (info.at_least, "{:g} or more", lambda bound: value >= bound),
+        (info.above, "above {:g}", lambda bound: value > bound),
+        (info.at_most, "{:g} or less", lambda bound: value <= bound),
+        (info.below, "below {:g}", lambda bound: value < bound),
+    )
+    given = [row for row in bounds if row[0] is not None]
+    if all(holds(bound) for bound, _, holds in given):
+        return ""
+    return f"must be {' and '.join(text.format(bound) for bound, text, _ in given)}"
 
 
 def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
@@ -110,7 +195,7 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
                     inspect.Parameter(
                         row.name,
                         inspect.Parameter.KEYWORD_ONLY,
-                        default=default,
+                        default=inspect.Parameter.empty if default is MISSING else default,
                         annotation=row.type,
                     )
                 )

@@ -2,17 +2,18 @@
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from headstart.cli import config_options, run_command, spelling
+from headstart.cli import config_options, configured, run_command, spelling
 from headstart.errors import InputError, arg
-from headstart.options import default_of, documented, option, options_of
+from headstart.options import check_options, default_of, documented, option, options_of
 
 
 def even(value: Any) -> int:
@@ -29,11 +30,11 @@ class Config:
     count: int = option(0, "A count.", kind="int")
     one: int = option(1, "Another count.", kind="int", at_least=0, at_most=5)
     share: float = option(0.5, "A share.", kind="float", above=0, below=1)
-    rate: float | None = option(None, "A rate.", kind="float", spelled=("--lr", "--learning-rate"))
+    rate: float | None = option(None, "A rate.", kind="float", spelled=("lr", "learning-rate"))
     quiet: bool = option(False, "No progress.", kind="flag")
     map: bool = option(True, "Draw a map.", kind="flag")
-    pictures: bool = option(True, "Draw.", kind="flag", spelled=("--draw/--plain",))
-    either: bool | None = option(None, "Decide.", kind="flag", spelled=("--yes/--no",))
+    pictures: bool = option(True, "Draw.", kind="flag", spelled=("draw/plain",))
+    either: bool | None = option(None, "Decide.", kind="flag", spelled=("yes/no",))
     out: Path | None = option(None, "A file.", kind="path")
     opt: dict[str, str] = option({}, "name=value.", kind="pairs")
     more: dict[str, str] = option({"a": "1"}, "name=value.", kind="pairs")
@@ -72,6 +73,16 @@ def test_without_options_a_command_has_the_configurations_defaults():
     assert given == wanted
     assert {k: type(v) for k, v in given.items()} == {k: type(v) for k, v in wanted.items()}
     assert Config(**given) == Config()
+
+
+def test_a_command_makes_the_configuration_of_its_options():
+    _, _, given = run("--epochs", 3, "--no-map")
+    made = configured(Config, given)
+    assert made == replace(Config(), epochs=3, map=False)
+    assert given == {}
+    given = {"epochs": 2, "other": 1}
+    assert configured(Config, given).epochs == 2
+    assert given == {"other": 1}
 
 
 @pytest.mark.parametrize(
@@ -232,3 +243,74 @@ def test_a_default_that_can_change_is_a_new_one_each_time():
     assert two.opt == {}
     with pytest.raises(ValueError, match="kind must be one of"):
         option(1, "A number.", kind="number")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"word": "w", "epochs": np.int64(1), "one": 5, "share": np.float32(0.5), "rate": 1},
+        {"quiet": True, "either": False, "out": "a/b", "opt": {"a": 1}, "labels_of": ["a"]},
+        {"image_size": (1, 2), "tile": [3, 4], "shape": (20,), "span": (0, 1), "pair": 4},
+    ],
+)
+def test_values_that_keep_the_rules_pass(given):
+    check_options(Config(**given))
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"name": "other"}, "must be one of auto, none"),
+        ({"name": None}, "must be one of auto, none"),
+        ({"word": 7}, "must be text"),
+        ({"epochs": 0}, "must be 1 or more"),
+        ({"epochs": 1.0}, "must be an integer"),
+        ({"epochs": True}, "must be an integer"),
+        ({"count": None}, "must be an integer"),
+        ({"one": 6}, "must be 0 or more and 5 or less"),
+        ({"share": 1}, "must be above 0 and below 1"),
+        ({"share": float("nan")}, "must be a number"),
+        ({"rate": "fast"}, "must be a number"),
+        ({"quiet": 1}, "must be true or false"),
+        ({"out": 7}, "must be a path"),
+        ({"opt": ["a=1"]}, "must be a mapping"),
+        ({"labels_of": "abc"}, "must be a list of texts"),
+        ({"image_size": 28}, "must be (height, width)"),
+        ({"shape": (1.5,)}, "must be a tuple of whole numbers"),
+        ({"span": (1, 0)}, "must be two rising numbers"),
+        ({"pair": 3}, "must be even"),
+    ],
+)
+def test_a_value_that_breaks_a_rule_is_named(given, rule):
+    with pytest.raises(InputError) as caught:
+        check_options(Config(**given))
+    (name, value), error = *given.items(), caught.value
+    assert (error.argument, error.rule) == (name, rule)
+    assert error.value is value
+
+
+def test_an_option_may_be_one_that_must_be_given():
+    @dataclass(frozen=True, kw_only=True)
+    class Must:
+        data: str = option(MISSING, "The data.")
+
+    @documented(Must)
+    def ask(**options: Any) -> None:
+        """Ask.
+
+        Args:
+            **options: the fields of ``Must``.
+        """
+
+    @click.command()
+    @config_options(Must)
+    def show(**given: Any) -> None:
+        click.echo(repr(given))
+
+    assert inspect.signature(ask).parameters["data"].default is inspect.Parameter.empty
+    assert ask.__doc__.endswith("Args:\n    data: The data.\n")
+    assert fields(Must)[0].default is MISSING
+    with pytest.raises(TypeError):
+        Must()
+    assert CliRunner().invoke(show).output == "{'data': None}\n"
