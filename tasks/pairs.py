@@ -1,4 +1,4 @@
-"""Pairs of examples, and whether the two are the same item: an auxiliary task, and what judges it.
+"""Pairs of examples, same item or not: an auxiliary task for pretraining, and its evaluation.
 
 A pair is *same* when its two examples have one label (one person, one item) and *different* otherwise.
 No example is ever paired with itself.
@@ -16,22 +16,30 @@ Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def pairable(y: np.ndarray) -> bool:
-    """Whether labels (N,) allow both kinds of pairs: two classes, and a class with two examples."""
+    """Say whether labels (N,) allow both kinds of pairs: two classes, and a class of two examples."""
     counts = np.unique(y, return_counts=True)[1]
     return len(counts) >= 2 and int(counts.max()) >= 2
 
 
 def labelled_pairs(y: np.ndarray, count: int, seed: int) -> Pairs:
-    """Draw ``count`` pairs at random, with replacement, half of them same, in random order.
+    """Draw pairs at random, with replacement, half of them same, in random order.
 
-    y: (N,) integer labels. An odd one out is a different pair. Within each kind every pair is as
-        likely as any other, so a class of n examples gives same pairs in proportion to n (n - 1), and
-        one of a single example gives only different ones.
-    Raises InputError when there is no same pair or no different pair.
+    Within each kind every pair is as likely as any other, so a class of n examples gives same pairs in
+    proportion to n (n - 1), and one of a single example gives only different ones.
+
+    Args:
+        y: (N,) integer labels.
+        count: number of pairs, 2 or more; of an odd number, the larger half is different.
+        seed: 0 or more.
+
+    Raises:
+        InputError: there is no same pair or no different pair.
     """
     y = _checked(y)
     if count < 2:
-        raise InputError(f"There must be two pairs or more, one of each kind. Got {count}.")
+        raise InputError(
+            "must be 2 or more, one of each kind of pair", argument="count", value=count
+        )
     rng = generator(seed)
     # Sorted by class, an example's own class is a run: its others are the run without it.
     order = np.argsort(y, kind="stable")
@@ -56,11 +64,18 @@ def labelled_pairs(y: np.ndarray, count: int, seed: int) -> Pairs:
 
 
 def all_pairs(y: np.ndarray, most: int = 1_000_000, seed: int = 0) -> Pairs:
-    """Return every pair of examples once, left < right; or ``most`` of them when there are more.
+    """Return every pair of examples once, left < right; or a sample when there are more than ``most``.
 
-    y: (N,) integer labels. Above ``most``, they are drawn as by ``labelled_pairs``: error rates within
-        each kind of pair, and so AUC and equal error rate, are still estimates of those over all pairs.
-    Raises InputError when there is no same pair or no different pair.
+    A sample is drawn by ``labelled_pairs``: error rates within each kind of pair, and so AUC and equal error
+    rate, are still estimates of those over all pairs.
+
+    Args:
+        y: (N,) integer labels.
+        most: the maximum number of pairs.
+        seed: of the sample, 0 or more.
+
+    Raises:
+        InputError: there is no same pair or no different pair.
     """
     y = _checked(y)
     if len(y) * (len(y) - 1) // 2 > most:
@@ -79,10 +94,10 @@ def _checked(y: np.ndarray) -> np.ndarray:
         return y
     if len(np.unique(y)) < 2:
         raise InputError(
-            f"No pair of different items can be made: all {len(y)} examples have one label. Give data "
-            "of two classes or more."
+            f"No pair of different items can be made: all {len(y)} examples have one label.",
+            hint="Give data of two classes or more.",
         )
     raise InputError(
-        f"No pair of the same item can be made: each of {len(y)} examples has a label of its own. Give "
-        "data with two examples or more of some class."
+        f"No pair of the same item can be made: each of {len(y)} examples has a label of its own.",
+        hint="Give data with two examples or more of some class.",
     )

@@ -1,4 +1,4 @@
-"""Stratified splits and orders: which examples are held out, and which labels a budget buys."""
+"""Stratified splits and orders: held-out examples, and the examples that a label budget buys."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ def stratified_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split 0..n-1 into (kept, held out): two sorted int64 index arrays, disjoint and complete.
 
-    y: (n,) integer labels to stratify by, or None for a plain random split.
-    fraction: the part to hold out, 0 <= fraction < 1; when above 0, at least one example is.
-    each_class: hold out at least one example of every class as well.
-    Every class keeps at least one example, so nothing is held out when n < 2 or when every class
-    has a single example. Raises InputError when an argument breaks its rule.
+    Every class keeps at least one example, so nothing is held out when n < 2 or when every class has a single
+    example.
+
+    Args:
+        y: (n,) integer labels to stratify by, or None for a plain random split.
+        n: number of examples.
+        fraction: the part to hold out, 0 <= fraction < 1; when above 0, at least one example is.
+        seed: 0 or more.
+        each_class: hold out at least one example of every class as well.
+
+    Raises:
+        InputError: an argument breaks its rule.
     """
     if not 0 <= fraction < 1:
-        raise InputError(f"The part to hold out must be at least 0 and below 1. Got {fraction}.")
+        raise InputError("must be 0 or more and below 1", argument="fraction", value=fraction)
     if y is not None and len(y) != n:
-        raise InputError(f"A split of {n} examples was given {len(y)} labels.")
+        raise InputError(f"must have {n} labels, one an example", argument="y", value=len(y))
     rng = generator(seed)
     groups = [np.arange(n)] if y is None else [np.flatnonzero(y == k) for k in np.unique(y)]
     sizes = [len(group) for group in groups]
@@ -38,16 +45,23 @@ def stratified_split(
 def class_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split by whole classes (people, items) into (kept, held out), two sorted int64 index arrays.
 
-    y: (n,) integer labels of four classes or more.
-    fraction: the part of the classes to hold out, 0 < fraction < 1; at least two are held out, for
-        with one there would be no two different things to tell apart, and at least two are kept.
+    At least two classes are held out, since one class has no pair of different items, and at least two kept.
+
+    Args:
+        y: (n,) integer labels of four classes or more.
+        fraction: the part of the classes to hold out, 0 < fraction < 1.
+        seed: 0 or more.
+
+    Raises:
+        InputError: there are fewer classes, or ``fraction`` breaks its rule.
     """
     classes = np.unique(y)
     count = min(len(classes) - 2, max(2, round(fraction * len(classes))))
-    if not 0 < fraction < 1 or count < 2:
+    if not 0 < fraction < 1:
+        raise InputError("must be above 0 and below 1", argument="fraction", value=fraction)
+    if count < 2:
         raise InputError(
-            f"A split by classes needs four classes or more and a part between 0 and 1. "
-            f"Got {len(classes)} classes and {fraction}."
+            f"A split by classes needs four classes or more, and y has {len(classes)}."
         )
     held = np.isin(y, generator(seed).permutation(classes)[:count])
     return np.flatnonzero(~held), np.flatnonzero(held)
@@ -70,14 +84,21 @@ def _apportion(sizes: list[int], total: int, lows: list[int], caps: list[int]) -
 
 
 def stratified_order(y: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Return (n,) int64 indices into ``y`` of which every prefix is stratified.
+    """Order examples so that every prefix is stratified.
 
-    y: (N,) class indices 0..K-1, every class present; K <= n <= N. For K <= m <= n the first m
-    hold every class at least once and class k at most ceil(m N_k / N) times; and, from
-    m = N / min(N_k) on, at least floor(m N_k / N) times. The order does not depend on n.
+    For K <= m <= n the first m hold every class at least once and class k at most ceil(m N_k / N) times; and,
+    from m = N / min(N_k) on, at least floor(m N_k / N) times. The order does not depend on n.
 
     Largest remainder alone is not nested (a bigger budget can take a seat away), so seats go by
     earliest deadline: seat j of class k opens after (j-1) N/N_k places and is due by j N/N_k.
+
+    Args:
+        y: (N,) class indices 0..K-1, every class present.
+        n: length of the order, K <= n <= N.
+        seed: 0 or more.
+
+    Returns:
+        (n,) int64 indices into ``y``.
     """
     rng = generator(seed)
     pools = [rng.permutation(np.flatnonzero(y == k)) for k in range(int(y.max()) + 1)]
@@ -99,7 +120,7 @@ def stratified_order(y: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def generator(seed: int) -> np.random.Generator:
-    """Return NumPy's generator for ``seed``; InputError when it is not a whole number >= 0."""
+    """Return NumPy's generator for a seed. Raises InputError unless it is an integer, 0 or more."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"A seed must be a whole number, 0 or more. Got {seed!r}.")
+        raise InputError("must be an integer, 0 or more", argument="seed", value=seed)
     return np.random.default_rng(int(seed))

@@ -1,4 +1,4 @@
-"""The target task: what is to be learnt from few labels, and the test part that judges it."""
+"""The target task: a pool of labelled examples to draw few from, and the test part for evaluation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ __all__ = ["TargetTask", "stratified_split"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TargetTask:
-    """A task with a training pool, from which budgets of labels are drawn.
+    """A labelled training set, from which budgets of labels are drawn, and a test part.
 
-    x, y: (N, ...) uint8 or float32 examples; and (N,) int64 labels 0..K-1, every class present, or
-        (N,) float64 numbers, or (N, K) uint8 labels of 0 and 1, each of them present.
-    x_test, y_test: the test part, alike; to be touched once, by the final evaluation.
-    test_origin: where the test part came from, in words.
-    kind: what the examples show, as in Dataset.
-    files: for a folder of images, the path of each example of x in it; else None.
-    The rest is as in Dataset, but for class_names, which are always there; numbers have none.
+    Attributes:
+        name: as in Dataset.
+        x: (N, ...) uint8 or float32 training examples.
+        y: (N,) int64 labels 0..K-1, every class present, or (N,) float64 numbers, or (N, K) uint8 labels of 0
+            and 1, each of them present.
+        x_test: test examples like x, to be used once, by the final evaluation.
+        y_test: their labels, like y.
+        class_names: names of the classes or labels; () for numbers.
+        value_range: as in Dataset.
+        source: as in Dataset.
+        test_origin: one line that says where the test part came from.
+        kind: as in Dataset.
+        files: for a folder of images, the path of each example of x in it; else None.
     """
 
     name: str
@@ -45,15 +51,20 @@ class TargetTask:
     ) -> TargetTask:
         """Make a task of a labelled set; when it has no test part, split one off, stratified.
 
-        seed, test_fraction: of that split; they change nothing when the set has its own test part.
-        Raises InputError when the set is unlabelled, has one class or a class without examples,
-        or must be split and has a class of one example; and when all numbers are equal.
+        Args:
+            dataset: a labelled set.
+            seed: of the split, 0 or more; without effect when the set has its own test part.
+            test_fraction: the part of the examples to hold out for the test, likewise.
+
+        Raises:
+            InputError: the set is unlabelled, has one class or a class without examples, or must be split
+                and has a class of one example; or all its numbers are equal.
         """
         y = dataset.y
         if y is None:
             raise InputError(
-                f"Data set {dataset.name!r} has no labels, and a target task needs them. Give "
-                "labelled data: a .npz file with y, or a folder with one subfolder a class."
+                f"Data set {dataset.name!r} has no labels, and a target task needs them.",
+                hint="Give labelled data: a .npz file with y, or a folder with one subfolder a class.",
             )
         names = _names(dataset, y)
         files = dataset.files
@@ -104,28 +115,38 @@ class TargetTask:
         return tuple(self.x.shape[1:])
 
     def labels(self, n: int, seed: int) -> np.ndarray:
-        """Return (n,) int64 indices into x of a budget of n labels: stratified, at least one each.
+        """Draw a budget of labels, stratified, with at least one of each stratum.
 
-        Strata: the classes, or the groups of tasks.targets.strata.
-        Budgets of one seed are nested: ``labels(50, s)`` is ``labels(200, s)[:50]``.
-        Raises InputError unless K <= n <= len(x), K being the number of strata.
+        Strata are the classes, or the groups of tasks.targets.strata. Budgets of one seed are nested:
+        ``labels(50, s)`` is ``labels(200, s)[:50]``.
+
+        Args:
+            n: number of labels, from the number of strata to len(x).
+            seed: 0 or more.
+
+        Returns:
+            (n,) int64 indices into x.
+
+        Raises:
+            InputError: the budget is too small or too large.
         """
         groups = strata(self.y)
         least = self.n_classes if self.target == "classes" else int(groups.max()) + 1
         if n < least:
+            reason = {
+                "classes": "one a class",
+                "numbers": f"one in each of {least} quantile bins",
+                "multi-label": "so that each label is seen once",
+            }[self.target]
             raise InputError(
-                f"A budget of {n} labels is too small for {self.name!r}: it has "
-                + {
-                    "classes": f"{least} classes and needs at least one label a class.",
-                    "numbers": f"numbers, of which each of {least} stretches needs one label.",
-                    "multi-label": f"several labels an example, and needs {least} or more, so that "
-                    "each label can be seen once.",
-                }[self.target]
+                f"must be {least} or more for {self.name!r}, {reason}", argument="labels", value=n
             )
         if n > len(self.x):
             raise InputError(
-                f"A budget of {n} labels is more than {self.name!r} has: {len(self.x)} training "
-                f"examples ({self.test_origin} is kept for the test)."
+                f"must be {len(self.x)} or less, the training examples of {self.name!r} "
+                f"({self.test_origin} is kept for the test)",
+                argument="labels",
+                value=n,
             )
         return stratified_order(groups, n, seed)
 
@@ -139,21 +160,20 @@ def _names(dataset: Dataset, y: np.ndarray) -> tuple[str, ...]:
                 f"y of data set {dataset.name!r} is {float(y[0]):g} for every training example: there is "
                 "nothing to predict."
             )
-        # What a model gives is float32. A hundredth of the spread is what rounding may cost.
+        # A model gives float32: rounding may cost a hundredth of the spread at most.
         step = float(np.finfo(np.float32).eps * np.abs(y).max())
         if step > y.std() / 100:
             raise InputError(
                 f"y of data set {dataset.name!r} lies around {float(y.mean()):g} and varies by only "
-                f"{y.std():g}: a model gives float32, whose numbers are {step:g} apart there. Subtract what "
-                f"they have in common, such as their mean, from y and y_test."
+                f"{y.std():g}: a model gives float32, whose numbers are {step:g} apart there.",
+                hint="Subtract a constant from y and y_test, such as their mean.",
             )
         return ()
     count = y.shape[1] if kind == "multi-label" else dataset.n_classes
     names = dataset.class_names or tuple(str(k) for k in range(count))
     if len(names) < 2:
         raise InputError(
-            f"Data set {dataset.name!r} has one class only, {names[0]!r}: there is nothing to "
-            "tell apart. A target task needs two classes or more."
+            f"Data set {dataset.name!r} has one class only, {names[0]!r}; a target task needs two."
         )
     counts = y.sum(axis=0) if kind == "multi-label" else np.bincount(y, minlength=len(names))
     if not counts.all():
@@ -168,15 +188,15 @@ def _split(
     name: str, y: np.ndarray, names: tuple[str, ...], fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     if not 0 < fraction < 1:
-        raise InputError(f"The test part must be above 0 and below 1. Got {fraction}.")
+        raise InputError("must be above 0 and below 1", argument="test_part", value=fraction)
     if target_kind(y) != "classes":
         return stratified_split(strata(y), len(y), fraction, seed)
     single = np.flatnonzero(np.bincount(y) < 2)
     if len(single):
         raise InputError(
-            f"Data set {name!r} has no test part, and its class {names[single[0]]!r} has a single "
-            "example: one cannot be split. Give each class two examples or more, or add a test "
-            "part (x_test and y_test in a .npz file, train/ and test/ in a folder). If y are numbers "
-            "to be predicted, add y_kind='numbers' to the file."
+            f"Data set {name!r} has no test part, and its class {names[single[0]]!r} has a single example, "
+            f"which cannot be split.",
+            hint="Give each class two examples or more, or add a test part (x_test and y_test in a .npz "
+            "file, train/ and test/ in a folder). If y are numbers to be predicted, add y_kind='numbers'.",
         )
     return stratified_split(y, len(y), fraction, seed, each_class=True)

@@ -11,8 +11,8 @@ from pretrain.weights.hdf5 import read_bytes
 from pretrain.weights.validation import COPY_AGAIN, SHA256, Fault, sha256, short
 from tasks.duplicates.fingerprints import (
     HASH,
-    MOST_EXACT,
-    MOST_NEAR,
+    MAX_EXACT,
+    MAX_NEAR,
     SIGNATURE,
     Fingerprints,
     comparable,
@@ -53,7 +53,7 @@ def check_pool(raw: Any, encoder: Mapping[str, Any], stored: Mapping[str, Any]) 
     examples = raw["examples"]
     if type(examples) is not int or not 1 <= examples <= MOST_EXAMPLES:
         raise Fault(f"its fingerprints are of {short(repr(examples))} examples")
-    most = {"exact": min(examples, MOST_EXACT), "near": MOST_NEAR}
+    most = {"exact": min(examples, MAX_EXACT), "near": MAX_NEAR}
     for name, kind in KINDS.items():
         about, found = raw[name], stored.get(name)
         if about is None and found is None and name == "near":
@@ -71,7 +71,7 @@ def check_pool(raw: Any, encoder: Mapping[str, Any], stored: Mapping[str, Any]) 
             raise Fault(f"its fingerprints' {name!r} has more than {most[name]:,} rows")
         if not isinstance(about["sha256"], str) or not SHA256.fullmatch(about["sha256"]):
             raise Fault(f"its fingerprints' {name!r} has no sha256")
-    wanted = min(raw["exact"]["rows"], MOST_NEAR) if comparable(encoder["input_shape"]) else None
+    wanted = min(raw["exact"]["rows"], MAX_NEAR) if comparable(encoder["input_shape"]) else None
     rows = raw["near"]["rows"] if raw["near"] else None
     if rows != wanted:
         raise Fault(f"its fingerprints' 'near' has {rows} rows where {wanted} belong")

@@ -1,4 +1,4 @@
-"""Which examples occur in two sets: pretraining pools must not hold test examples unnoticed."""
+"""Examples that occur in two sets: pretraining pools must not hold test examples unnoticed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ import numpy as np
 
 
 def content_hashes(x: np.ndarray) -> np.ndarray:
-    """Return (N,) uint64 hashes of the N examples of ``x`` (N, ...), by their bytes.
+    """Hash each example by its bytes.
 
-    Equal examples of one dtype have equal hashes; unequal ones almost surely do not.
+    Args:
+        x: (N, ...) examples.
+
+    Returns:
+        (N,) uint64. Equal examples of one dtype have equal hashes; unequal ones almost surely do not.
     """
     digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in example_bytes(x))
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
 def overlap(x_a: np.ndarray, x_b: np.ndarray) -> np.ndarray:
-    """Return the sorted int64 indices into ``x_b`` of the examples that also occur in ``x_a``.
+    """Find the examples of one set that also occur in another, exactly.
 
-    Exact: hashes only pick the candidates, whose values are then compared. Sets of different
-    dtypes are compared as float32; examples of different shapes are never the same.
+    Hashes only pick the candidates, whose values are then compared. Sets of different dtypes are compared as
+    float32; examples of different shapes are never the same.
+
+    Args:
+        x_a: (N, ...) examples.
+        x_b: (M, ...) examples.
+
+    Returns:
+        Sorted int64 indices into ``x_b``.
     """
     if x_a.shape[1:] != x_b.shape[1:]:
         return np.empty(0, dtype=np.int64)

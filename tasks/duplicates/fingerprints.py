@@ -24,26 +24,28 @@ HASH = "blake2b-64"
 SIGNATURE = "thumbnail-8x8"
 CELLS = 8
 WIDTH = CELLS * CELLS
-SMALLEST_SIDE = 4
-MOST_EXACT = 1_000_000
-MOST_NEAR = 200_000
+MIN_SIDE = 4
+MAX_EXACT = 1_000_000
+MAX_NEAR = 200_000
 # Measured on Fashion-MNIST: it finds 99.9 % of images shifted by a pixel and saved as JPEG of quality 85,
 # and flags 19 of the 10,000 test images, of which about a dozen do show the same piece of clothing.
 TOLERANCE = 0.04
-# Of the value range: below this spread between the cells, an image is taken for flat.
+# An image whose cells spread less than this part of the value range is taken for flat.
 FLAT = 0.01
 CHUNK = 2048
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fingerprints:
-    """Of the examples of one pool, in the order of their hashes, each different example once.
+    """The fingerprints of a pool's examples, by rising hash, each different example once.
 
-    examples: how many the pool has, equal ones and those left out here included.
-    dtype, shape: of one example.
-    exact: (n, 8) uint8, rising: the n smallest hashes, at most MOST_EXACT.
-    near: (m, 64) uint8, the signatures of the first m of them, at most MOST_NEAR, each value 128 plus
-        -127..127; None when the examples are no images, or smaller than 4x4 pixels.
+    Attributes:
+        examples: number of examples in the pool, equal ones and those without a fingerprint included.
+        dtype: of the examples.
+        shape: of one example.
+        exact: (n, 8) uint8, rising: the n smallest hashes, at most MAX_EXACT.
+        near: (m, 64) uint8, the signatures of the first m of them, at most MAX_NEAR, each value 128 plus
+            -127..127; None when the examples are not images or smaller than 4x4 pixels.
     """
 
     examples: int
@@ -54,14 +56,18 @@ class Fingerprints:
 
     @classmethod
     def of(cls, x: np.ndarray, value_range: tuple[float, float]) -> Fingerprints:
-        """Return those of the N examples of ``x`` (N, ...), uint8 or float32, N at least 1."""
+        """Return the fingerprints of a pool.
+
+        Args:
+            x: (N, ...) uint8 or float32 examples, N at least 1.
+            value_range: the (low, high) that values of ``x`` span.
+        """
         hashes = exact_hashes(x)
-        # As whole numbers they sort fast, and as their bytes do.
-        _, first = np.unique(hashes.view(">u8")[:, 0].astype(np.uint64), return_index=True)
-        rows = first[:MOST_EXACT]
+        _, first = np.unique(_as_integers(hashes), return_index=True)
+        rows = first[:MAX_EXACT]
         near = None
         if comparable(x.shape[1:]):
-            near = _stored(x, rows[:MOST_NEAR], value_range)
+            near = _stored(x, rows[:MAX_NEAR], value_range)
         return cls(
             examples=len(x),
             dtype=str(x.dtype),
@@ -72,22 +78,26 @@ class Fingerprints:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes they take."""
+        """Size in memory, in bytes."""
         return self.exact.nbytes + (0 if self.near is None else self.near.nbytes)
 
     def find(
         self, x: np.ndarray, value_range: tuple[float, float]
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Say which of the N examples of ``x`` (N, ...) are here: exactly, and nearly.
+        """Find the examples that are in the pool, exactly or nearly.
+
+        Args:
+            x: (N, ...) examples.
+            value_range: the (low, high) that values of ``x`` span.
 
         Returns:
-            Two bool arrays (N,). The first is None when dtype or shape are not the pool's, so that
-            nothing can be equal; the second when either side has no signatures. An example that is
-            here exactly counts as near as well.
+            Two bool arrays (N,), exact and near. The first is None when dtype or shape are not the pool's, so
+            that nothing can be equal; the second when either side has no signatures. An example that is in
+            the pool exactly counts as near as well.
         """
         exact = None
         if (str(x.dtype), tuple(x.shape[1:])) == (self.dtype, self.shape):
-            exact = np.isin(exact_hashes(x).view(">u8")[:, 0], self.exact.view(">u8")[:, 0])
+            exact = np.isin(_as_integers(exact_hashes(x)), _as_integers(self.exact))
         near = None
         if self.near is not None and comparable(x.shape[1:]):
             near = _near(self.near, (self.shape[0], self.shape[1]), x, value_range)
@@ -95,9 +105,15 @@ class Fingerprints:
         return exact, near
 
 
+def _as_integers(hashes: np.ndarray) -> np.ndarray:
+    """Return hashes (n, 8) uint8 as (n,) uint64, which sort fast and as their bytes do."""
+    # In this machine's byte order: of another, numpy.isin fails where the hashes of a pool span little.
+    return hashes.view(">u8")[:, 0].astype(np.uint64)
+
+
 def comparable(shape: tuple[int, ...]) -> bool:
     """Say whether examples of ``shape`` are images large enough for a signature."""
-    return len(shape) == 3 and min(shape[:2]) >= SMALLEST_SIDE
+    return len(shape) == 3 and min(shape[:2]) >= MIN_SIDE
 
 
 def exact_hashes(x: np.ndarray) -> np.ndarray:
@@ -109,17 +125,23 @@ def exact_hashes(x: np.ndarray) -> np.ndarray:
         hasher.update(row)
         return hasher.digest()
 
-    # Part by part: a large pool is not to be in memory twice.
+    # In chunks, so that a large pool is not in memory twice.
     parts = (map(one, example_bytes(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK))
     return np.frombuffer(b"".join(map(b"".join, parts)), np.uint8).reshape(-1, 8)
 
 
 def thumbnails(x: np.ndarray, size: tuple[int, int], down: int = 0, right: int = 0) -> np.ndarray:
-    """Return (N, 64) float32: the inner part of each image of ``x`` (N, H, W, C) in 8x8 grey cells.
+    """Average the inner part of each image over 8x8 grey cells.
 
-    size: (height, width) of the pool's images, whose outermost pixels are cut off. Images of another
-        size lose as great a part of theirs.
-    down, right: -1, 0 or 1, by how many of the pool's pixels the part is moved.
+    Args:
+        x: (N, H, W, C) images.
+        size: (height, width) of the pool's images, whose outermost pixels are cut off. Images of another size
+            lose as great a part of theirs.
+        down: -1, 0 or 1, the shift of the part in pixels of the pool's images.
+        right: the same, across.
+
+    Returns:
+        (N, 64) float32.
     """
     (height, width), (tall, wide) = x.shape[1:3], size
     rows = _averages(height, (1 + down) * height / tall, (tall - 1 + down) * height / tall)
@@ -148,18 +170,18 @@ def _near(
 
 
 def _stored(x: np.ndarray, rows: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Return the signatures (m, 64) of the images ``rows`` (m,) of ``x`` as they are kept.
+    """Return the signatures (m, 64) uint8 of the images ``rows`` (m,) of ``x``.
 
     Those of flat images, which match nothing, are all 128.
     """
-    kept = np.empty((len(rows), WIDTH), np.uint8)
+    stored = np.empty((len(rows), WIDTH), np.uint8)
     for i in range(0, len(rows), CHUNK):
         cells = thumbnails(x[rows[i : i + CHUNK]], (x.shape[1], x.shape[2]))
         centred, flat = _centred(cells, value_range)
         largest = np.abs(centred).max(axis=1, keepdims=True)
         scaled = 127 * centred / np.where(largest > 0, largest, 1)
-        kept[i : i + CHUNK] = np.rint(np.where(flat[:, None], 0, scaled)) + 128
-    return kept
+        stored[i : i + CHUNK] = np.rint(np.where(flat[:, None], 0, scaled)) + 128
+    return stored
 
 
 def _centred(cells: np.ndarray, value_range: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +189,7 @@ def _centred(cells: np.ndarray, value_range: tuple[float, float]) -> tuple[np.nd
     low, high = value_range
     with np.errstate(over="ignore", invalid="ignore"):
         centred, spread = cells - cells.mean(axis=1, keepdims=True), cells.std(axis=1)
-    # Of values near the largest that there are, sums overflow: nothing can be told, as of a flat image.
+    # Sums of values near the largest float overflow: such an image is taken for flat.
     flat = ~(np.isfinite(spread) & (spread >= FLAT * (high - low)))
     return np.where(flat[:, None], 0, centred), flat
 

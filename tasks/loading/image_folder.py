@@ -1,4 +1,4 @@
-"""A folder of images as a data set: subfolders are classes, flat files are unlabelled."""
+"""Folders of images: subfolders are classes, flat files are unlabelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.errors import InputError, arg, suggest
 from tasks.dataset import Dataset
-from tasks.loading.images import EXTENSIONS, Decoded, decode_images, tell
+from tasks.loading.images import EXTENSIONS, Decoded, decode_images, listed
 
 _LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 
@@ -16,13 +16,20 @@ _LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 def load_folder(
     path: Path, *, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False
 ) -> Dataset:
-    """Load the images below ``path``: x (N, H, W, 1 or 3) uint8, sorted by class and file name.
+    """Load a folder of images, sorted by class and file name.
 
-    Either subfolders, each a class that holds images; or ``train/`` and ``test/``, each holding
-    such subfolders; or images only, which gives an unlabelled set. See decode_images for sizes.
-    skip_unreadable: leave files that cannot be decoded out, and say in ``source`` how many.
-    Raises InputError for an empty folder or class, a mixture of images and folders, deeper
-    folders, test classes without training examples, and files that cannot be read.
+    Args:
+        path: holds either subfolders, each a class of images; or ``train/`` and ``test/``, each with such
+            subfolders; or images only, which gives an unlabelled set.
+        image_size: (height, width) in pixels to which images are resized; None: see ``decode_images``.
+        skip_unreadable: leave files that cannot be decoded out, and say in ``source`` how many.
+
+    Returns:
+        The data set; x is (N, H, W, 1 or 3) uint8.
+
+    Raises:
+        InputError: a folder or class is empty, images and folders are mixed, folders lie deeper, a test class
+            has no training examples, or a file cannot be read.
     """
     name = (path.name.strip(".") and path.name) or path.resolve().name
     folders, files = _entries(path)
@@ -47,7 +54,7 @@ def load_folder(
     if unreadable and not skip_unreadable:
         raise InputError(
             f"In {path}, {len(unreadable)} of {len(paths) + len(stray)} files cannot be read as "
-            f"images: {tell(unreadable)}.",
+            f"images: {listed(unreadable)}.",
             hint=f"Remove them, or leave them out with {arg.skip_unreadable:True}.",
         )
     return _dataset(name, path, train, test, decoded, len(unreadable))
@@ -66,20 +73,21 @@ def _entries(path: Path) -> tuple[list[Path], list[Path]]:
         except UnicodeEncodeError:
             raise InputError(
                 f"In the folder {path}, the name {entry.name!a} is not UTF-8 and cannot be written to "
-                f"tables and pages. Rename it; convmv renames a whole folder."
+                f"tables and pages.",
+                hint="Rename it; convmv renames a whole folder.",
             ) from None
     return [e for e in entries if e.is_dir()], [e for e in entries if not e.is_dir()]
 
 
 def _refuse_mixture(path: Path, folders: list[Path], files: list[Path], skip: bool) -> None:
-    """Files beside class folders are refused: images always, others unless they may be skipped."""
+    """Refuse files beside class folders: images always, others unless they may be skipped."""
     images = [file for file in files if file.suffix.lower().lstrip(".") in EXTENSIONS]
     if images or (files and not skip):
         first = (images or files)[0].name
         raise InputError(
             f"The folder {path} mixes folders ({folders[0].name}, ...) and {len(files)} files "
-            f"({first}, ...). Either every image lies in the folder of its class, or there are "
-            "only images and no folders."
+            f"({first}, ...).",
+            hint="Put every image into the folder of its class, or have images only and no folders.",
         )
 
 
@@ -90,9 +98,9 @@ def _classes(path: Path, folders: list[Path]) -> dict[str, list[Path]]:
         deeper, files = _entries(folder)
         if deeper:
             raise InputError(
-                f"The class folder {folder.name!r} in {path} holds the folder {deeper[0].name!r}. "
-                "Class folders hold images only; of other layouts, train/ and test/ with class "
-                "folders in each is understood."
+                f"The class folder {folder.name!r} in {path} holds the folder {deeper[0].name!r}.",
+                hint="Class folders hold images only; the other layout that can be read is train/ and test/ "
+                "with class folders in each.",
             )
         if not files:
             raise InputError(f"The class folder {folder.name!r} in {path} is empty.")
@@ -110,15 +118,16 @@ def _train_and_test(
         inner, files = _entries(folder)
         if not inner or files:
             raise InputError(
-                f"The folder {folder} must hold class folders and nothing else, as the other "
-                "part does. For unlabelled images, give the folder that holds them by itself."
+                f"The folder {folder} must hold class folders and nothing else, as the other part does.",
+                hint="For unlabelled images, give the folder that holds them by itself.",
             )
         parts[part] = _classes(folder, inner)
     train, test = parts["train"], parts.get("test", {})
     for name in test:
         if name not in train:
             raise InputError(
-                f"Class {name!r} is in {path / 'test'} and not in train/.{suggest(name, train)}"
+                f"Class {name!r} is in {path / 'test'} and not in train/.",
+                hint=suggest(name, train),
             )
     return train, test
 
@@ -131,17 +140,17 @@ def _dataset(
     decoded: Decoded,
     skipped: int,
 ) -> Dataset:
-    row = {file: i for i, file in enumerate(decoded.kept)}
+    row = {file: i for i, file in enumerate(decoded.files)}
     names = list(train)
     rows: dict[str, list[int]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     for part, classes in (("train", train), ("test", test)):
         for label, files in classes.items():
-            kept = [row[file] for file in files if file in row]
-            if not kept and part == "train":
+            readable = [row[file] for file in files if file in row]
+            if not readable and part == "train":
                 raise InputError(f"No image of class {label!r} in {path} can be read.")
-            rows[part] += kept
-            labels[part] += [names.index(label)] * len(kept)
+            rows[part] += readable
+            labels[part] += [names.index(label)] * len(readable)
     labelled = names != [""]
     has_test = bool(rows["test"])
     height, width = decoded.x.shape[1:3]
@@ -157,5 +166,5 @@ def _dataset(
         class_names=tuple(names) if labelled else None,
         value_range=(0.0, 255.0),
         source=source,
-        files=tuple(decoded.kept[i].relative_to(path).as_posix() for i in rows["train"]),
+        files=tuple(decoded.files[i].relative_to(path).as_posix() for i in rows["train"]),
     )

@@ -1,4 +1,4 @@
-"""Image files -> one uint8 array: each file is decoded once and brought to one size."""
+"""Decode image files into one uint8 array of one size, each file once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,12 +26,12 @@ _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"))
 
 
 class _UnreadableError(Exception):
-    """One file that cannot be decoded; the text says why."""
+    """A file cannot be decoded; the text says why."""
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """Of one image: (height, width), and whether it is greyscale."""
+    """Size (height, width) of an image, and whether it is greyscale."""
 
     size: tuple[int, int]
     grey: bool
@@ -41,24 +41,31 @@ class _Facts:
 class Decoded:
     """The images of some files.
 
-    x: (N, H, W, C) uint8, C = 1 if every file is greyscale and 3 otherwise.
-    kept: the N files, in the order given. unreadable: file -> why, for the others.
-    resized: whether any image had another size before.
+    Attributes:
+        x: (N, H, W, C) uint8, C = 1 if every file is greyscale and 3 otherwise.
+        files: the N files that could be decoded, in the order given.
+        unreadable: {file: reason} of the others.
+        resized: whether any image had another size before.
     """
 
     x: np.ndarray
-    kept: list[Path]
+    files: list[Path]
     unreadable: dict[Path, str]
     resized: bool
 
 
 def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> Decoded:
-    """Decode ``paths``; files that cannot be decoded are left out and told of in the result.
+    """Decode image files; those that cannot be decoded are left out and listed in the result.
 
-    image_size: (height, width) in pixels. When None, images stay as they are if all have one size
-        of at most 96 pixels a side, and become 64x64 if not. Resizing is bilinear, antialiased.
-    A rotation that a camera noted (EXIF) is applied, transparency is laid on white, 16-bit grey is
-    scaled to 8. Raises InputError when no file can be read or the result would exceed 16 GiB.
+    A rotation in a camera's EXIF data is applied, transparency is laid on white, 16-bit grey is scaled to 8.
+
+    Args:
+        paths: the files.
+        image_size: (height, width) in pixels, resized to bilinearly with antialiasing. None: images stay as
+            they are if all have one size of at most 96 pixels a side, and become 64x64 if not.
+
+    Raises:
+        InputError: no file can be decoded, or the result would exceed 16 GiB.
     """
     import numpy as np
 
@@ -82,18 +89,25 @@ def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> 
             except _UnreadableError as error:
                 unreadable[path] = str(error)
         facts = seen
-        # Headers tell no rotation and not that a file breaks off: then plan and decode once more.
+        # Headers show neither a rotation nor a truncated file: then plan and decode once more.
         if facts and _plan(facts, image_size) == plan:
-            kept = list(facts)
-            return Decoded(x=x[: len(kept)], kept=kept, unreadable=unreadable, resized=resized)
-    raise InputError(f"None of {len(paths)} files is a readable image: {tell(unreadable)}.")
+            files = list(facts)
+            return Decoded(x=x[: len(files)], files=files, unreadable=unreadable, resized=resized)
+    raise InputError(f"None of {len(paths)} files is a readable image: {listed(unreadable)}.")
 
 
 def resize_images(x: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Return images (N, H, W, C), uint8 or float32, as (N, *image_size, C), as folders are resized.
+    """Resize images as those of folders are: bilinear, antialiased, channel by channel.
 
-    Bilinear, antialiased, channel by channel; floats stay within the range they had. Raises
-    InputError when the result would exceed 16 GiB.
+    Args:
+        x: (N, H, W, C) images, uint8 or float32; floats stay within their range.
+        image_size: (height, width) in pixels.
+
+    Returns:
+        (N, height, width, C) of the same type.
+
+    Raises:
+        InputError: the result would exceed 16 GiB.
     """
     import numpy as np
     from PIL import Image
@@ -113,13 +127,13 @@ def _refuse_huge(shape: tuple[int, ...], itemsize: int = 1) -> None:
     count, height, width, channels = shape
     if count * height * width * channels * itemsize > MAX_BYTES:
         raise InputError(
-            f"{count} images of {height}x{width} pixels are more than "
-            f"{MAX_BYTES >> 30} GiB. Ask for a smaller image size."
+            f"{count} images of {height}x{width} pixels are more than {MAX_BYTES >> 30} GiB.",
+            hint=f"Give a smaller {arg.image_size}.",
         )
 
 
-def tell(unreadable: Mapping[Path, str]) -> str:
-    """Name the first five unreadable files, each with its folder, and count the others."""
+def listed(unreadable: Mapping[Path, str]) -> str:
+    """Return the first five unreadable files, each with its folder, and the number of the others."""
     shown = [f"{path.parent.name}/{path.name} ({why})" for path, why in unreadable.items()][:5]
     more = len(unreadable) - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more else "")

@@ -1,4 +1,4 @@
-"""Reading a .npz file of the user's: every header is checked before any array is read."""
+"""Load .npz files: every header is checked before any array is read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ _OTHER_NAMES |= {"labels": "y", "target": "y", "images": "x"}
 
 
 def load_npz(path: Path) -> Dataset:
-    """Load ``path``: keys x (N, D), (N, H, W) or (N, H, W, C), and optional y, x_test and y_test.
+    """Load a .npz file; its keys are the arguments of ``Dataset.from_arrays``, of which only x is needed.
 
-    class_names, a list of text, names classes or labels, and y_kind, one word, says what y is where that
-    cannot be seen. See to_examples and to_targets for types. Pickled objects are never read. Raises
-    InputError that names the file and the key for anything damaged, unknown, misshapen, non-finite or
-    above 16 GiB.
+    Raises:
+        InputError: the file is damaged or above 16 GiB, or holds unknown keys, pickled objects (which are
+            never read) or arrays that ``Dataset.from_arrays`` refuses.
     """
     arrays, where = _read(path), path.name
     given: dict[str, Any] = dict(arrays)
@@ -39,7 +38,7 @@ def load_npz(path: Path) -> Dataset:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays by key, x among them, and no key that is not in KEYS."""
+    """Return the arrays by key; all keys are in KEYS, and x is there."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive, path)
@@ -51,8 +50,9 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             return arrays
     except zipfile.BadZipFile as error:
         raise InputError(
-            f"{path} is not a whole .npz file ({error}). It may be cut short, or be another "
-            "kind of file: write it with numpy.savez('data.npz', x=examples, y=labels)."
+            f"{path} is not a whole .npz file ({error}).",
+            hint="It may be cut short, or be another kind of file: write it with "
+            "numpy.savez('data.npz', x=examples, y=labels).",
         ) from None
     except (OSError, EOFError, ValueError, zlib.error, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from None
@@ -72,8 +72,8 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             other = _OTHER_NAMES.get(key.lower())
             hint = f" Is it {other!r}?" if other else suggest(key, KEYS)
             raise InputError(
-                f"{path} has an array {key!r}, which means nothing here.{hint} Known are "
-                "x (needed), y, x_test, y_test, class_names and y_kind."
+                f"{path} has an array of unknown name, {key!r}.",
+                hint=f"{hint.strip()} Known are x (needed), y, x_test, y_test, class_names and y_kind.",
             )
     if "x" not in members:
         has = ", ".join(members) or "nothing"
@@ -84,15 +84,15 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 def _check_headers(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path
 ) -> None:
-    """Refuse, from the headers alone, what must not or need not be read."""
+    """Refuse, by the headers alone, objects, damaged arrays and more than MAX_BYTES."""
     total = 0
     for key, member in members.items():
         with archive.open(member) as file:
             shape, dtype = _header(file, key, path)
             if dtype.hasobject:
                 raise InputError(
-                    f"{path}: {key} holds Python objects, which are never read, for they can run "
-                    "code. Save it as numbers (or, for y, as text): x.astype('float32')."
+                    f"{path}: {key} holds Python objects, which are never read, for they can run code.",
+                    hint="Save it as numbers (or, for y, as text): x.astype('float32').",
                 )
             size = dtype.itemsize
             for length in shape:
@@ -106,7 +106,8 @@ def _check_headers(
         if total > MAX_BYTES:
             raise InputError(
                 f"{path} holds more than {MAX_BYTES >> 30} GiB ({key} alone: {size >> 20} MiB), "
-                "which is more than is read into memory. Give a smaller part of it."
+                "which is more than is read into memory.",
+                hint="Give a smaller part of it.",
             )
 
 

@@ -22,8 +22,11 @@ ENTRY_POINT_GROUP = "headstart.sources"
 class Source:
     """One row of the table.
 
-    loader: seed -> the fields; sources that are not drawn at random ignore the seed.
-    aliases: {"A": "^sandal,shirt"} makes ``NAME/A`` another spelling of ``NAME[^sandal,shirt]``.
+    Attributes:
+        name: the name by which users ask for it, in lower case.
+        summary: one line about it.
+        loader: seed -> the fields of the Dataset; sources that are not drawn at random ignore the seed.
+        aliases: {"A": "^sandal,shirt"} makes ``NAME/A`` another spelling of ``NAME[^sandal,shirt]``.
     """
 
     name: str
@@ -77,10 +80,10 @@ SOURCES: dict[str, Source] = {
 
 
 def all_sources() -> dict[str, Source]:
-    """Return the table with the rows of other packages; a row of ours cannot be replaced.
+    """Return the table with the rows of other packages, which cannot replace a built-in one.
 
     Another package declares an entry point in the group ``headstart.sources``: its name is the
-    data set's, its object a loader as in Source. It is imported when its data are asked for.
+    data set's, its object a loader as in Source. It is imported when its data are loaded.
     """
     table = dict(SOURCES)
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -102,10 +105,10 @@ def all_sources() -> dict[str, Source]:
 
 
 def describe_sources() -> list[tuple[str, str]]:
-    """Return (spelling, one line about it) for every named data set and every alias."""
+    """Return (spelling, one line of description) for every named data set and every alias."""
     rows = []
     for source in all_sources().values():
         rows.append((source.name, source.summary))
-        for alias, view in source.aliases.items():
-            rows.append((f"{source.name}/{alias}", f"short for {source.name}[{view}]"))
+        for alias, classes in source.aliases.items():
+            rows.append((f"{source.name}/{alias}", f"short for {source.name}[{classes}]"))
     return rows

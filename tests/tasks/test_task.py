@@ -4,6 +4,7 @@ import pytest
 from headstart.errors import InputError
 from tasks.dataset import Dataset
 from tasks.loading.resolve import load_dataset
+from tasks.targets import strata
 from tasks.task import TargetTask
 
 
@@ -61,18 +62,32 @@ def test_budgets_of_the_real_set(fashion):
 
 
 @pytest.mark.parametrize(
-    ("n", "named"),
+    ("n", "rule"),
     [
-        (2, "3 classes and needs at least one label a class"),
-        (0, "budget of 0"),
-        (-5, "budget of -5"),
-        (7, "more than 'toy' has: 6"),
+        (2, "3 or more for 'toy', one a class"),
+        (0, "3 or more"),
+        (-5, "3 or more"),
+        (7, "6 or less"),
     ],
 )
-def test_budgets_out_of_bounds(make_dataset, n, named):
+def test_budgets_out_of_bounds(make_dataset, n, rule):
     task = TargetTask.from_dataset(make_dataset(test=(0,)))
-    with pytest.raises(InputError, match=named):
+    with pytest.raises(InputError) as caught:
         task.labels(n, 0)
+    assert (caught.value.argument, caught.value.value) == ("labels", n)
+    assert rule in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    ("y", "least"),
+    [(np.linspace(0, 1, 50), 10), (np.array([[1, 1], [1, 0], [0, 0], [1, 1]] * 3), 3)],
+)
+def test_budgets_of_other_targets_hold_each_stratum(y, least):
+    x = np.zeros((len(y), 2))
+    task = TargetTask.from_dataset(Dataset.from_arrays(x, y, x_test=x, y_test=y))
+    assert len(set(strata(y)[task.labels(least, 0)])) == least
+    with pytest.raises(InputError, match=f"labels must be {least} or more"):
+        task.labels(least - 1, 0)
 
 
 def test_sets_that_are_no_task(make_dataset):
@@ -86,8 +101,9 @@ def test_sets_that_are_no_task(make_dataset):
         TargetTask.from_dataset(make_dataset((0, 0, 1, 1, 2)))
     assert TargetTask.from_dataset(make_dataset((0, 1, 2), test=(0,))).n_classes == 3
     for fraction in (0, 1, -1):
-        with pytest.raises(InputError, match="above 0 and below 1"):
+        with pytest.raises(InputError) as caught:
             TargetTask.from_dataset(make_dataset(), test_fraction=fraction)
+        assert (caught.value.argument, caught.value.value) == ("test_part", fraction)
 
 
 def test_a_gap_in_the_classes_is_found_without_names():

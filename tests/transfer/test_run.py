@@ -186,8 +186,8 @@ def test_a_learning_rate_that_is_too_high_is_no_result():
     ("labels", "reuse", "says"),
     [
         (40, 4, r"reuse must be 'auto', 'all' or 0 to 3.*block1, block2, block3.*Got 4"),
-        (2, None, "A budget of 2 labels is too small"),
-        (81, None, "A budget of 81 labels is more than 'patterns' has: 80"),
+        (2, None, "labels must be .* or more"),
+        (81, None, "labels must be 80 or less.*Got 81"),
     ],
 )
 def test_what_cannot_be_is_refused_before_training(labels, reuse, says):

@@ -14,7 +14,7 @@ from pretrain.commands.inspect import counts
 from pretrain.keras_import import STRATEGY as IMPORTED
 from pretrain.weights.file import WeightsFile
 from tasks.duplicates.exact import overlap
-from tasks.duplicates.fingerprints import MOST_EXACT, Fingerprints
+from tasks.duplicates.fingerprints import MAX_EXACT, Fingerprints
 from tasks.task import TargetTask
 
 # More labelled examples than this are compared with the test part exactly only: it would take seconds.
@@ -121,7 +121,7 @@ def _pool_told(found: dict[str, Any]) -> str:
     line += " examples"
     if found["test"]["exact"] is None:
         line += "; shape or type differ from the pool's, so none could be compared exactly"
-    if kept["exact"] == MOST_EXACT or 0 < kept["near"] < kept["exact"]:
+    if kept["exact"] == MAX_EXACT or 0 < kept["near"] < kept["exact"]:
         line += (
             f"; of the pool's {kept['examples']:,} examples the file has {kept['exact']:,} hashes and "
             f"{kept['near']:,} signatures only"

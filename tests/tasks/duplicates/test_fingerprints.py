@@ -119,8 +119,8 @@ def test_equal_examples_count_once_and_the_order_does_not_matter():
 
 
 def test_a_large_pool_leaves_no_more_than_the_limit(monkeypatch):
-    monkeypatch.setattr(module, "MOST_EXACT", 200)
-    monkeypatch.setattr(module, "MOST_NEAR", 50)
+    monkeypatch.setattr(module, "MAX_EXACT", 200)
+    monkeypatch.setattr(module, "MAX_NEAR", 50)
     pool = blobs(400)
     some, (exact, near) = Fingerprints.of(pool, RANGE), (None, None)
     assert (some.examples, len(some.exact), len(some.near)) == (400, 200, 50)
@@ -138,6 +138,15 @@ def test_a_thumbnail_averages_the_inner_part():
     np.testing.assert_allclose(thumbnails(x, (10, 18))[0], np.arange(64), rtol=1e-5)
     moved = np.roll(x, (1, -1), (1, 2))
     np.testing.assert_allclose(thumbnails(moved, (10, 18), 1, -1)[0], np.arange(64), rtol=1e-5)
+
+
+def test_a_pool_of_one_example_is_looked_up_whatever_its_hash():
+    x = np.arange(256, dtype=np.uint8).reshape(256, 1)
+    high = exact_hashes(x)[:, 0] >= 128
+    assert 0 < high.sum() < 256
+    for row in (int(high.argmax()), int((~high).argmax())):
+        assert found(np.repeat(x[row : row + 1], 20, axis=0), x) == ([row], None)
+    assert found(x, x[high]) == (list(range(high.sum())), None)
 
 
 def test_nothing_is_looked_up_among_nothing():

@@ -96,7 +96,7 @@ def test_pixels_without_a_scale_are_unreadable(tmp_path, save_image, values, why
     Image.fromarray(values).save(tmp_path / "a.tif")
     good = save_image(tmp_path / "b.png")
     decoded = decode_images([tmp_path / "a.tif", good], None)
-    assert decoded.kept == [good]
+    assert decoded.files == [good]
     assert why in decoded.unreadable[tmp_path / "a.tif"]
 
 

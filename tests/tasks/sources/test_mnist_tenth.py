@@ -6,6 +6,7 @@ import pytest
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.sources import mnist_tenth
+from tasks.sources.folders import local_folders
 
 
 def written(images):
@@ -78,7 +79,7 @@ def test_a_missing_file_is_named(folder):
         ('{"data": [true]}', "is no"),
         ('{"data": ["0"]}', "is no"),
         ('{"data": []}', "0 numbers"),
-        ('{"data": [0, 1, 0]}', "3 numbers, which make no images"),
+        ('{"data": [0, 1, 0]}', "3 numbers, not a multiple"),
         (json.dumps({"data": [0.5] * 783 + [1.01]}), "not from 0 to 1"),
         (json.dumps({"data": [0.5] * 783 + [float("nan")]}), "not from 0 to 1"),
         (json.dumps({"data": [0.5] * 783 + [10**400]}), ""),
@@ -91,13 +92,13 @@ def test_damage_is_refused_by_file_name(folder, text, says):
 
 
 def test_a_huge_file_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr(mnist_tenth, "MOST_BYTES", 1000)
+    monkeypatch.setattr(mnist_tenth, "MAX_BYTES", 1000)
     with pytest.raises(InputError, match=r"0\.json is damaged: it is larger"):
         load_dataset("mnist-tenth")
 
 
 def test_the_real_set():
-    if not any((folder / "0.json").exists() for folder, _ in mnist_tenth._places()):
+    if not any((folder / "0.json").exists() for folder, _ in local_folders("mnist-tenth")):
         pytest.skip("mnist-tenth is not on this machine: scripts/data mnist-tenth")
     dataset = load_dataset("mnist-tenth")
     assert (len(dataset.x), len(dataset.x_test)) == (8000, 2000)

@@ -8,6 +8,7 @@ from PIL import Image
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.sources import orl_faces
+from tasks.sources.folders import local_folders
 
 
 def face(person, number):
@@ -122,7 +123,7 @@ def test_a_failed_download_names_the_ways_out(tmp_path, monkeypatch):
 
 
 def test_the_real_set():
-    if not any((folder / "s1" / "1.pgm").exists() for folder, _ in orl_faces._places()):
+    if not any((folder / "s1" / "1.pgm").exists() for folder, _ in local_folders("orl-faces")):
         pytest.skip("orl-faces is not on this machine: scripts/data orl-faces")
     dataset = load_dataset("orl-faces")
     assert dataset.x.shape == (400, 112, 92, 1)

@@ -182,7 +182,7 @@ def test_vectors_have_no_near_duplicates():
 
 
 def test_a_sample_of_the_pool_is_told_as_one(monkeypatch):
-    monkeypatch.setattr("tasks.duplicates.fingerprints.MOST_NEAR", 20)
+    monkeypatch.setattr("tasks.duplicates.fingerprints.MAX_NEAR", 20)
     pool = blobs(50)
     found = leakage(task_of(pool, pool), np.arange(5), file_of(pool))
     said = "of the pool's 50 examples the file has 50 hashes and 20 signatures only"
