@@ -7,10 +7,10 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import Field
+from dataclasses import MISSING, Field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from headstart.errors import HeadstartError, Spelling, option_spelling
 from headstart.options import OptionInfo, default_of, options_of
 
 PACKAGES = ("headstart", "tasks", "pretrain", "transfer", "benchmark")
+Config = TypeVar("Config")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -238,8 +239,15 @@ def config_options(*configs: type, without: Iterable[str] = ()) -> Decorator:
     )
 
 
+def configured(config: type[Config], given: dict[str, Any]) -> Config:
+    """Take a configuration's options out of a command's, and return the configuration."""
+    names = [row.name for row, info in options_of(config) if info.command and row.name in given]
+    return config(**{name: given.pop(name) for name in names})
+
+
 def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
     default, text = default_of(row), info.help
+    default = None if default is MISSING else default
     how: dict[str, Any] = {"default": default}
     if info.kind == "flag":
         how["is_flag"] = True
@@ -253,12 +261,18 @@ def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
         how["metavar"] = info.metavar
     if info.usual is not None:
         text += f" [default: {info.usual}]"
-    elif default not in (None, False, True, ()) and info.kind != "pairs":
+    elif default is not None and default is not False and default != () and info.kind != "pairs":
         how["show_default"] = True
     if default is None and info.kind == "flag":
         how["default"] = None
-    spelled = info.spelled or (f"--{row.name.replace('_', '-')}",)
-    return click.option(*spelled, row.name, help=text, **how)
+    return click.option(*_spelled(row, info), row.name, help=text, **how)
+
+
+def _spelled(row: Field[Any], info: OptionInfo) -> list[str]:
+    names = [name.replace("_", "-").removeprefix("--") for name in info.spelled or (row.name,)]
+    if info.kind == "flag" and default_of(row) is True:
+        return [f"--{name}/--no-{name}" for name in names]
+    return [f"--{name}" for name in names]
 
 
 def _click_type(info: OptionInfo) -> Any:

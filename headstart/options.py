@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import numbers
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from headstart.errors import InputError
 
 KINDS = ("text", "int", "float", "flag", "path", "pairs", "texts", "size", "sizes", "span")
 """What a command's text is turned into: pairs is {name: value} of repeated name=value, texts a tuple of
@@ -33,8 +36,8 @@ class OptionInfo:
         at_least, above, at_most, below: the bounds of a number; None: unbounded.
         choices: the words that are allowed; empty: any.
         metavar: what stands for the value in a command's help.
-        spelled: how commands spell it, the first in errors too; empty: by its name. "--a/--no-a" is a flag
-            that can be turned off.
+        spelled: how commands spell it, without the dashes, the first in errors too; empty: by its name. A
+            flag that is on by default can be turned off: --no-NAME.
         usual: what happens without it, where the default does not say: "the strategy's".
         parse: the whole value from its text (or the value itself), in place of what ``kind`` says; raises
             ValueError with the rule.
@@ -59,7 +62,7 @@ class OptionInfo:
 def option(default: Any, help: str, **how: Any) -> Any:
     """Return a dataclass field that is an option; ``how`` are the attributes of ``OptionInfo``.
 
-    default: a Mapping is copied for every instance.
+    default: a Mapping is copied for every instance; ``dataclasses.MISSING`` for an option that must be given.
     """
     info = OptionInfo(help=help, **how)
     if info.kind not in KINDS:
@@ -77,10 +80,65 @@ def options_of(config: type) -> Iterator[tuple[dataclasses.Field[Any], OptionInf
 
 
 def default_of(row: dataclasses.Field[Any]) -> Any:
-    """Return a field's default."""
+    """Return a field's default; ``dataclasses.MISSING`` where it has none."""
     if row.default_factory is not dataclasses.MISSING:
         return row.default_factory()
     return row.default
+
+
+def check_options(config: Any) -> None:
+    """Check the values of a configuration by the rules of its options.
+
+    Raises:
+        InputError: a value of another type, out of its bounds or none of the choices.
+    """
+    for row, info in options_of(type(config)):
+        value = getattr(config, row.name)
+        if value is None and default_of(row) is None:
+            continue
+        rule = _broken(value, info)
+        if rule:
+            raise InputError(rule, argument=row.name, value=value)
+
+
+def _broken(value: Any, info: OptionInfo) -> str:
+    """Return the rule that ``value`` breaks, or ""."""
+    if info.parse is not None:
+        try:
+            info.parse(value)
+        except ValueError as error:
+            return str(error)
+        return ""
+    if info.choices:
+        return "" if value in info.choices else f"must be one of {', '.join(info.choices)}"
+    types = {
+        "text": (str, "text"),
+        "flag": (bool, "true or false"),
+        "pairs": (Mapping, "a mapping"),
+    }
+    if info.kind in types:
+        kind, name = types[info.kind]
+        return "" if isinstance(value, kind) else f"must be {name}"
+    if info.kind not in ("int", "float"):
+        return ""
+    number, name = (
+        (numbers.Integral, "an integer") if info.kind == "int" else (numbers.Real, "a number")
+    )
+    if isinstance(value, bool) or not isinstance(value, number):
+        return f"must be {name}"
+    bounds = (
+        (info.at_least, "or more", lambda bound: value >= bound),
+        (info.above, "", lambda bound: value > bound),
+        (info.at_most, "or less", lambda bound: value <= bound),
+        (info.below, "", lambda bound: value < bound),
+    )
+    if all(bound is None or holds(bound) for bound, _, holds in bounds):
+        return ""
+    words = []
+    for (bound, after, _), before in zip(bounds, ("", "above ", "", "below "), strict=True):
+        if bound is not None:
+            words.append(f"{before}{bound:g} {after}".strip())
+    return f"must be {' and '.join(words)}"
 
 
 def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
@@ -103,6 +161,8 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
                     continue
                 known.add(row.name)
                 default = default_of(row)
+                if default is dataclasses.MISSING:
+                    default = inspect.Parameter.empty
                 named.append(
                     inspect.Parameter(
                         row.name,
