@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError
 from headstart.files import write_text
+from pretrain.config import pretrain_recipe
 
 if TYPE_CHECKING:
     from benchmark.planning.plan import Benchmark
@@ -37,6 +38,7 @@ def about(benches: Sequence[Benchmark], notes: Sequence[str]) -> dict[str, Any]:
     benches: of one command. notes: what was noticed, a sentence each.
     """
     config = benches[0].config
+    fields = dict(config.pretrain_fields)
     # Several data sets may have encoders of their own: "auto" looks at the data.
     encoders = [source.encoder for bench in benches for source in bench.pretraining.fresh.values()]
     return {
@@ -58,7 +60,7 @@ def about(benches: Sequence[Benchmark], notes: Sequence[str]) -> dict[str, Any]:
         "labels": list(config.labels),
         "seeds": list(config.seeds),
         "modes": {name: asdict(mode) for name, mode in benches[0].modes.items()},
-        "pretrain": dict(config.pretrain_fields),  # may hold an Optimizer: written as its fields
+        "pretrain": {**pretrain_recipe(fields.pop("recipe", "default")).fields, **fields},
         "budget": None if config.budget is None else asdict(config.budget),
         "options": {name: dict(given) for name, given in config.options.items()},
         **benches[0].settings,

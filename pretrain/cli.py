@@ -8,19 +8,22 @@ from typing import Any
 import click
 
 from headstart.cli import (
-    augment_options,
     checkpoint_seconds,
+    config_options,
+    configured,
     data_options,
     import_arguments,
     import_options,
     is_subcommand,
     out,
     out_json,
-    pairs,
     positive,
-    rate,
     run_command,
-    run_options,
+)
+from pretrain.config import PretrainConfig
+
+threads = click.option(
+    "--threads", type=positive, help="Threads in one operation. [default: all cores]"
 )
 
 
@@ -28,12 +31,11 @@ from headstart.cli import (
     invoke_without_command=True, subcommand_metavar="[inspect FILE | verify FILE ... | import ...]"
 )
 @click.option(
-    "--list", "list_all", is_flag=True, help="List whatever there is to choose from; then stop."
+    "--list", "list_all", is_flag=True, help="List strategies, encoders and data; then stop."
 )
 @click.option(
     "--describe", metavar="NAME", help="Explain a strategy, encoder or augmentation; then stop."
 )
-@click.option("--strategy", help="How to pretrain: see --list.")
 @click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
 @click.option(
     "--out",
@@ -43,35 +45,7 @@ from headstart.cli import (
     type=Path,
     help="The weights file to write.",
 )
-@click.option(
-    "--opt", "options", multiple=True, callback=pairs, help="name=value, of the strategy."
-)
-@click.option(
-    "--recipe", default="default", show_default=True, help="default, or seed (the notebook's)."
-)
-@click.option(
-    "--encoder", help="convnet, resnet, mlp or auto (by the data). [default: the recipe's]"
-)
-@click.option(
-    "--encoder-opt",
-    "encoder_options",
-    multiple=True,
-    callback=pairs,
-    help="name=value, of the encoder.",
-)
-@click.option("--epochs", type=positive, help="[default: the strategy's, more for a small pool]")
-@click.option("--batch-size", type=positive, help="Examples in a step. [default: the strategy's]")
-@click.option("--learning-rate", type=rate, help="[default: the strategy's]")
-@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), help="[default: the strategy's]")
-@click.option("--schedule", type=click.Choice(["constant", "cosine"]), help="Of the learning rate.")
-@click.option(
-    "--validation",
-    default=0.1,
-    show_default=True,
-    type=click.FloatRange(0, 0.9),
-    help="Part of the pool held out to measure on.",
-)
-@augment_options
+@config_options(PretrainConfig)
 @click.option(
     "--preview-augment",
     "preview",
@@ -82,29 +56,13 @@ from headstart.cli import (
 @click.option(
     "--probe", metavar="DATA", help="Labelled data, to measure the features on during training."
 )
-@click.option("--probe-every", type=positive, help="In epochs. [default: about 20 times a stage]")
-@click.option(
-    "--keep-best",
-    type=click.Choice(["probe", "validation"]),
-    help="Write the epoch that was best at it. [default: the last epoch]",
-)
-@click.option(
-    "--collapse",
-    default="stop",
-    show_default=True,
-    type=click.Choice(["stop", "warn", "off"]),
-    help="When all examples get the same features.",
-)
-@click.option(
-    "--fingerprints/--no-fingerprints",
-    default=True,
-    show_default=True,
-    help="Let the file tell which examples were in the pool.",
-)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @checkpoint_seconds
 @data_options
-@run_options
+@threads
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 @click.pass_context
 def cli(context: click.Context, **given: Any) -> None:
     """Pretrain an encoder on many examples and write its weights.
@@ -118,27 +76,57 @@ def cli(context: click.Context, **given: Any) -> None:
     """
     if is_subcommand(context):
         return
-    if given["list_all"]:
+    if given.pop("list_all"):
         from pretrain.commands.list import listing
 
         out(listing())
         return
-    if given["describe"] is not None:
+    name = given.pop("describe")
+    if name is not None:
         from pretrain.commands.list import description
 
-        out(description(given["describe"]))
+        out(description(name))
         return
     for name in ("data",) if given["preview"] is not None else ("strategy", "data"):
         if given[name] is None:
             raise click.UsageError(
                 f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
             )
-    from pretrain.commands.pretrain import pretrain_command, preview_command
+    _run(configured(PretrainConfig, given), **given)
 
-    if given["preview"] is not None:
-        preview_command(**given)
+
+def _run(
+    config: PretrainConfig,
+    *,
+    preview: Path | None,
+    output: Path,
+    probe: str | None,
+    threads: int | None,
+    quiet: bool,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    data: str,
+    as_json: bool,
+    **session: Any,
+) -> None:
+    """Pretrain, or draw an augmentation."""
+    from pretrain.commands.pretrain import pretrain_command, preview_command
+    from pretrain.engine.progress import make_reporter
+    from pretrain.engine.session import Session
+    from tasks.loading.resolve import load_dataset
+
+    def load(spec: str) -> Any:
+        return load_dataset(
+            spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=config.seed
+        )
+
+    made = Session(threads=threads, reporter=make_reporter(quiet), **session)
+    if preview is not None:
+        preview_command(config, made, data=data, preview=preview, load=load, as_json=as_json)
     else:
-        pretrain_command(**given)
+        pretrain_command(
+            config, made, data=data, output=output, probe=probe, load=load, as_json=as_json
+        )
 
 
 @cli.command()
@@ -170,7 +158,7 @@ def inspect(file: Path, as_json: bool) -> None:
     type=click.IntRange(0, 2**31 - 1),
     help="Of the intervals.",
 )
-@click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]")
+@threads
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def verify(as_json: bool, **given: Any) -> None:
     """Measure whether features tell if two examples are the same item.
@@ -208,7 +196,7 @@ def verify(as_json: bool, **given: Any) -> None:
     type=Path,
     help="The weights file to write.",
 )
-@click.option("--threads", type=positive, help="Threads in one operation. [default: all cores]")
+@threads
 @click.option("--force", is_flag=True, help="Replace an existing output.")
 @click.option("--quiet", is_flag=True, help="Do not say what was assumed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")

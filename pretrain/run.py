@@ -1,40 +1,46 @@
-"""One pretraining run: from a pool of examples to a weights file."""
+"""One pretraining run: from a plan to a weights file."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from headstart.errors import HeadstartError, InputError
-from headstart.files import check_output
-from pretrain.config import KEEP_BEST, Plan, PretrainConfig, choose_encoder
+from headstart.errors import HeadstartError, NonFiniteError, arg
+from pretrain.config import KEEP_BEST
+from pretrain.engine.checkpoint import identity_of
+from pretrain.engine.progress import Reporter
+from pretrain.engine.runtime import settings
+from pretrain.engine.session import Session
 from pretrain.monitoring.artifacts import Companions
+from pretrain.plan import PretrainPlan
 from pretrain.weights.file import WeightsFile
-from tasks.dataset import Dataset
 from tasks.duplicates.fingerprints import Fingerprints
-
-if TYPE_CHECKING:
-    from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """What a run made: the weights file as written, its epochs, and what it cost.
+    """The result of a run.
 
-    seconds: from the beginning, with what interrupted parts of the run took up to their checkpoints.
-    before: of that, what these parts took, of the clock and of the processor.
-    kept: of each stage the row of the epoch whose weights it ended with.
-    companions: the files written beside the weights.
+    Attributes:
+        weights: as written and read back; without an output, in memory only.
+        path: where they were written, or None.
+        history: a row an epoch: stage, epoch, and its metrics.
+        updates: steps of the whole run.
+        seconds: from the beginning, interrupted parts included up to their last checkpoints.
+        resumed_from: where it went on, "the end" when an equal run had finished, or None.
+        before: of ``seconds``, those of interrupted parts: wall-clock and processor seconds.
+        kept: for each stage the row of the epoch whose weights it ended with.
+        companions: the files written beside the weights.
     """
 
     weights: WeightsFile
-    path: Path
+    path: Path | None
     history: list[dict[str, Any]]
     updates: int
     seconds: float
@@ -43,131 +49,121 @@ class Pretrained:
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     companions: list[Path] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what the command prints."""
+        about = self.weights.metadata
+        return {
+            "out": None if self.path is None else str(self.path),
+            "digest": self.weights.digest,
+            "strategy": about["strategy"],
+            "data": about["data"]["name"],
+            "seed": about["seed"],
+            "updates": self.updates,
+            "metrics": about["metrics"],
+            "receipt": self.weights.receipt(),
+            "seconds": round(self.seconds, 2),
+            "resumed_from": self.resumed_from,
+            "kept": about.get("kept"),
+            "companions": [str(path) for path in self.companions],
+            "history": self.history,
+        }
 
-def pretrain(
-    dataset: Dataset,
-    config: PretrainConfig,
-    out: Path,
-    *,
-    force: bool = False,
-    resume: bool = False,
-    checkpoint_seconds: float = 5.0,
-    reporter: Reporter | None = None,
-    programs: Programs | None = None,
-    probe: Dataset | None = None,
-    companions: bool = True,
-    fingerprints: bool = True,
-) -> Pretrained:
-    """Pretrain an encoder on the training part of ``dataset`` and write it to ``out``.
+
+def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
+    """Pretrain an encoder by a plan, and write its weights where the plan says.
 
     Args:
-        dataset: the pool; its test part is never looked at, its labels only when the strategy needs them.
-        config: all that decides the run.
-        out: the weights file to write; checkpoints lie in ``out`` + ".checkpoints" until the end.
-        force: replace ``out`` and drop an interrupted run's checkpoints.
-        resume: go on from the newest checkpoint, or start when there is none.
-        checkpoint_seconds: save a checkpoint about so often.
-        reporter: what shows the progress; None is silent.
-        programs: compiled steps to share with other runs.
-        probe: a labelled set to measure the features on as the training goes on; its training part only.
-        companions: write the epochs as a table and as curves, and pictures, beside the weights.
-        fingerprints: put the pool's into the file, so that a transfer can tell what was in it.
+        plan: made by ``PretrainPlan.make`` with the same session; nothing is checked again here.
+        session: progress, checkpoints, and compiled steps to share with other runs.
 
     Raises:
-        InputError: the configuration, the data or the output cannot be used; nothing was written.
         CollapseError: the features collapsed; nothing was exported.
         NonFiniteError: training became non-finite; nothing was exported.
         Interrupted: Ctrl-C; a checkpoint was written.
-    """
-    plan = Plan.make(dataset, config, probe)
-    check_output(out, force=force or resume)
-    beside = Companions(out=out)
-    if companions:
-        beside.check(force=force or resume)
 
-    from pretrain.augment.check import check_views
+    Example:
+        >>> from tasks.loading.resolve import load_dataset
+        >>> config = PretrainConfig(strategy="autoencoder", epochs=5)
+        >>> session = Session(threads=1)
+        >>> plan = PretrainPlan.make(load_dataset("digits"), config, session=session)
+        >>> weights = pretrain(plan, session).weights
+    """
+    session = (session or Session()).start()
+    if plan.finished is not None:
+        return Pretrained(
+            weights=plan.finished,
+            path=plan.out,
+            history=[],
+            updates=0,
+            seconds=0.0,
+            resumed_from="the end",
+        )
     from pretrain.encoders.encoder import Encoder
-    from pretrain.engine.checkpoint import Checkpoints
-    from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
-    from pretrain.engine.runtime import settings
     from pretrain.engine.train import Run, train
-    from pretrain.run_callbacks import Watcher, check_keeping, kept_rows
+    from pretrain.run_callbacks import EpochMonitor, announce_last_epochs, kept_rows
 
     began = time.monotonic()
-    if plan.augmentation is not None:
-        check_views(dataset, plan.augmentation, plan.row.name)
-    surroundings = settings()
-    identity = {**plan.to_json(), "data": dataset.fingerprint, **surroundings}
-    checkpoints = Checkpoints.beside(out, identity, checkpoint_seconds)
-    done = checkpoints.start(out, force=force, resume=resume)
-    if done:
-        return _finished(out, checkpoints.identity)
-    if not checkpoints.files():
-        checkpoints.clear()  # pictures of a run that was cut off before its first checkpoint
-    arrays, held_out = plan.split(dataset)
-    reporter = reporter or Reporter()
+    checkpoints = plan.checkpoints(session)
+    if checkpoints is not None and (not session.resume or not checkpoints.files()):
+        # Of a run that is started anew, or that was cut off before its first checkpoint.
+        checkpoints.clear()
+    beside = None if plan.out is None or not plan.companions else Companions(out=plan.out)
+    arrays, held_out = plan.split()
     run = Run(
         seed=plan.seed,
-        key=plan.sharing_key(dataset.n_classes),
-        programs=programs or Programs(),
-        reporter=reporter,
-        checkpoints=checkpoints,
-        resume=resume,
+        key=plan.sharing_key(),
+        session=session.saving(checkpoints),
         keep_best=KEEP_BEST[plan.keep_best] if plan.keep_best else None,
-        gallery=_gallery(beside, plan.row.name, reporter) if companions else None,
+        gallery=None if beside is None else _gallery(beside, plan.row.name, session.reporter),
     )
     encoder = Encoder(plan.encoder, plan.seed)
-    with plan.setting_up(encoder, arrays, held_out, dataset.n_classes) as setup:
-        run.watch = Watcher(plan, encoder, arrays, held_out, run.history, reporter.say)
-        train(check_keeping(plan.row.stages(setup), plan.keep_best, reporter.say), run)
+    say = session.reporter.say
+    with plan.setting_up(encoder, arrays, held_out) as setup:
+        run.watch = EpochMonitor(plan, encoder, arrays, held_out, run.history, say)
+        train(announce_last_epochs(plan.row.stages(setup), plan.keep_best, say), run)
     kept = kept_rows(run.history, plan.keep_best)
-    weights = WeightsFile(
-        encoder=plan.encoder,
-        preprocessing=plan.preprocessing.to_json(),
-        tensors=encoder.tensors(),
-        metadata={
-            **_about(plan, dataset),
-            "updates": run.updates,
-            "metrics": {k: v for k, v in (kept or [{}])[-1].items() if k != "stage"},
-            **_kept(plan, kept),
-            "identity": checkpoints.identity,
-            **surroundings,
-        },
-        fingerprints=Fingerprints.of(dataset.x, dataset.value_range) if fingerprints else None,
-    ).write(out, force=True)
+    _check_finite(plan, kept)
+    weights = _weights(plan, encoder, run, kept)
+    weights = weights.sealed() if plan.out is None else weights.write(plan.out, force=True)
     written: list[Path] = []
-    if companions and run.history:
+    if beside is not None and run.history:
         written, said = beside.write(run.history, kept if plan.keep_best else ())
         for line in said:
-            reporter.say(line)
-    checkpoints.clear()
+            say(line)
+    if checkpoints is not None:
+        checkpoints.clear()
+    before = (0.0, 0.0) if checkpoints is None else checkpoints.before
     return Pretrained(
         weights=weights,
-        path=out,
+        path=plan.out,
         history=run.history,
         updates=run.updates,
-        seconds=time.monotonic() - began + checkpoints.before[0],
+        seconds=time.monotonic() - began + before[0],
         resumed_from=run.resumed_from,
-        before=checkpoints.before,
+        before=before,
         kept=kept,
         companions=written,
     )
 
 
-def _finished(out: Path, identity: str) -> Pretrained:
-    """Return what an earlier, equal run made. Raises InputError when it was another."""
-    weights = WeightsFile.read(out)
-    if weights.metadata.get("identity") != identity:
-        raise InputError(f"{out} exists and is another run's. Give another --out, or --force.")
-    return Pretrained(
-        weights=weights, path=out, history=[], updates=0, seconds=0.0, resumed_from="the end"
-    )
+def _check_finite(plan: PretrainPlan, kept: list[Mapping[str, Any]]) -> None:
+    """Refuse weights whose held-out loss overflows, though they and the training loss are finite."""
+    values = {k: v for k, v in (kept or [{}])[-1].items() if k != "stage"}
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        raise NonFiniteError(
+            f"Training became non-finite: {', '.join(bad)} after epoch {values['epoch']}. Nothing was "
+            f"exported.",
+            hint=f"Use a smaller {arg.learning_rate} (it was {plan.recipe.learning_rate:g}).",
+        )
 
 
-def _about(plan: Plan, dataset: Dataset) -> dict[str, Any]:
-    """Return the part of the metadata that was known before the run."""
-    return {
+def _weights(
+    plan: PretrainPlan, encoder: Any, run: Any, kept: list[Mapping[str, Any]]
+) -> WeightsFile:
+    """Return what is to be written."""
+    dataset = plan.dataset
+    metadata = {
         "strategy": plan.row.name,
         "options": plan.options,
         "augmentation": plan.augmentation and plan.augmentation.to_json(),
@@ -181,20 +177,24 @@ def _about(plan: Plan, dataset: Dataset) -> dict[str, Any]:
             "labels_used": plan.labelled,
         },
         **({"probe": plan.probe.to_json()} if plan.probe else {}),
+        "updates": run.updates,
+        "metrics": {k: v for k, v in (kept or [{}])[-1].items() if k != "stage"},
     }
-
-
-def _kept(plan: Plan, kept: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return which epoch of each stage was kept, when that need not be the last."""
-    if plan.keep_best is None:
-        return {}
-    name, _ = KEEP_BEST[plan.keep_best]
-    rows = [{"stage": r["stage"], "epoch": r["epoch"], name: r.get(name)} for r in kept]
-    return {"keep_best": plan.keep_best, "kept": rows}
+    if plan.keep_best is not None:
+        name, _ = KEEP_BEST[plan.keep_best]
+        rows = [{"stage": r["stage"], "epoch": r["epoch"], name: r.get(name)} for r in kept]
+        metadata |= {"keep_best": plan.keep_best, "kept": rows}
+    return WeightsFile(
+        encoder=plan.encoder,
+        preprocessing=plan.preprocessing.to_json(),
+        tensors=encoder.tensors(),
+        metadata={**metadata, "identity": identity_of(plan.identity()), **settings()},
+        fingerprints=Fingerprints.of(dataset.x, dataset.value_range) if plan.fingerprints else None,
+    )
 
 
 def _gallery(beside: Companions, strategy: str, reporter: Reporter) -> Any:
-    """Return what writes a stage's pictures; a full disk is told and does not end the run."""
+    """Return what writes a stage's pictures; a full disk is reported and does not end the run."""
 
     def show(name: str, row: Mapping[str, Any], picture: np.ndarray) -> None:
         try:
@@ -203,6 +203,3 @@ def _gallery(beside: Companions, strategy: str, reporter: Reporter) -> Any:
             reporter.say(f"Warning: {error}")
 
     return show
-
-
-__all__ = ["Plan", "PretrainConfig", "Pretrained", "choose_encoder", "pretrain"]

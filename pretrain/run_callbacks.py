@@ -1,4 +1,4 @@
-"""What watches a pretraining run from outside: collapse, probes, and which epoch is kept."""
+"""Callbacks of a pretraining run: collapse, probes, and which epoch of a stage is kept."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError, NonFiniteError
-from pretrain.config import KEEP_BEST, Plan
+from headstart.errors import NonFiniteError, arg
+from pretrain.config import KEEP_BEST
 from pretrain.encoders.encoder import features, sample
 from pretrain.engine.stage import Stage
 from pretrain.monitoring import collapse
 from pretrain.monitoring.probe import probe
+from pretrain.plan import PretrainPlan
 
 
-class Watcher:
-    """Called by the engine after each epoch: measures the encoder as it is then."""
+class EpochMonitor:
+    """Measures the encoder after each epoch; called by the engine."""
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PretrainPlan,
         encoder: Any,
         arrays: Mapping[str, np.ndarray],
         held_out: Mapping[str, np.ndarray] | None,
@@ -61,8 +62,8 @@ class Watcher:
         if not np.isfinite(found).all():
             raise NonFiniteError(
                 f"Training became non-finite: the features after epoch {row['epoch']} of stage "
-                f"{stage.name!r}, for the weights are so large. Nothing was exported. Use a smaller "
-                f"--learning-rate (it was {stage.learning_rate:g})."
+                f"{stage.name!r} overflow. Nothing was exported.",
+                hint=f"Use a smaller {arg.learning_rate} (it was {stage.learning_rate:g}).",
             )
         return found
 
@@ -70,27 +71,21 @@ class Watcher:
         return features(self.encoder, self.plan.preprocessing, x)
 
 
-def check_keeping(
+def announce_last_epochs(
     stages: Iterable[Stage], keep_best: str | None, say: Callable[[str], None]
 ) -> Iterator[Stage]:
-    """Hand the stages on, and refuse a run whose first one has no validation loss to be kept by.
+    """Yield the stages; say of those without one validation loss that their last epoch is kept.
 
-    Raises InputError before anything was trained; of a later stage it is said that its last epoch
-    is kept.
+    Of the first stage a plan has made sure that it has one (``Strategy.measures``).
     """
-    for index, stage in enumerate(stages):
+    for stage in stages:
         several = len(stage.objectives) > 1
         if keep_best == "validation" and (several or stage.validation is None):
             why = (
-                f"has {len(stage.objectives)} objectives, and so no one validation loss"
+                f"has {len(stage.objectives)} objectives, and so no single validation loss"
                 if several
                 else "measures nothing on held-out examples"
             )
-            if index == 0:
-                raise InputError(
-                    f"--keep-best validation cannot be used here: the stage {stage.name!r} {why}. "
-                    f"Use --keep-best probe with --probe DATA, or leave it out."
-                )
             say(f"The stage {stage.name!r} {why}: its last epoch is kept, not its best.")
         yield stage
 

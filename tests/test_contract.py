@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pretraining import pretrained
 from toys import StopAt, patterns
 
 import pretrain.strategies as table
 from headstart.errors import InputError, Interrupted
+from pretrain.config import PretrainConfig
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
-from pretrain.run import PretrainConfig, Pretrained, pretrain
+from pretrain.run import Pretrained
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
 from pretrain.weights.file import WeightsFile
@@ -30,13 +32,14 @@ def run(folder, case, *, seed=0, companions=False, **how):
     config = PretrainConfig(
         strategy=strategy,
         encoder=encoder,
-        recipe={"epochs": EPOCHS, "batch_size": 16},
+        epochs=EPOCHS,
+        batch_size=16,
         # Losses over a batch's statistics are noise on a handful of examples: 48 are held out of 120.
         validation=0.4,
         seed=seed,
     )
     out = folder / f"weights-{seed}.h5"
-    return pretrain(patterns(120), config, out, companions=companions, **how)
+    return pretrained(patterns(120), config, out, companions=companions, **how)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(case, made, tmp_path, monk
     from pretrain.engine import train
 
     monkeypatch.setattr(train, "CALL_SECONDS", 0)  # look up after every step
-    with pytest.raises(Interrupted, match="--resume"):
+    with pytest.raises(Interrupted, match="resume=True"):
         run(tmp_path, case, reporter=StopAt(7), programs=made.programs, companions=True)
     assert not (tmp_path / "weights-0.h5").exists()
     resumed = run(

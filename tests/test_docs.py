@@ -117,9 +117,11 @@ def worked_example(name, tmp_path):
 
 def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     """The strategy in CONTRIBUTING.md trains, moves every weight, and is listed."""
+    from pretraining import pretrained
+
     from pretrain.commands.list import listing
+    from pretrain.config import PretrainConfig
     from pretrain.encoders.encoder import Encoder
-    from pretrain.run import PretrainConfig, pretrain
     from pretrain.strategies import STRATEGIES
     from pretrain.weights.file import WeightsFile
 
@@ -127,10 +129,8 @@ def test_the_worked_example_of_a_strategy(tmp_path, monkeypatch):
     monkeypatch.setitem(STRATEGIES, module.ROW.name, module.ROW)
 
     assert module.ROW.summary in listing()
-    config = PretrainConfig(
-        strategy="tidy", options={"noise": "0.1"}, recipe={"epochs": 4, "batch_size": 16}
-    )
-    made = pretrain(patterns(), config, tmp_path / "weights.h5")
+    config = PretrainConfig(strategy="tidy", options={"noise": "0.1"}, epochs=4, batch_size=16)
+    made = pretrained(patterns(), config, tmp_path / "weights.h5")
     assert made.history[-1]["loss"] < 0.98 * made.history[0]["loss"]
     read = WeightsFile.read(made.path)
     assert read.metadata["strategy"] == "tidy"

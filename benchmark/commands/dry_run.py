@@ -14,8 +14,8 @@ from benchmark.runner.progress import duration
 from benchmark.runner.scheduler import finished
 from benchmark.work.cell import CELLS, WEIGHTS, PretrainUnit
 from headstart.files import read_json
-from pretrain.config import Plan
 from pretrain.encoders import expected_shapes
+from pretrain.plan import PretrainPlan
 
 # Rough seconds on one core of 2026, for what was not measured yet: an update, a classical model, a
 # cell, a search.
@@ -80,7 +80,7 @@ def forecast(benches: Sequence[Benchmark], workers: int) -> Forecast:
                 if unit.config.path.exists():
                     continue
                 pretrainings += 1
-                plan = Plan.make(bench.pool, unit.config.pretrain)
+                plan = PretrainPlan.resolve(bench.pool, unit.config.pretrain)
                 decided = bench.pretraining.decided(plan) or {}
                 seconds = decided.get("seconds")
                 if seconds is None and bench.config.budget is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmark.commands.report import report_command
 from benchmark.config import chosen_modes
@@ -16,7 +17,7 @@ from benchmark.runner.scheduler import Outcome
 from benchmark.store import RESULTS
 from headstart.cli import out, out_json
 from headstart.errors import HeadstartError, InputError
-from pretrain.config import PRETRAIN_RECIPES, pretrain_recipe
+from pretrain.config import PRETRAIN_RECIPES, RECIPE_ALIASES, pretrain_recipe
 from pretrain.strategies import strategy
 from transfer.recipes import recipe as transfer_recipe
 
@@ -54,8 +55,9 @@ def benchmark_command(
     as_json: bool,
 ) -> None:
     """Check everything, run the grid, write results and report, and say what they mean."""
-    base = pretrain_recipe(recipe if recipe in PRETRAIN_RECIPES else "default")
-    fields = dict(base.fields)
+    known = recipe in (*PRETRAIN_RECIPES, *RECIPE_ALIASES)
+    base = pretrain_recipe(recipe if known else "default")
+    fields: dict[str, Any] = {"recipe": recipe} if known else {}
     if pretrain_epochs is not None:
         fields["epochs"] = pretrain_epochs
     if output.exists() and not output.is_dir():

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from benchmark.data import DataConfig
 from headstart.errors import InputError
 from headstart.files import write_text
-from pretrain.config import Plan, PretrainConfig
-from tasks.dataset import Dataset
+from pretrain.config import PretrainConfig
+from pretrain.plan import PretrainPlan
 
 if TYPE_CHECKING:
     from benchmark.work.cell import Workshop
@@ -97,17 +97,13 @@ def run_measure(unit: MeasureUnit, here: Workshop) -> dict[str, Any]:
         check_surroundings(unit.settings)
         assert here.programs is not None  # starts TensorFlow
         pool = here.data.get(unit.data).pool
-        marked = replace(unit.pretrain, recipe={**unit.pretrain.recipe, "epochs": MARK})
-        plan = Plan.make(pool, marked)
-        if plan.augmentation is not None:
-            from pretrain.augment.check import check_views
-
-            check_views(pool, plan.augmentation, plan.row.name)
+        plan = PretrainPlan.resolve(pool, replace(unit.pretrain, epochs=MARK))
+        plan.check_views()
         if unit.budget is None:
             return {"plan": None}
         # Of one thread, its own time: a machine that is busy with others then decides the same.
         clock = time.process_time if here.threads == 1 else time.perf_counter
-        costs = list(survey(plan, pool, None if unit.budget.seconds is None else clock))
+        costs = list(survey(plan, None if unit.budget.seconds is None else clock))
         return {"plan": divide(costs, unit.budget)}
 
     return guarded(work)
@@ -147,16 +143,16 @@ def _entry(epochs: int, costs: Sequence[StageCost], seconds: float | None) -> di
     }
 
 
-def survey(plan: Plan, pool: Dataset, clock: Callable[[], float] | None) -> Iterator[StageCost]:
+def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[StageCost]:
     """Yield the cost of each stage of a plan whose recipe has ``MARK`` epochs; 0 seconds without a clock.
 
     A stage is trained for a few steps, so that the next one is built on variables that exist.
     """
     from pretrain.encoders.encoder import Encoder
 
-    arrays, held_out = plan.split(pool)
+    arrays, held_out = plan.split()
     encoder = Encoder(plan.encoder, plan.seed)
-    with plan.setting_up(encoder, arrays, held_out, pool.n_classes) as setup:
+    with plan.setting_up(encoder, arrays, held_out) as setup:
         for stage in plan.row.stages(setup):
             plain = fast = None
             if clock is not None:
@@ -234,7 +230,7 @@ class Budgets:
         write_text(self.path, json.dumps(self.known, indent=1) + "\n")
 
 
-def budget_key(plan: Plan, pool_print: str, budget: Budget) -> str:
+def budget_key(plan: PretrainPlan, pool_print: str, budget: Budget) -> str:
     """Return what a decision depends on, as 16 hex digits: not on seed, epochs, machine or versions."""
     about = plan.to_json()
     recipe = {k: v for k, v in about["recipe"].items() if k not in ("epochs", "least_updates")}

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from headstart.errors import InputError, suggest
 from pretrain.commands.list import shown, with_options
-from pretrain.config import check_needs, choose_encoder
+from pretrain.plan import check_needs, choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
 from tasks.dataset import Dataset

@@ -22,7 +22,7 @@ from benchmark.work.cell import CellUnit, PretrainUnit
 from benchmark.work.queue import Unit
 from headstart.errors import InputError
 from headstart.files import check_output
-from pretrain.config import Plan as PretrainPlan
+from pretrain.plan import PretrainPlan
 from tasks.dataset import Dataset
 from tasks.task import TargetTask
 from transfer.plan import Plan as TransferPlan

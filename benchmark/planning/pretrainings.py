@@ -10,8 +10,9 @@ from typing import Any
 from benchmark.config import BenchmarkConfig
 from benchmark.planning.budget import Budget, Budgets, MeasureUnit, budget_key
 from headstart.errors import InputError
-from pretrain.config import Plan, PretrainConfig, choose_encoder
+from pretrain.config import PretrainConfig
 from pretrain.encoders.encoder import Preprocessing
+from pretrain.plan import PretrainPlan, choose_encoder
 from pretrain.strategies import strategies as all_strategies
 from tasks.dataset import Dataset
 from transfer.plan import Source
@@ -39,17 +40,17 @@ class Plans:
             )
             for name, options in self.options.items()
         }
-        self._plans: dict[tuple[str, str, int], Plan] = {}
+        self._plans: dict[tuple[str, str, int], PretrainPlan] = {}
 
     def architecture(self, name: str) -> str:
         """Return what the encoder is, when "auto" was asked for too."""
         return str(self.fresh[name].encoder["architecture"])
 
-    def get(self, encoder: str | None, strategy: str, seed: int) -> Plan:
+    def get(self, encoder: str | None, strategy: str, seed: int) -> PretrainPlan:
         """Return the plan, with the epochs that the budget became, if it is decided."""
         key = (str(encoder), strategy, seed)
         if key not in self._plans:
-            plan = Plan.make(self.pool, self.undecided_config(encoder, strategy, seed))
+            plan = PretrainPlan.resolve(self.pool, self.undecided_config(encoder, strategy, seed))
             decided = self.decided(plan)
             if decided is not None:
                 plan = replace(plan, recipe=replace(plan.recipe, epochs=decided["epochs"]))
@@ -62,7 +63,7 @@ class Plans:
         decided = self.decided(self.get(encoder, strategy, seed))
         if decided is None:
             return config
-        return replace(config, recipe={**config.recipe, "epochs": decided["epochs"]})
+        return replace(config, epochs=decided["epochs"])
 
     def undecided_config(self, encoder: str | None, strategy: str, seed: int) -> PretrainConfig:
         """Return the configuration without what a budget decides."""
@@ -76,16 +77,16 @@ class Plans:
             encoder_options=fresh.encoder["options"],
             augment=self.config.augment if augments else "auto",
             augment_options=self.config.augment_options if augments else {},
-            recipe=self.config.pretrain_fields,
             validation=self.config.validation,
             seed=seed,
+            **self.config.pretrain_fields,
         )
 
-    def key(self, plan: Plan) -> str:
+    def key(self, plan: PretrainPlan) -> str:
         """Return the name under which the plan's epochs are decided."""
         return budget_key(plan, self._print, self.config.budget or Budget())
 
-    def decided(self, plan: Plan) -> dict[str, Any] | None:
+    def decided(self, plan: PretrainPlan) -> dict[str, Any] | None:
         """Return what the budget became for the plan; None without a budget, and before it is decided."""
         if self.config.budget is None:
             return None

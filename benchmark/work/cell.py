@@ -23,13 +23,15 @@ from benchmark.grid import RANDOM, Cell
 from headstart.errors import HeadstartError, Interrupted
 from headstart.files import read_json, write_text
 from pretrain.config import PretrainConfig
+from pretrain.engine.progress import Reporter
+from pretrain.engine.session import Session
+from pretrain.plan import PretrainPlan
 from pretrain.run import pretrain
 from transfer.plan import Source, TransferConfig
 from transfer.run import Transferred, transfer
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
     from pretrain.weights.file import WeightsFile
 
 # A search has some dozens.
@@ -123,9 +125,7 @@ class Workshop:
     def programs(self) -> Programs:
         """The compiled steps; TensorFlow is started when they are first asked for."""
         if self._programs is None:
-            from pretrain.engine.runtime import start
-
-            start(self.threads)
+            Session(threads=self.threads).start()
             from pretrain.engine.program import Programs
 
             self._programs = Programs(PROGRAMS)
@@ -253,14 +253,12 @@ def weights_of(
     programs = here.programs
     with FileLock(unit.path.with_suffix(".lock")):
         cpu = time.process_time()
-        made = pretrain(
-            here.data.get(unit.data).pool,
-            unit.pretrain,
-            unit.path,
-            resume=True,
-            reporter=reporter,
-            programs=programs,
-        )
+        session = Session(
+            threads=here.threads, reporter=reporter or Reporter(), resume=True
+        ).sharing(programs)
+        pool = here.data.get(unit.data).pool
+        plan = PretrainPlan.make(pool, unit.pretrain, out=unit.path, session=session)
+        made = pretrain(plan, session)
         if made.updates:
             cost = {
                 "seconds": round(made.seconds, 3),

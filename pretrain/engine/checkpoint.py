@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from headstart.files import atomic_write, write_text
 
 KEPT = 2
@@ -23,6 +23,11 @@ SECONDS = 5.0
 def checkpoint_folder(output: Path) -> Path:
     """Return where the checkpoints of the run that writes ``output`` lie."""
     return output.with_name(output.name + ".checkpoints")
+
+
+def identity_of(config: Mapping[str, Any]) -> str:
+    """Return the sha256 (hex) of a run's configuration: the same for runs that must give the same bits."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +82,8 @@ class Checkpoints:
 
     @property
     def identity(self) -> str:
-        """The sha256 (hex) of the configuration: the same for runs that must give the same bits."""
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
+        """The configuration's ``identity_of``."""
+        return identity_of(self.config)
 
     @classmethod
     def beside(
@@ -87,19 +92,35 @@ class Checkpoints:
         """Return the checkpoints of the run that writes ``output``."""
         return cls(checkpoint_folder(output), config, seconds)
 
+    def check(self, *, force: bool, resume: bool) -> None:
+        """Refuse checkpoints of an interrupted run that cannot be resumed, or for which nothing was chosen.
+
+        Raises:
+            InputError: ``resume`` and they are another run's; or they lie here and neither is True.
+        """
+        if resume:
+            for path in self.files():
+                try:
+                    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                        config = json.loads(archive["about"].tobytes())["config"]
+                except Exception:  # Damaged: the one before counts.
+                    continue
+                self._check(config, path)
+                return
+        elif self.files() and not force:
+            raise InputError(
+                f"An interrupted run lies in {self.folder}.",
+                hint=f"Repeat it with {arg.resume:True} to go on, or with {arg.force:True} to start anew.",
+            )
+
     def start(self, output: Path, *, force: bool, resume: bool) -> bool:
         """Say whether the run is over already: ``output`` is there and no checkpoint is.
 
-        Raises InputError when an interrupted run's checkpoints lie here and neither ``resume`` nor
-        ``force`` says what is to become of them.
+        Raises InputError as ``check`` does.
         """
+        self.check(force=force, resume=resume)
         if force and not resume:
             self.clear()
-        if self.files() and not resume:
-            raise InputError(
-                f"An interrupted run lies in {self.folder}. Repeat its command with --resume to go "
-                f"on, or with --force to start anew."
-            )
         return resume and not self.files() and output.exists()
 
     def files(self) -> list[Path]:
@@ -212,6 +233,6 @@ class Checkpoints:
         ]
         if differing:
             raise InputError(
-                f"The checkpoint {path} belongs to another run: {'; '.join(differing)}. "
-                f"Repeat that run's options to resume it, or give --force to start anew."
+                f"The checkpoint {path} belongs to another run: {'; '.join(differing)}.",
+                hint=f"Repeat that run's options to resume it, or give {arg.force:True} to start anew.",
             )

@@ -65,13 +65,13 @@ class BarReporter(Reporter):
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._progress.start()
         self.spelling = spelling
         self._task: Any = None
         self._name, self._epochs, self._last = "", 0, ""
 
     def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
-        """Add a bar."""
+        """Add a bar; the first begins the live display."""
+        self._progress.start()
         self._name, self._epochs, self._last = name, epochs, ""
         self._task = self._progress.add_task(name, total=steps, completed=done, text="")
 

@@ -65,6 +65,10 @@ class Session:
         """Return the same session, whose run saves its state to ``checkpoints``."""
         return replace(self, checkpoints=checkpoints, _programs=self.programs)
 
+    def sharing(self, programs: Programs) -> Session:
+        """Return the same session with the compiled steps of others."""
+        return replace(self, _programs=programs)
+
     def aside(self) -> Session:
         """Return a silent session without checkpoints, for trainings that serve a decision of the run."""
         return Session(threads=self.threads, _programs=self.programs)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from headstart.errors import HeadstartError, Interrupted, NonFiniteError
-from pretrain.engine.checkpoint import Best, Checkpoint, Checkpoints
+from headstart.errors import HeadstartError, Interrupted, NonFiniteError, arg
+from pretrain.engine.checkpoint import Best, Checkpoint
 from pretrain.engine.order import learning_rates, permutation
-from pretrain.engine.program import Program, Programs, assign, use_xla
-from pretrain.engine.progress import Meter, Reporter
+from pretrain.engine.program import Program, assign, use_xla
+from pretrain.engine.progress import Meter
+from pretrain.engine.session import Session
 from pretrain.engine.stage import Stage
 
 # A call into the compiled loop lasts about this long: Ctrl-C and the bar answer within it.
@@ -30,9 +31,8 @@ class Run:
     Attributes:
         seed: decides the order of examples and every random number inside the steps.
         key: all that the stages' computation depends on besides data and seed; runs with equal keys
-            share compiled steps through ``programs``.
-        checkpoints: where to save and find the run's state, or None.
-        resume: go on from the newest checkpoint.
+            share compiled steps through the session's ``programs``.
+        session: progress, compiled steps, and where to save and find the run's state.
         history: filled by ``train``: one row an epoch.
         watch: called with the stage and the epoch's row; returns numbers to add to the row. It may
             raise to stop the run. A pure function of the variables and of ``history``.
@@ -43,10 +43,7 @@ class Run:
 
     seed: int
     key: str
-    programs: Programs = field(default_factory=Programs)
-    reporter: Reporter = field(default_factory=Reporter)
-    checkpoints: Checkpoints | None = None
-    resume: bool = False
+    session: Session = field(default_factory=Session)
     history: list[dict[str, Any]] = field(default_factory=list)
     watch: Callable[[Stage, Mapping[str, Any]], Mapping[str, float]] | None = None
     gallery: Callable[[str, Mapping[str, Any], np.ndarray], None] | None = None
@@ -65,11 +62,12 @@ def train(stages: Iterable[Stage], run: Run) -> None:
         Interrupted: Ctrl-C or SIGTERM; the step was finished and a checkpoint written.
         InputError: the checkpoint to resume from belongs to another run.
     """
-    saved = run.checkpoints.load() if run.resume and run.checkpoints else None
+    session = run.session
+    saved = session.checkpoints.load() if session.resume and session.checkpoints else None
     if saved is not None:
         run.history[:] = [dict(row) for row in saved.history]
         run.resumed_from = f"stage {saved.stage + 1}, epoch {saved.epoch + 1}, step {saved.step}"
-        run.reporter.say(f"Resuming at {run.resumed_from}.")
+        session.reporter.say(f"Resuming at {run.resumed_from}.")
     finished: list[list[np.ndarray]] = []
     with _Interrupts() as interrupts:
         for index, stage in enumerate(stages):
@@ -105,7 +103,9 @@ class _Loop:
     ) -> None:
         self.stage, self.index, self.run = stage, index, run
         self.finished, self.interrupts = finished, interrupts
-        self.program: Program = run.programs.get(f"{run.key} stage {index}", stage, use_xla(stage))
+        self.program: Program = run.session.programs.get(
+            f"{run.key} stage {index}", stage, use_xla(stage)
+        )
         # A shared program computes on the variables of the stage it was compiled for: an earlier run's
         # trained model, which gets its own values back when this run is over.
         self.lent = None
@@ -127,7 +127,7 @@ class _Loop:
 
     def train(self) -> None:
         """Run the epochs that are left, and hand the result to the stage's own variables."""
-        stage, reporter = self.stage, self.run.reporter
+        stage, reporter = self.stage, self.run.session.reporter
         steps = stage.steps_per_epoch
         done = self.epoch * steps + self.step
         try:
@@ -191,7 +191,7 @@ class _Loop:
             self.call_steps = max(1, min(2 * count, int(CALL_SECONDS * count / seconds)))
             seen = min(self.step * stage.batch_size, stage.size)
             rate = meter.add(min(count * stage.batch_size, stage.size))
-            run.reporter.step(
+            run.session.reporter.step(
                 self.epoch * steps + self.step,
                 epoch=self.epoch + 1,
                 loss=float(self.sums[0]) / seen,
@@ -206,7 +206,7 @@ class _Loop:
             row |= {f"val_{name}": value for name, value in measured.items()}
         self._look_at(row)
         run.history.append(row)
-        run.reporter.epoch(row, rate=rate)
+        run.session.reporter.epoch(row, rate=rate)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums = np.zeros_like(self.sums)
 
@@ -234,22 +234,22 @@ class _Loop:
         """Between two calls: save when it is time, stop when asked to."""
         interrupted = self.interrupts.asked
         # Never spend more than a twentieth of the time on saving.
-        checkpoints = self.run.checkpoints
+        checkpoints = self.run.session.checkpoints
         if checkpoints is not None:
             due = max(checkpoints.seconds, 20 * self.save_cost)
             if interrupted or time.monotonic() - self.saved_at > due:
                 self._save()
         if interrupted:
             where = f"epoch {self.epoch + 1} of stage {self.stage.name!r}"
-            hint = (
-                "Repeat the command with --resume to go on."
-                if self.run.checkpoints
-                else "Nothing was written."
+            raise Interrupted(
+                f"Interrupted in {where}, after {self.step} of its steps.",
+                hint=f"Repeat it with {arg.resume:True} to go on."
+                if checkpoints is not None
+                else "Nothing was written.",
             )
-            raise Interrupted(f"Interrupted in {where}, after {self.step} of its steps. {hint}")
 
     def _save(self) -> None:
-        assert self.run.checkpoints is not None
+        assert self.run.session.checkpoints is not None
         began = time.monotonic()
         checkpoint = Checkpoint(
             stage=self.index,
@@ -263,10 +263,10 @@ class _Loop:
             best=self.best,
         )
         try:
-            self.run.checkpoints.save(checkpoint)
+            self.run.session.checkpoints.save(checkpoint)
         except (OSError, HeadstartError) as error:
             # The training itself is sound: say it, and let it reach its end.
-            self.run.reporter.say(f"Warning: no checkpoint could be written: {error}.")
+            self.run.session.reporter.say(f"Warning: no checkpoint could be written: {error}.")
         self.saved_at = time.monotonic()
         self.save_cost = self.saved_at - began
 
@@ -280,8 +280,9 @@ class _Loop:
         raise NonFiniteError(
             f"Training became non-finite: {what} of stage {self.stage.name!r}, epoch "
             f"{self.epoch + 1}, within steps {self.step + 1} to {self.step + count}. Nothing was "
-            f"exported. Use a smaller --learning-rate (it was {self.stage.learning_rate:g}), or look "
-            f"for extreme values in the data."
+            f"exported.",
+            hint=f"Use a smaller {arg.learning_rate} (it was {self.stage.learning_rate:g}), or look for "
+            f"extreme values in the data.",
         )
 
 

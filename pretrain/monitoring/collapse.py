@@ -33,7 +33,6 @@ import numpy as np
 
 from headstart.errors import HeadstartError
 
-MODES = ("stop", "warn", "off")
 EXAMPLES = 256
 LOOKS = 50
 PATIENCE = 3

@@ -90,6 +90,10 @@ class Setup:
         return self.augmentation.name != "none" and len(self.encoder.config["input_shape"]) == 3
 
 
+def _always(held_out: Mapping[str, np.ndarray]) -> bool:
+    return True
+
+
 def _never(options: Mapping[str, Any], y: np.ndarray) -> bool:
     return False
 
@@ -112,6 +116,10 @@ class Strategy:
         classes (then no held-out class is ever trained on).
     recipe: the defaults.
     advice: what to try when the features collapse.
+    check: (options, the encoder's configuration, the pool's classes (N,) or None without their use) -> None;
+        raises InputError for options that do not go together, before TensorFlow is imported.
+    measures: held-out arrays -> True when its first stage has one loss that is measured on them. False for
+        several objectives, or where these examples give it nothing to measure.
     """
 
     name: str
@@ -124,6 +132,8 @@ class Strategy:
     encoders: Mapping[str, Mapping[str, Any]] | None = None
     split: str = "examples"
     advice: str = ""
+    check: Callable[[Mapping[str, Any], Mapping[str, Any], np.ndarray | None], None] | None = None
+    measures: Callable[[Mapping[str, np.ndarray]], bool] = _always
     recipe: Recipe = field(default_factory=Recipe)
     options: Mapping[str, Option] = field(default_factory=dict)
 

@@ -20,6 +20,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Stage
@@ -37,15 +39,19 @@ def patch_size(input_shape: tuple[int, ...], asked: int) -> int:
     if len(input_shape) != 3:
         if asked:
             raise InputError(
-                f"Option 'patch' of the strategy 'masked-autoencoder' is for images; examples of shape "
-                f"{input_shape} have none. Got {asked}. Leave it out: single values are hidden."
+                f"must leave out patch, which is for images: examples of shape {input_shape} have none, and "
+                f"single values are hidden",
+                argument="options",
+                value=f"patch={asked}",
             )
         return 1
     side = min(input_shape[:2])
     if asked > side:
         raise InputError(
-            f"Option 'patch' of the strategy 'masked-autoencoder' must be at most the images' shorter "
-            f"side, {side}. Got {asked}. Leave it out for a seventh of that side."
+            f"must set a patch of at most the images' shorter side, {side}",
+            argument="options",
+            value=f"patch={asked}",
+            hint="Leave it out for a seventh of that side.",
         )
     return asked or min(side, max(2, side // 7))
 
@@ -123,10 +129,16 @@ def stages(setup: Setup) -> Iterator[Stage]:
     )
 
 
+def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
+    """Raise InputError when the patches do not fit the examples."""
+    patch_size(tuple(encoder["input_shape"]), options["patch"])
+
+
 ROW = Strategy(
     name="masked-autoencoder",
     summary="fill in hidden squares of an image, or hidden values; needs no labels",
     stages=stages,
+    check=check,
     recipe=Recipe(epochs=10, batch_size=128, learning_rate=3e-3, schedule="cosine"),
     options={
         "patch": Option(

@@ -49,16 +49,21 @@ SHOWN = 100  # tiles in a picture
 LOOK_EPOCHS = 5
 
 
+def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
+    """Raise InputError when the encoder's units are not on with a probability."""
+    activation = encoder["options"]["activation"]
+    if activation != "sigmoid":
+        raise InputError(
+            "must set activation=sigmoid: the strategy 'rbm' trains units that are on with a probability",
+            argument="encoder_options",
+            value=f"activation={activation}",
+            hint="Or leave the activation out.",
+        )
+
+
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield a stage for each block, the lowest first, then "unrolled" when ``finetune`` asks for it."""
     encoder, options = setup.encoder, setup.options
-    activation = encoder.config["options"]["activation"]
-    if activation != "sigmoid":
-        raise InputError(
-            f"The strategy 'rbm' trains layers of units that are on with a chance, so the encoder's "
-            f"activation must be sigmoid. Got {activation!r}. Leave the option out, or set "
-            f"--encoder-opt activation=sigmoid."
-        )
     size = math.prod(encoder.config["input_shape"])
 
     def raw(x: Any) -> Any:
@@ -242,6 +247,7 @@ ROW = Strategy(
     name="rbm",
     summary="a stack of restricted Boltzmann machines, layer by layer; sigmoid mlp only",
     stages=stages,
+    check=check,
     encoders={"mlp": {"activation": "sigmoid", "units": [500, 250]}},
     # By accuracy after a transfer to 100 labels, on held-out training images: on mnist-tenth 1e-3 to 1e-2
     # and 10 to 50 epochs differ by less than the draw of the labels; on digits, with few updates, 1e-3

@@ -110,13 +110,8 @@ def make_head(features: int, options: Mapping[str, Any]) -> Head:
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
-    """Yield the one stage: the encoder and the head together. Raises InputError without the labels."""
-    wanted, labels = setup.options["pairs"], setup.arrays.get("y")
-    if wanted == "labels" and labels is None:
-        raise InputError(
-            "The option 'pairs' of the strategy 'siamese' is 'labels', and the pool has no labels. "
-            "Give a labelled pool, or --opt pairs=views."
-        )
+    """Yield the one stage: the encoder and the head together."""
+    labels = setup.arrays.get("y")
     encoder = setup.encoder
     head = make_head(encoder.feature_size, setup.options)
 
@@ -201,7 +196,7 @@ def among_all(head: Head, z: Any, y: Any) -> Any:
 def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> Stage:
     """Return the stage over pairs; an epoch draws as many as there are examples."""
     held = setup.validation
-    if held is not None and not pairable(held["y"]):
+    if held is not None and not _measures(held):
         held = None
     count = setup.options["count"] or min(PAIRS_EACH * len(labels), MOST_PAIRS)
     changes: dict[str, Any] = {
@@ -241,6 +236,22 @@ def _look(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Look]:
     return look
 
 
+def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
+    """Raise InputError when pairs are to be made by labels and none can be."""
+    if options["pairs"] == "labels" and (y is None or not pairable(y)):
+        why = "has no labels" if y is None else "has no two classes, one of them with two examples"
+        raise InputError(
+            f"must leave out pairs=labels: the pool {why}",
+            argument="options",
+            value="pairs=labels",
+            hint="Give a labelled pool, or choose pairs=views.",
+        )
+
+
+def _measures(held_out: Mapping[str, np.ndarray]) -> bool:
+    return "y" not in held_out or pairable(held_out["y"])
+
+
 def _takes_labels(options: Mapping[str, Any], y: np.ndarray) -> bool:
     """Labels of which no pairs can be made are none, unless they were asked for."""
     return options["pairs"] == "labels" or (options["pairs"] == "auto" and pairable(y))
@@ -250,6 +261,8 @@ ROW = Strategy(
     name="siamese",
     summary="are two examples the same item? from labels, or from views without them",
     stages=stages,
+    check=check,
+    measures=_measures,
     takes_labels=_takes_labels,
     augments=True,
     split="classes",

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-# The helpers beside the tests (malformed*.py) are imported by name, also by subprocesses.
-sys.path.insert(0, str(Path(__file__).parent))
+# The helpers beside the tests of weights files (malformed*.py) are imported by name, also by subprocesses.
+sys.path.insert(0, str(Path(__file__).parent / "weights"))
 
 
 @pytest.fixture(params=[False, True], ids=["graph", "xla"])

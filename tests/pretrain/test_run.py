@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pretraining import pretrained
 from toys import StopAt, listing, patterns
 
 from headstart.errors import InputError, Interrupted, NonFiniteError
-from pretrain.engine.stage import Optimizer
+from pretrain.config import PretrainConfig
 from pretrain.monitoring.collapse import CollapseError
-from pretrain.run import Plan, PretrainConfig, pretrain
+from pretrain.plan import PretrainPlan
 from pretrain.weights.file import WeightsFile
 from tasks.splits import stratified_split
 
@@ -17,7 +18,8 @@ CONFIG = PretrainConfig(
     strategy="supervised",
     encoder="mlp",
     encoder_options={"units": [16, 8]},
-    recipe={"epochs": 2, "batch_size": 16},
+    epochs=2,
+    batch_size=16,
 )
 
 FILES = ["weights.csv", "weights.curves.png", "weights.h5"]
@@ -27,7 +29,7 @@ def run(folder, pool=None, *, force=False, resume=False, reporter=None, **change
     config = replace(CONFIG, **changes)
     out = folder / "weights.h5"
     how = {"force": force, "resume": resume, "reporter": reporter}
-    return pretrain(pool or patterns(), config, out, **how)
+    return pretrained(pool or patterns(), config, out, **how)
 
 
 def same(a, b):
@@ -42,8 +44,14 @@ def same(a, b):
         ({"encoder": "mpl"}, {}, "no encoder 'mpl'. Did you mean 'mlp'"),
         ({"encoder_options": {"units": []}}, {}, "'units' .* list of 1 to 64 integers. Got"),
         ({"encoder_options": {"units": [True]}}, {}, "'units'"),
-        ({"validation": 1.0}, {}, "below 1. Got 1.0"),
-        ({"validation": float("nan")}, {}, "below 1. Got nan"),
+        ({"validation": 1.0}, {}, "validation must be 0 or more and 0.9 or less. Got 1.0"),
+        ({"validation": float("nan")}, {}, "validation must be a number. Got nan"),
+        ({"epochs": 2.5}, {}, "epochs must be an integer. Got 2.5"),
+        ({"batch_size": 0}, {}, "batch_size must be 1 or more. Got 0"),
+        ({"learning_rate": True}, {}, "learning_rate must be a number"),
+        ({"optimizer": "rmsprop"}, {}, "optimizer must be one of adam, sgd"),
+        ({"recipe": "notbook"}, {}, "Did you mean 'notebook'"),
+        ({"keep_best": "validation", "strategy": "gan"}, {}, "no single validation loss.*'probe'"),
         ({}, {"labelled": False}, "needs a labelled pool, and 'patterns' has no labels"),
         ({}, {"classes": 1}, "needs two classes or more, and 'patterns' has one"),
     ],
@@ -58,10 +66,10 @@ def test_what_cannot_be_is_refused_before_anything_is_done(tmp_path, changes, po
 def test_auto_takes_the_encoder_that_fits_the_examples(shape, encoder):
     pool = patterns()
     pool = replace(pool, x=pool.x.reshape(len(pool.x), *shape))
-    plan = Plan.make(pool, PretrainConfig(strategy="autoencoder"))
+    plan = PretrainPlan.resolve(pool, PretrainConfig(strategy="autoencoder"))
     assert plan.encoder["architecture"] == encoder
     with pytest.raises(InputError, match=r"'convnet' needs images.*use the encoder 'mlp'"):
-        Plan.make(
+        PretrainPlan.resolve(
             replace(pool, x=pool.x.reshape(80, 64)),
             replace(CONFIG, encoder="convnet", encoder_options={}),
         )
@@ -84,7 +92,7 @@ def test_a_finished_run_is_recognised_and_anothers_is_not_touched(tmp_path):
     again = run(tmp_path, resume=True)
     assert (again.updates, again.history, again.resumed_from) == (0, [], "the end")
     assert again.weights.digest == first.weights.digest
-    for changes in ({"seed": 1}, {"recipe": {"epochs": 3}}, {"pool": patterns(seed=1)}):
+    for changes in ({"seed": 1}, {"epochs": 3}, {"pool": patterns(seed=1)}):
         with pytest.raises(InputError, match="is another run's"):
             run(tmp_path, **changes, resume=True)
     assert listing(tmp_path) == before
@@ -95,10 +103,10 @@ def test_an_interrupted_run_waits_for_a_decision(tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         run(tmp_path, reporter=StopAt(3))
     before = listing(tmp_path)
-    with pytest.raises(InputError, match=r"interrupted run lies in .*--resume.*--force"):
+    with pytest.raises(InputError, match=r"interrupted run lies in .*resume=True.*force=True"):
         run(tmp_path)
     with pytest.raises(InputError, match=r"recipe was .*'epochs': 2.* and is now .*'epochs': 3"):
-        run(tmp_path, resume=True, recipe={"epochs": 3, "batch_size": 16})
+        run(tmp_path, resume=True, epochs=3, batch_size=16)
     with pytest.raises(InputError, match=r"belongs to another run: data was"):
         run(tmp_path, patterns(seed=1), resume=True)
     assert listing(tmp_path) == before
@@ -185,25 +193,24 @@ def test_the_file_holds_fingerprints_of_the_whole_pool_unless_told_otherwise(tmp
     exact, near = prints.find(pool.x_test, pool.value_range)
     assert not exact.any()
     assert not near.any()
-    out = tmp_path / "silent.h5"
-    assert pretrain(pool, CONFIG, out, fingerprints=False).weights.fingerprints is None
+    assert run(tmp_path, pool, fingerprints=False, force=True).weights.fingerprints is None
 
 
 def test_a_run_that_becomes_non_finite_writes_nothing(tmp_path):
     (tmp_path / "weights.h5").write_text("old")
-    recipe = {"epochs": 5, "learning_rate": 1e3, "optimizer": Optimizer(name="sgd")}
+    how = {"epochs": 5, "batch_size": 128, "learning_rate": 99, "optimizer": "sgd"}
     with pytest.raises(NonFiniteError):
-        run(tmp_path, recipe=recipe, force=True)
+        run(tmp_path, **how, force=True)
     assert listing(tmp_path) == {"weights.h5": b"old"}
 
 
 def test_the_best_epoch_by_validation_is_written_and_named(tmp_path):
-    recipe = {
+    how = {
         "epochs": 6,
         "batch_size": 16,
         "learning_rate": 0.05,
     }  # too fast: some epochs are worse
-    made = run(tmp_path, recipe=recipe, keep_best="validation")
+    made = run(tmp_path, **how, keep_best="validation")
     losses = [row["val_loss"] for row in made.history]
     best = losses.index(min(losses))
     about = WeightsFile.read(tmp_path / "weights.h5").metadata
@@ -213,39 +220,40 @@ def test_the_best_epoch_by_validation_is_written_and_named(tmp_path):
     assert made.kept == [made.history[best]]
     # The epochs of a run do not depend on which of them is kept; what is written does.
     (tmp_path / "last").mkdir()
-    last = run(tmp_path / "last", recipe=recipe)
+    last = run(tmp_path / "last", **how)
     assert last.history == made.history
     assert "kept" not in last.weights.metadata
     assert same(last, made) == (best == 5)
 
 
 def test_without_a_validation_loss_there_is_no_best_and_nothing_is_written(tmp_path):
-    from pretrain.strategies import strategies
-
-    several = {"strategy": "gan", "encoder_options": {"units": [16, 8]}}
-    assert several["strategy"] in strategies()
-    with pytest.raises(InputError, match=r"'gan' has 2 objectives.*--keep-best probe"):
-        run(tmp_path, keep_best="validation", **several)
-    with pytest.raises(InputError, match=r"measures nothing on held-out examples"):
-        run(tmp_path, patterns(3), keep_best="validation")  # too few to hold any out
+    # Three examples are too few to hold any out; of siamese pairs, so are three of three people.
+    for strategy, pool, says in (
+        ("gan", patterns(), "no single validation loss"),
+        ("supervised", patterns(3), "too small for a held-out part"),
+        ("siamese", patterns(9, classes=8), "no single validation loss"),
+    ):
+        with pytest.raises(InputError, match=says) as caught:
+            run(tmp_path, pool, keep_best="validation", strategy=strategy)
+        assert caught.value.argument == "keep_best"
     assert listing(tmp_path) == {}
 
 
 def test_of_a_later_stage_without_a_validation_loss_the_last_epoch_is_kept_and_it_is_told():
     from types import SimpleNamespace
 
-    from pretrain.run_callbacks import check_keeping, kept_rows
+    from pretrain.run_callbacks import announce_last_epochs, kept_rows
 
     one = SimpleNamespace(name="one", objectives=[0], validation={})
     two = SimpleNamespace(name="two", objectives=[0, 0], validation={})
     said = []
-    assert list(check_keeping([one, two], "validation", said.append)) == [one, two]
+    assert list(announce_last_epochs([one, two], "validation", said.append)) == [one, two]
     assert said == [
-        "The stage 'two' has 2 objectives, and so no one validation loss: "
+        "The stage 'two' has 2 objectives, and so no single validation loss: "
         "its last epoch is kept, not its best."
     ]
     for other in ("probe", None):
-        assert list(check_keeping([two, one], other, said.append)) == [two, one]
+        assert list(announce_last_epochs([two, one], other, said.append)) == [two, one]
     history = [
         {"stage": "one", "epoch": 1, "val_loss": 0.5},
         {"stage": "one", "epoch": 2, "val_loss": 0.5},
@@ -260,16 +268,16 @@ def test_of_a_later_stage_without_a_validation_loss_the_last_epoch_is_kept_and_i
 
 def test_units_that_all_died_stop_the_run_of_any_strategy(tmp_path):
     # One step so large that no unit is ever positive again: the loss is finite, the features are 0.
-    recipe = {"epochs": 9, "learning_rate": 1e3, "optimizer": Optimizer(name="sgd")}
+    how = {"epochs": 9, "batch_size": 128, "learning_rate": 99, "optimizer": "sgd"}
     options = {"units": [8, 8], "activation": "relu"}
     with pytest.raises(CollapseError, match=r"spread is 0 of .*Use a lower learning rate"):
-        run(tmp_path, recipe=recipe, encoder_options=options)
+        run(tmp_path, **how, encoder_options=options)
     assert listing(tmp_path) == {}
 
 
 def test_heads_do_not_repeat_the_encoders_first_weights():
-    from pretrain.config import HEADS_STREAM
     from pretrain.encoders.encoder import Encoder, seeded, stream
+    from pretrain.plan import HEADS_STREAM
     from transfer.model.network import HEAD_STREAM
 
     config = {"architecture": "mlp", "input_shape": [20], "options": {"units": [30]}}

@@ -9,6 +9,7 @@ from toys import StopAt
 
 from headstart.errors import Interrupted
 from pretrain.engine.program import Programs
+from pretrain.engine.session import Session
 from pretrain.engine.stage import Look
 from pretrain.engine.train import Run, train
 
@@ -100,7 +101,9 @@ def test_a_look_is_of_the_stage_as_it_is_then_and_comes_before_the_watcher():
             shown.append((name, row["epoch"], picture.tobytes()))
 
         stage = replace(linear.stage(), look=look, look_epochs=2)
-        run = Run(seed=1, key="look", programs=programs, watch=watch, gallery=show)
+        run = Run(
+            seed=1, key="look", session=Session().sharing(programs), watch=watch, gallery=show
+        )
         train([stage], run)
         looked = [(row["epoch"], row["w0"]) for row in run.history if "w0" in row]
         assert [epoch for epoch, _ in looked] == [2, 4, 5]
@@ -120,8 +123,11 @@ def test_a_watcher_that_stops_a_run_leaves_an_earlier_run_of_the_same_steps_alon
 
     programs = Programs()
     first = Linear()
-    train([first.stage()], Run(seed=1, key="stop", programs=programs))
+    train([first.stage()], Run(seed=1, key="stop", session=Session().sharing(programs)))
     before = [v.tobytes() for v in first.values()]
     with pytest.raises(EnoughError):
-        train([Linear().stage()], Run(seed=2, key="stop", programs=programs, watch=watch))
+        train(
+            [Linear().stage()],
+            Run(seed=2, key="stop", session=Session().sharing(programs), watch=watch),
+        )
     assert [v.tobytes() for v in first.values()] == before

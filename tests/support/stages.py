@@ -8,6 +8,7 @@ from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Programs
 from pretrain.engine.progress import Reporter
+from pretrain.engine.session import Session
 from pretrain.engine.stage import Objective, Optimizer, Stage
 from pretrain.engine.train import Run, train
 
@@ -86,10 +87,11 @@ def run_two(folder=None, *, reporter=None, resume=False, programs=SHARED, second
     run = Run(
         seed=4,
         key="two",
-        checkpoints=folder and Checkpoints(folder, {"run": "two"}, seconds),
-        reporter=reporter or Reporter(),
-        resume=resume,
-        programs=programs,
+        session=Session(
+            checkpoints=folder and Checkpoints(folder, {"run": "two"}, seconds),
+            reporter=reporter or Reporter(),
+            resume=resume,
+        ).sharing(programs),
         **how,
     )
     train(two.stages(), run)

@@ -105,13 +105,13 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
         recipe = named_recipe("default", settings).for_budget(len(x))
         with ENGINE:
             start()
+            from pretrain.engine.session import Session
             from pretrain.engine.train import Run
 
             run = Run(
                 seed=self._seed(),
                 key=f"reconstruct {source.encoder}",
-                programs=programs(),
-                reporter=self._reporter(),
+                session=Session(reporter=self._reporter()).sharing(programs()),
             )
             encoder = reconstruct(x, source, recipe, run)
             return Network(

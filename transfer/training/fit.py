@@ -76,6 +76,7 @@ def fit(
     """
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
+    from pretrain.engine.session import Session
     from pretrain.engine.train import Run, train
     from transfer.inference import predict_batched
     from transfer.model.feature_cache import Prepared
@@ -87,10 +88,9 @@ def fit(
     run = Run(
         seed=seed,
         key=json.dumps(["transfer", *made], sort_keys=True),
-        programs=programs or Programs(),
-        reporter=reporter or Reporter(),
-        checkpoints=checkpoints,
-        resume=resume,
+        session=Session(
+            reporter=reporter or Reporter(), resume=resume, checkpoints=checkpoints
+        ).sharing(programs or Programs()),
         keep_best=("val_loss", -1) if recipe.validation else None,
     )
     if body is None:
@@ -124,7 +124,7 @@ def fit(
         line = stages.line()
         line.go(recipe.interpolate)
         if line.share != recipe.interpolate:
-            run.reporter.say(
+            run.session.reporter.say(
                 f"At {recipe.interpolate:g} of the way from frozen to fine-tuned the loss on the labels is "
                 f"higher than at the ends, so the fine-tuned weights are kept"
             )

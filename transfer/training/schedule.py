@@ -126,8 +126,8 @@ class Stages:
         if not self.recipe.find or not stage.epochs:
             return stage
         if self.curve is None:
-            self.curve = find_rate(stage, self.run.programs, self.run.key, self.run.seed)
-            self.run.reporter.say(f"Learning rate found: {self.curve.found:g}")
+            self.curve = find_rate(stage, self.run.session.programs, self.run.key, self.run.seed)
+            self.run.session.reporter.say(f"Learning rate found: {self.curve.found:g}")
         return replace(stage, learning_rate=self.curve.found)
 
     def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:

@@ -9,7 +9,7 @@ from transfers import QUICK
 from benchmark.planning.eligibility import choose
 from benchmark.planning.plan import Benchmark, BenchmarkConfig
 from headstart.errors import InputError
-from pretrain.config import choose_encoder
+from pretrain.plan import choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
 from tasks.task import TargetTask

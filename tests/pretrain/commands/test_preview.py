@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from commands import run as command
 from PIL import Image
+from pretraining import pretrained
 from toys import listing, patterns
 
 from headstart.errors import InputError
 from pretrain.augment.check import check_views
 from pretrain.augment.preview import VIEWS, choose, draw_views
 from pretrain.augment.recipes import Augmentation
-from pretrain.run import PretrainConfig, pretrain
+from pretrain.config import PretrainConfig
 
 
 def test_each_class_is_shown_before_any_is_shown_twice():
@@ -90,7 +91,7 @@ def test_a_run_whose_views_are_alike_is_refused_and_writes_nothing(tmp_path, cha
     config = PretrainConfig(strategy="simclr", augment=name, augment_options=given, encoder="mlp")
     says = "augmentation 'none' the views differ for 0% of the examples only.*--augment-opt"
     with pytest.raises(InputError, match=says) as caught:
-        pretrain(patterns(), config, tmp_path / "w.h5", force=True)
+        pretrained(patterns(), config, tmp_path / "w.h5", force=True)
     assert "'simclr'" in str(caught.value)
     assert listing(tmp_path) == {}
 

@@ -101,7 +101,7 @@ def test_another_configuration_is_refused_and_the_difference_named(checkpoints):
     other = Checkpoints(checkpoints.folder, {**CONFIG, "seed": 4, "threads": 2})
     with pytest.raises(InputError) as caught:
         other.load()
-    for part in ("seed was 3 and is now 4", "threads was None and is now 2", "--force"):
+    for part in ("seed was 3 and is now 4", "threads was None and is now 2", "force=True"):
         assert part in str(caught.value)
     assert "encoder" not in str(caught.value)
     assert listing(checkpoints.folder) == before
@@ -135,7 +135,7 @@ def test_a_start_says_what_is_to_become_of_an_interrupted_run(tmp_path):
     assert checkpoints.folder == tmp_path / "weights.h5.checkpoints"
     assert checkpoints.start(output, force=False, resume=False) is False
     checkpoints.save(checkpoint())
-    with pytest.raises(InputError, match=r"interrupted run.*--resume.*--force"):
+    with pytest.raises(InputError, match=r"interrupted run.*resume=True.*force=True"):
         checkpoints.start(output, force=False, resume=False)
     assert checkpoints.start(output, force=False, resume=True) is False
     assert checkpoints.start(output, force=True, resume=True) is False

@@ -8,6 +8,7 @@ from stages import Linear, data
 
 from headstart.errors import NonFiniteError
 from pretrain.engine.checkpoint import Checkpoints
+from pretrain.engine.session import Session
 from pretrain.engine.stage import Objective, Optimizer, Stage
 from pretrain.engine.train import Run, train
 
@@ -15,12 +16,12 @@ pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
 
 
 def stop(stage, folder):
-    run = Run(seed=0, key="bad", checkpoints=Checkpoints(folder, {}, 1e9))
+    run = Run(seed=0, key="bad", session=Session(checkpoints=Checkpoints(folder, {}, 1e9)))
     with pytest.raises(NonFiniteError) as caught:
         train([stage], run)
     assert caught.value.exit_code == 3
     assert list(folder.iterdir()) == []
-    assert "--learning-rate" in str(caught.value)
+    assert "learning_rate" in caught.value.hint
     return str(caught.value)
 
 

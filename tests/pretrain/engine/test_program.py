@@ -7,6 +7,7 @@ import tensorflow as tf
 from stages import Linear, data, reference
 
 from pretrain.engine.program import XLA_STEPS, Programs, use_xla
+from pretrain.engine.session import Session
 from pretrain.engine.stage import Objective, Optimizer, Stage
 from pretrain.engine.train import Run, train
 
@@ -17,8 +18,9 @@ OPTIMIZERS = [
 ]
 
 
-def fit(linear, *, seed=0, **how):
-    run = Run(seed=seed, key="linear", **how)
+def fit(linear, *, seed=0, programs=None, **how):
+    session = Session().sharing(programs or Programs())
+    run = Run(seed=seed, key="linear", session=session, **how)
     train([linear.stage()], run)
     return run
 

@@ -11,6 +11,7 @@ from headstart.errors import InputError, Interrupted
 from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.program import Programs
 from pretrain.engine.progress import Reporter
+from pretrain.engine.session import Session
 from pretrain.engine.train import Run, train
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
@@ -47,7 +48,7 @@ def test_resumed_with_nothing_compiled_equals_uninterrupted(
     with pytest.raises(Interrupted) as caught:
         run_two(tmp_path, reporter=StopAt(step, stage))
     name = ("first", "second")[stage - 1]
-    for part in (f"stage '{name}'", f"epoch {(step - 1) // 3 + 1}", "--resume"):
+    for part in (f"stage '{name}'", f"epoch {(step - 1) // 3 + 1}", "resume=True"):
         assert part in str(caught.value)
     assert caught.value.exit_code == 130
     heard = Lines()
@@ -86,7 +87,7 @@ def test_another_runs_checkpoint_is_not_resumed(tmp_path):
         run_two(tmp_path, reporter=StopAt(2))
     before = listing(tmp_path)
     checkpoints = Checkpoints(tmp_path, {"run": "three"})
-    run = Run(seed=4, key="two", checkpoints=checkpoints, resume=True)
+    run = Run(seed=4, key="two", session=Session(checkpoints=checkpoints, resume=True))
     with pytest.raises(InputError, match="run was 'two' and is now 'three'"):
         train(Two().stages(), run)
     assert listing(tmp_path) == before

@@ -225,12 +225,13 @@ def test_names_become_ones_that_a_file_can_hold():
 
 
 def test_nobody_can_choose_it_for_a_pretraining(tmp_path):
+    from pretraining import pretrained
     from toys import patterns
 
-    from pretrain.run import PretrainConfig, pretrain
+    from pretrain.config import PretrainConfig
 
     with pytest.raises(InputError, match="'keras' is a model that was trained elsewhere"):
-        pretrain(
+        pretrained(
             patterns(),
             PretrainConfig(strategy="autoencoder", encoder="keras"),
             tmp_path / "weights.h5",

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pretraining import pretrained
 from toys import Lines, StopAt, listing, patterns
 
 from headstart.errors import InputError, Interrupted
+from pretrain.config import PretrainConfig
 from pretrain.engine.stage import Look
 from pretrain.monitoring.artifacts import Companions, draw, panels, table, write_picture
-from pretrain.run import PretrainConfig, pretrain
 from pretrain.strategies import STRATEGIES
 
 HISTORY = [
@@ -28,7 +29,8 @@ CONFIG = PretrainConfig(
     strategy="autoencoder",
     encoder="mlp",
     encoder_options={"units": [16, 8]},
-    recipe={"epochs": 3, "batch_size": 16},
+    epochs=3,
+    batch_size=16,
 )
 FILES = {"w.h5", "w.csv", "w.curves.png"}
 PICTURE = "w.reconstructions-003.png"
@@ -107,7 +109,7 @@ def programs():
 def run(programs):
     def run(folder, **how):
         config = replace(CONFIG, **{k: how.pop(k) for k in ("strategy",) if k in how})
-        return pretrain(patterns(), config, folder / "w.h5", programs=programs, **how)
+        return pretrained(patterns(), config, folder / "w.h5", programs=programs, **how)
 
     return run
 

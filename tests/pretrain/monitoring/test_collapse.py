@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pretraining import pretrained
 from toys import Lines, StopAt, listing, patterns
 
 from headstart.errors import InputError, Interrupted
+from pretrain.config import PretrainConfig
 from pretrain.monitoring.collapse import (
     CollapseError,
     Limits,
@@ -16,7 +18,6 @@ from pretrain.monitoring.collapse import (
     measure,
     spread,
 )
-from pretrain.run import PretrainConfig, pretrain
 
 
 def draw(n, d, seed=0):
@@ -153,7 +154,9 @@ COLLAPSING = PretrainConfig(
     options={"margin": "0.01", "pairs": "views"},
     encoder="mlp",
     encoder_options={"units": [32, 16]},
-    recipe={"epochs": 8, "batch_size": 16, "learning_rate": 3e-3},
+    epochs=8,
+    batch_size=16,
+    learning_rate=3e-3,
 )
 
 
@@ -170,7 +173,7 @@ def run(programs):
     def run(folder, **how):
         changes = {k: how.pop(k) for k in ("collapse", "options") if k in how}
         how |= {"companions": False, "programs": programs}
-        return pretrain(patterns(), replace(COLLAPSING, **changes), folder / "w.h5", **how)
+        return pretrained(patterns(), replace(COLLAPSING, **changes), folder / "w.h5", **how)
 
     return run
 

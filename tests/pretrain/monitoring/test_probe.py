@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pretraining import pretrained
 from toys import Lines, patterns
 
 from headstart.errors import InputError
+from pretrain.config import PretrainConfig
 from pretrain.monitoring.probe import MOST, Probe, probe
-from pretrain.run import PretrainConfig, pretrain
 from pretrain.weights.file import WeightsFile
 
 POOL = patterns()
@@ -102,7 +103,8 @@ CONFIG = PretrainConfig(
     strategy="autoencoder",
     encoder="mlp",
     encoder_options={"units": [16, 8]},
-    recipe={"epochs": 4, "batch_size": 16},
+    epochs=4,
+    batch_size=16,
 )
 
 
@@ -119,7 +121,7 @@ def run(programs):
     def run(folder, probed=None, **changes):
         how = {k: changes.pop(k) for k in ("resume", "reporter") if k in changes}
         how |= {"probe": probed, "companions": False, "programs": programs}
-        return pretrain(POOL, replace(CONFIG, **changes), folder / "w.h5", **how)
+        return pretrained(POOL, replace(CONFIG, **changes), folder / "w.h5", **how)
 
     return run
 
@@ -133,11 +135,11 @@ def run(programs):
         (patterns(channels=3), {}, r"\(8, 8, 3\)"),
         (patterns(20, classes=1), {}, "two classes or more.* has 1 and 20"),
         (patterns(4), {}, "two examples or more of each. 'patterns' has 3 and 1"),
-        (None, {"keep_best": "probe"}, "give --probe DATA"),
-        (None, {"probe_every": 2}, "--probe-every changes nothing without --probe"),
+        (None, {"keep_best": "probe"}, "Give probe=DATA"),
+        (None, {"probe_every": 2}, "probe_every changes nothing without probe=DATA"),
         (POOL, {"probe_every": 0}, "must be 1 or more"),
         (None, {"keep_best": "loss"}, "must be one of probe, validation. Got 'loss'"),
-        (None, {"keep_best": "validation", "validation": 0.0}, "give --validation above 0"),
+        (None, {"keep_best": "validation", "validation": 0.0}, "Give validation above 0"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, probed, changes, says, run):

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pretraining import pretrained
 from toys import patterns
 
+from pretrain.config import PretrainConfig
 from pretrain.encoders import encoder_config
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.stage import Batch
-from pretrain.run import PretrainConfig, pretrain
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 from tasks.dataset import Dataset
@@ -244,9 +245,9 @@ def test_vectors_are_learnt_and_have_no_pictures(tmp_path):
         value_range=(0, 1), source="made up",
     )  # fmt: skip
     assert next(iter(strategy("rbm").stages(setup(pool)))).look is None
-    made = pretrain(
+    made = pretrained(
         pool,
-        PretrainConfig(strategy="rbm", options={"visible": "gaussian"}, recipe={"epochs": 1}),
+        PretrainConfig(strategy="rbm", options={"visible": "gaussian"}, epochs=1),
         tmp_path / "w.h5",
     )
     assert [row["stage"] for row in made.history] == ["rbm1", "rbm2"]

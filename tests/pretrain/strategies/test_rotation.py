@@ -8,7 +8,8 @@ from setups import Passing, batch_of, setup_of
 from toys import patterns
 
 from headstart.errors import InputError
-from pretrain.run import Plan, PretrainConfig
+from pretrain.config import PretrainConfig
+from pretrain.plan import PretrainPlan
 from pretrain.strategies import strategy
 from pretrain.strategies.rotation import turned
 
@@ -65,7 +66,7 @@ def test_all_turns_are_as_likely_and_the_step_decides():
 def test_only_square_images_are_taken():
     pool = patterns(24)
     config = PretrainConfig(strategy="rotation")
-    assert Plan.make(pool, config).row.name == "rotation"
+    assert PretrainPlan.resolve(pool, config).row.name == "rotation"
     for x in (pool.x[:, :, :6], pool.x.reshape(24, 64)):
         with pytest.raises(InputError, match="'rotation' needs images as high as wide"):
-            Plan.make(replace(pool, x=x), config)
+            PretrainPlan.resolve(replace(pool, x=x), config)

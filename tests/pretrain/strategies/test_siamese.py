@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pretraining import pretrained
 from toys import patterns
 
 from headstart.errors import InputError
 from pretrain.augment.recipes import Augmentation
 from pretrain.commands.verify import verify_weights
+from pretrain.config import PretrainConfig
 from pretrain.encoders import encoder_config
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.stage import Batch
-from pretrain.run import PretrainConfig, pretrain
+from pretrain.plan import PretrainPlan
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
 from pretrain.strategies.siamese import among_all, contrastive, make_head
@@ -221,17 +223,22 @@ def test_labels_are_used_when_and_only_when_they_may_be():
     for y in ([0, 0, 0], [0, 1, 2]):
         assert not row.labelled(options(), np.array(y))
         assert row.labelled(options(pairs="labels"), np.array(y))
-    with pytest.raises(InputError, match=r"'labels', and the pool has no labels.*pairs=views"):
-        made(patterns(5, labelled=False), pairs="labels")
+    config = PretrainConfig(strategy="siamese", options={"pairs": "labels"})
+    for pool, says in ((patterns(5, labelled=False), "has no labels"), (patterns(3), "has no two")):
+        with pytest.raises(
+            InputError, match=f"pairs=labels: the pool {says}.*pairs=views"
+        ) as caught:
+            PretrainPlan.resolve(pool, config)
+        assert caught.value.argument == "options"
     with pytest.raises(InputError, match=r"No pair of the same item.*of its own"):
         made(patterns(3))
 
 
 def test_held_out_people_are_looked_at_and_never_trained_on(tmp_path):
     pool = patterns(120, classes=12, size=8)
-    recipe = {"epochs": 12, "batch_size": 32}
-    config = PretrainConfig(strategy="siamese", encoder="mlp", recipe=recipe, validation=0.25)
-    done = pretrain(pool, config, tmp_path / "w.h5")
+    how = {"epochs": 12, "batch_size": 32, "validation": 0.25}
+    config = PretrainConfig(strategy="siamese", encoder="mlp", **how)
+    done = pretrained(pool, config, tmp_path / "w.h5")
     looks = [row["epoch"] for row in done.history if "auc" in row]
     assert looks == [10, 12]
     last = done.history[-1]

@@ -49,16 +49,18 @@ SKIPPED = (
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """A weights file of digits, pretrained without labels."""
-    from pretrain.run import PretrainConfig, pretrain
+    from pretraining import pretrained
+
+    from pretrain.config import PretrainConfig
 
     path = tmp_path_factory.mktemp("pretrained") / "digits.h5"
     config = PretrainConfig(
         strategy="autoencoder",
         encoder="mlp",
         encoder_options={"units": [64, 32]},
-        recipe={"epochs": 10},
+        epochs=10,
     )
-    pretrain(load_dataset("digits"), config, path, companions=False)
+    pretrained(load_dataset("digits"), config, path, companions=False)
     return path
 
 

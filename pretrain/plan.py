@@ -1,0 +1,428 @@
+"""The plan of a pretraining run: a configuration checked against a data set."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import InputError, arg
+from headstart.files import check_output
+from headstart.options import check_options
+from pretrain.augment.recipes import Augmentation
+from pretrain.config import PretrainConfig, pretrain_recipe
+from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
+from pretrain.encoders.base import resolve_options
+from pretrain.encoders.encoder import Preprocessing
+from pretrain.engine.checkpoint import Checkpoints
+from pretrain.engine.runtime import settings
+from pretrain.engine.session import Session
+from pretrain.engine.stage import Optimizer
+from pretrain.monitoring.artifacts import Companions
+from pretrain.monitoring.probe import Probe
+from pretrain.strategies import strategy
+from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.weights.file import WeightsFile
+from tasks.dataset import Dataset
+from tasks.splits import class_split, stratified_split
+from tasks.targets import KINDS
+
+# The stream of random numbers for heads, decoders and generators; transfer's heads have 1.
+HEADS_STREAM = 2
+# Two classes must be left to hold out, and two to train on, with something to spare.
+MIN_CLASSES = 5
+OF_RECIPE = {"epochs": int, "batch_size": int, "learning_rate": float, "schedule": str}
+"""Options that replace a field of the strategy's recipe, with their types; ``optimizer`` does too."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PretrainPlan:
+    """A configuration checked against a data set: everything that can be refused has been.
+
+    Attributes:
+        dataset: the pool; its test part is never looked at.
+        row: the strategy.
+        options: the strategy's, complete.
+        labelled: the strategy uses the pool's labels.
+        encoder: its configuration, as JSON.
+        preprocessing: from raw examples to what the encoder sees.
+        augmentation: the random views; None for strategies without them.
+        recipe: how long and how fast to train.
+        validation: the part of the pool held out to measure the loss on; never trained on.
+        collapse: "stop" the run, "warn", or "off", when all examples get the same features.
+        probe: labelled examples to measure the features on during training.
+        keep_best: "probe" or "validation": each stage ends with its best epoch instead of its last.
+        fingerprints: store those of the pool in the file.
+        seed: decides every random choice.
+        out: the weights file to write; None leaves the weights in memory.
+        companions: write the epochs as a table and as curves, and pictures, beside the weights.
+        finished: the weights at ``out``, when an equal run has finished already and is resumed.
+    """
+
+    dataset: Dataset
+    row: Strategy
+    options: dict[str, Any]
+    labelled: bool
+    encoder: dict[str, Any]
+    preprocessing: Preprocessing
+    augmentation: Augmentation | None
+    recipe: Recipe
+    validation: float
+    collapse: str
+    probe: Probe | None
+    keep_best: str | None
+    fingerprints: bool
+    seed: int
+    out: Path | None = None
+    companions: bool = False
+    finished: WeightsFile | None = None
+
+    @classmethod
+    def make(
+        cls,
+        dataset: Dataset,
+        config: PretrainConfig,
+        *,
+        probe: Dataset | None = None,
+        out: Path | None = None,
+        session: Session | None = None,
+        companions: bool = True,
+    ) -> PretrainPlan:
+        """Check everything, start the session, and return a plan that ``pretrain`` can run.
+
+        Args:
+            dataset: the pool. Its labels are used only when the strategy needs them.
+            config: all that decides the run.
+            probe: a small labelled set to measure the features on during training; its training part only.
+            out: the weights file to write; checkpoints lie in ``out`` + ".checkpoints" until the end. None
+                leaves the weights in memory, without checkpoints and companions.
+            session: surrounds the run; None is a new one.
+            companions: write the epochs as a table and as curves, and pictures, beside the weights.
+
+        Raises:
+            InputError: the configuration, the data or an output cannot be used; nothing was written.
+        """
+        session = session or Session()
+        plan = cls.resolve(dataset, config, probe=probe)
+        if out is not None:
+            replaced = session.force or session.resume
+            check_output(out, force=replaced)
+            if companions:
+                Companions(out=out).check(force=replaced)
+            plan = replace(plan, out=out, companions=companions)
+        # Only now: TensorFlow takes seconds to import.
+        session.start()
+        plan.check_views()
+        saved = plan.checkpoints(session)
+        if saved is None or out is None:
+            return plan
+        saved.check(force=session.force, resume=session.resume)
+        if session.resume and not saved.files() and out.exists():
+            return replace(plan, finished=_finished(out, saved.identity))
+        return plan
+
+    @classmethod
+    def resolve(
+        cls, dataset: Dataset, config: PretrainConfig, *, probe: Dataset | None = None
+    ) -> PretrainPlan:
+        """Check the configuration against the data without TensorFlow and without an output.
+
+        The part of ``make`` for those who plan many runs, or none.
+
+        Raises:
+            InputError: as ``make``, except for outputs and for views that do not differ.
+        """
+        row = strategy(config.strategy)
+        check_options(config)
+        options = resolve_options(f"the strategy {row.name!r}", row.options, config.options)
+        check_needs(row, dataset)
+        encoder = choose_encoder(
+            dataset,
+            config.encoder or pretrain_recipe(config.recipe).encoder,
+            config.encoder_options,
+            row,
+        )
+        labelled = row.labelled(options, dataset.classes)
+        if row.check is not None:
+            row.check(options, encoder, dataset.classes if labelled else None)
+        _check_monitoring(config, probe)
+        plan = cls(
+            dataset=dataset,
+            row=row,
+            options=options,
+            labelled=labelled,
+            encoder=encoder,
+            preprocessing=Preprocessing.fit(dataset),
+            augmentation=_augmentation(row, dataset, config),
+            recipe=_recipe(row.recipe, config, len(dataset.x)),
+            validation=float(config.validation),
+            collapse=config.collapse,
+            probe=None if probe is None else Probe.of(probe, dataset, config.probe_every),
+            keep_best=config.keep_best,
+            fingerprints=config.fingerprints,
+            seed=int(config.seed),
+        )
+        if plan.keep_best == "validation":
+            plan._check_validation()
+        return plan
+
+    def _check_validation(self) -> None:
+        """Refuse to keep the epoch with the best validation loss where there is no such loss."""
+        _, held_out = self.split()
+        if held_out is None:
+            why = f"the pool {self.dataset.name!r} is too small for a held-out part"
+        elif not self.row.measures(held_out):
+            why = f"the strategy {self.row.name!r} has no single validation loss on it"
+        else:
+            return
+        raise InputError(
+            f"cannot be used here: {why}",
+            argument="keep_best",
+            value="validation",
+            hint=f"Use {arg.keep_best:probe} with {arg.probe:DATA}, or leave it out.",
+        )
+
+    def check_views(self) -> None:
+        """Refuse random views that leave most examples as they are. Takes TensorFlow.
+
+        Raises:
+            InputError: too few of the examples' views differ.
+        """
+        if self.augmentation is not None:
+            from pretrain.augment.check import check_views
+
+            check_views(self.dataset, self.augmentation, self.row.name)
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that decides the bits of the run in this process, as JSON. TensorFlow must run."""
+        return {**self.to_json(), "data": self.dataset.fingerprint, **settings()}
+
+    def checkpoints(self, session: Session) -> Checkpoints | None:
+        """Return where the run saves its state; None without an output."""
+        if self.out is None:
+            return None
+        return Checkpoints.beside(self.out, self.identity(), session.checkpoint_seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what decides the run, except the data, as JSON.
+
+        Without ``collapse``, which stops a run or lets it go on and changes none of its numbers.
+        """
+        return {
+            "strategy": self.row.name,
+            "options": self.options,
+            "labelled": self.labelled,
+            "encoder": self.encoder,
+            "preprocessing": self.preprocessing.to_json(),
+            "augmentation": self.augmentation and self.augmentation.to_json(),
+            "recipe": asdict(self.recipe),
+            "validation": self.validation,
+            "probe": self.probe and self.probe.to_json(),
+            "keep_best": self.keep_best,
+            "seed": self.seed,
+        }
+
+    def sharing_key(self) -> str:
+        """Return what the stages' computation depends on, except seed and data."""
+        apart = ("seed", "validation", "probe", "keep_best")
+        parts = {k: v for k, v in self.to_json().items() if k not in apart}
+        return json.dumps({**parts, "n_classes": self.dataset.n_classes}, sort_keys=True)
+
+    def split(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+        """Return the pool's arrays to train on, and the held-out ones or None.
+
+        Each is {"x": (N, ...), "y": (N,) int32 where the strategy uses labels}.
+        """
+        dataset = self.dataset
+        whole = {"x": dataset.x}
+        if self.labelled and dataset.classes is not None:
+            whole["y"] = dataset.classes.astype(np.int32)
+        if not self.validation:
+            return whole, None
+        labels = dataset.classes if self.labelled else None
+        by_class = self.row.split == "classes" and dataset.n_classes >= MIN_CLASSES
+        if by_class and labels is not None:
+            kept, held = class_split(labels, self.validation, self.seed)
+        else:
+            kept, held = stratified_split(labels, len(dataset.x), self.validation, self.seed)
+        if not len(held):
+            return whole, None
+        return {n: a[kept] for n, a in whole.items()}, {n: a[held] for n, a in whole.items()}
+
+    @contextmanager
+    def setting_up(
+        self,
+        encoder: Any,
+        arrays: Mapping[str, np.ndarray],
+        validation: Mapping[str, np.ndarray] | None,
+    ) -> Iterator[Setup]:
+        """Yield the strategy's setup; heads that are drawn inside are a function of the seed alone.
+
+        Args:
+            encoder: the ``pretrain.encoders.encoder.Encoder``.
+            arrays, validation: as ``split`` returns them.
+        """
+        from pretrain.encoders.encoder import seeded, stream
+
+        with seeded(stream(self.seed, HEADS_STREAM)):
+            yield Setup(
+                encoder=encoder,
+                preprocess=self.preprocessing,
+                arrays=arrays,
+                validation=validation,
+                n_classes=self.dataset.n_classes if self.labelled else 0,
+                options=self.options,
+                recipe=self.recipe,
+                **({"augmentation": self.augmentation} if self.augmentation else {}),
+            )
+
+
+def _finished(out: Path, identity: str) -> WeightsFile:
+    """Return the weights of an earlier, equal run. Raises InputError when it was another."""
+    weights = WeightsFile.read(out)
+    if weights.metadata.get("identity") != identity:
+        raise InputError(
+            f"{out} exists and is another run's.",
+            hint=f"Give another {arg.out}, or {arg.force:True}.",
+        )
+    return weights
+
+
+def check_needs(row: Strategy, dataset: Dataset) -> None:
+    """Refuse a strategy whose needs the pool does not meet.
+
+    Raises:
+        InputError: of the argument ``strategy``.
+    """
+
+    def refuse(rule: str, hint: str = "") -> InputError:
+        return InputError(rule, argument="strategy", value=row.name, hint=hint)
+
+    other = "Choose a strategy without labels, such as 'autoencoder'."
+    if row.needs_labels and dataset.y is None:
+        raise refuse(f"needs a labelled pool, and {dataset.name!r} has no labels", other)
+    if row.needs_labels and dataset.classes is None:
+        kind = KINDS[dataset.target or ""]
+        raise refuse(f"learns classes, and y of {dataset.name!r} is {kind}", other)
+    if row.needs_labels and dataset.n_classes < 2:
+        raise refuse(f"needs two classes or more, and {dataset.name!r} has one")
+    shape = dataset.input_shape
+    if row.square_images and (len(shape) != 3 or shape[0] != shape[1]):
+        raise refuse(
+            f"needs images as high as wide, and those of {dataset.name!r} have shape {shape}",
+            f"For a folder give {arg.image_size}.",
+        )
+
+
+def _check_monitoring(config: PretrainConfig, probe: Dataset | None) -> None:
+    """Refuse settings of probes and of ``keep_best`` that contradict each other. Raises InputError."""
+    if config.keep_best == "probe" and probe is None:
+        raise InputError(
+            "needs labelled examples to probe on",
+            argument="keep_best",
+            value="probe",
+            hint=f"Give {arg.probe:DATA}.",
+        )
+    if config.keep_best == "validation" and not config.validation:
+        raise InputError(
+            "needs a held-out part",
+            argument="keep_best",
+            value="validation",
+            hint=f"Give {arg.validation} above 0.",
+        )
+    if config.probe_every is not None and probe is None:
+        raise InputError(
+            f"changes nothing without {arg.probe:DATA}",
+            argument="probe_every",
+            value=config.probe_every,
+            hint="Leave it out.",
+        )
+
+
+def recipe_fields(config: PretrainConfig) -> dict[str, Any]:
+    """Return what replaces fields of the strategy's recipe; an ``Optimizer`` where one was chosen."""
+    fields = dict(pretrain_recipe(config.recipe).fields)
+    for name, kind in OF_RECIPE.items():
+        if getattr(config, name) is not None:
+            fields[name] = kind(getattr(config, name))
+    if config.optimizer is not None:
+        # The strategy's own, if it is that one: a GAN's Adam has another beta_1 than Keras' default.
+        own = strategy(config.strategy).recipe.optimizer
+        fields["optimizer"] = (
+            own if own.name == config.optimizer else Optimizer(name=config.optimizer)
+        )
+    return fields
+
+
+def _recipe(default: Recipe, config: PretrainConfig, size: int) -> Recipe:
+    """Return the recipe with the configuration's fields, and with enough epochs for a small pool."""
+    fields = recipe_fields(config)
+    recipe = replace(default, **fields)
+    if "epochs" in fields:
+        return recipe
+    steps = math.ceil(size * (1 - config.validation) / recipe.batch_size)
+    return replace(recipe, epochs=max(recipe.epochs, math.ceil(recipe.least_updates / steps)))
+
+
+def _augmentation(row: Strategy, dataset: Dataset, config: PretrainConfig) -> Augmentation | None:
+    """Return the random views that the strategy asks for. Raises InputError."""
+    if row.augments:
+        return Augmentation.resolve(dataset, config.augment, config.augment_options)
+    for name, default in (("augment", "auto"), ("augment_options", {})):
+        if getattr(config, name) != default:
+            raise InputError(
+                f"changes nothing, because the strategy {row.name!r} makes no random views",
+                argument=name,
+                value=getattr(config, name),
+                hint="Leave it out.",
+            )
+    return None
+
+
+def choose_encoder(
+    dataset: Dataset, name: str, options: Mapping[str, Any], row: Strategy | None = None
+) -> dict[str, Any]:
+    """Return the checked configuration of an encoder for a data set's examples.
+
+    Args:
+        dataset: decides the input's shape, and the architecture when ``name`` is "auto".
+        name: the architecture's, or "auto": convnet for images, mlp for vectors.
+        options: of the architecture.
+        row: the strategy that is to train it, whose own defaults hold where ``options`` has none.
+
+    Returns:
+        ``{"architecture", "input_shape", "options"}``, as JSON.
+
+    Raises:
+        InputError: an unknown name or option, or a strategy that cannot train the architecture.
+    """
+    if name == "auto":
+        name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
+        if row is not None and row.encoders is not None and name not in row.encoders:
+            name = next(iter(row.encoders))
+    if name in ARCHITECTURES and ARCHITECTURES[name].imported:
+        raise InputError(
+            "is a model that was trained elsewhere: `pretrain import` makes it, and this version cannot "
+            "pretrain it further",
+            argument="encoder",
+            value=name,
+            hint=f"Choose one of: {', '.join(fresh_names())}.",
+        )
+    if row is not None and row.encoders is not None:
+        if name in ARCHITECTURES and name not in row.encoders:
+            raise InputError(
+                f"cannot be trained by the strategy {row.name!r}",
+                argument="encoder",
+                value=name,
+                hint=f"It can train: {', '.join(row.encoders)}.",
+            )
+        options = {**row.encoders.get(name, {}), **options}
+    config = encoder_config(name, dataset.input_shape, options)
+    expected_shapes(config)
+    return config
