@@ -13,8 +13,9 @@ def to_array(values: Any, key: str) -> np.ndarray:
     """Convert an array-like, without turning numbers into text or missing values into labels.
 
     Args:
-        values: whatever NumPy makes an array of, or a DataFrame whose columns all hold numbers.
-        key: the name of the argument, for errors.
+        values: whatever NumPy makes an array of; or a DataFrame whose columns all hold numbers, or of one
+            column of targets.
+        key: the name of the argument, for errors; "y" and "y_test" are targets.
 
     Returns:
         An array of numbers or text; a NumPy array comes back as it is.
@@ -23,7 +24,9 @@ def to_array(values: Any, key: str) -> np.ndarray:
         InputError: it has masked values, ragged rows, objects that are neither numbers nor text, or both.
     """
     if hasattr(values, "columns") and hasattr(values, "to_numpy"):
-        return _from_frame(values, key)
+        if not key.startswith("y") or len(values.columns) != 1:
+            return _from_frame(values, key)
+        values = np.asarray(values.to_numpy())[:, 0]
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError("has masked values", argument=key, hint="Fill them or leave them out.")
     try:
@@ -35,7 +38,7 @@ def to_array(values: Any, key: str) -> np.ndarray:
     if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
         # NumPy writes the numbers of a mixed list as text: only what was text already may be text.
         array = np.asarray(values, dtype=object)
-    return _from_objects(array, key) if array.dtype.kind == "O" else array
+    return _from_objects(array, key) if array.dtype.kind in "OT" else array
 
 
 def _from_frame(frame: Any, key: str) -> np.ndarray:
@@ -59,12 +62,9 @@ def _from_frame(frame: Any, key: str) -> np.ndarray:
 def _from_objects(array: np.ndarray, key: str) -> np.ndarray:
     """Return an array of Python objects as one of numbers or of text."""
     flat = array.ravel().tolist()
-    if flat and all(isinstance(value, str) for value in flat):
-        return array.astype(str)
     numbers = (bool, int, float, np.bool_, np.number)
-    wrong = [value for value in flat if not isinstance(value, numbers)]
-    if any(isinstance(value, str) for value in flat):
-        wrong = [value for value in flat if not isinstance(value, str)]
+    kind = str if any(isinstance(value, str) for value in flat) else numbers
+    wrong = [value for value in flat if not isinstance(value, kind)]
     if not wrong:
         array = np.array(array.tolist())
     if wrong or array.dtype.kind == "O":

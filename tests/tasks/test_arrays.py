@@ -93,10 +93,12 @@ def test_frames(frame):
     table = {"width": [1.5, 2, 3, 4, 5, 6], "height": [1, 2, 3, 4, 5, 6], "wild": [True, False] * 3}
     wanted = Dataset.from_arrays(np.array(list(table.values())).T, LABELS)
     for dtype in (None, object) if frame is Frame else (None,):
-        made = frame(table) if dtype is None else frame(table, dtype)
+        made = frame(table) if dtype is None else frame(table, dtype=dtype)
         assert as_dataset((made, LABELS)).fingerprint == wanted.fingerprint
-    kinds = frame({"kind": ["a", "b"], "size": [1, 2]}, object)
-    missing = frame({"size": [1, 2], "kind": [None, 3]}, object)
+    column = frame({"label": LABELS.tolist()}, dtype=object)
+    assert as_dataset((TABLE, column)).fingerprint == as_dataset((TABLE, LABELS)).fingerprint
+    kinds = frame({"kind": ["a", "b"], "size": [1, 2]}, dtype=object)
+    missing = frame({"size": [1, 2], "kind": [None, 3]}, dtype=object)
     for wrong, value in ((kinds, "a"), (missing, None)):
         with pytest.raises(InputError) as caught:
             as_dataset(wrong, argument="unlabelled")
@@ -163,6 +165,7 @@ def test_objects_that_are_all_numbers_or_all_text_are_taken():
     assert to_array(np.array([1, 0.5], object), "y").dtype == np.float64
     assert to_array(np.array(["a", "bc"], object), "y").tolist() == ["a", "bc"]
     assert to_array(["a", "bc"], "y").dtype.kind == "U"
+    assert to_array(np.array(["a", "bc"], np.dtypes.StringDType()), "y").dtype.kind == "U"
 
 
 def test_arrays_need_no_pandas():

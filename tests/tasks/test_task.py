@@ -4,7 +4,6 @@ import pytest
 from headstart.errors import InputError
 from tasks.dataset import Dataset
 from tasks.loading.resolve import load_dataset
-from tasks.targets import strata
 from tasks.task import TargetTask
 
 
@@ -76,18 +75,6 @@ def test_budgets_out_of_bounds(make_dataset, n, rule):
         task.labels(n, 0)
     assert (caught.value.argument, caught.value.value) == ("labels", n)
     assert rule in caught.value.rule
-
-
-@pytest.mark.parametrize(
-    ("y", "least"),
-    [(np.linspace(0, 1, 50), 10), (np.array([[1, 1], [1, 0], [0, 0], [1, 1]] * 3), 3)],
-)
-def test_budgets_of_other_targets_hold_each_stratum(y, least):
-    x = np.zeros((len(y), 2))
-    task = TargetTask.from_dataset(Dataset.from_arrays(x, y, x_test=x, y_test=y))
-    assert len(set(strata(y)[task.labels(least, 0)])) == least
-    with pytest.raises(InputError, match=f"labels must be {least} or more"):
-        task.labels(least - 1, 0)
 
 
 def test_sets_that_are_no_task(make_dataset):
