@@ -224,8 +224,8 @@ def _canonical(made: Any, source_name: str, name: str) -> Any:
             stack.append((wanted, True))
             stack.extend((needed, False) for needed in reversed(node.input))
     values = {tensor.name: tensor for tensor in made.graph.initializer}
-    # "" stands for an optional input that is not given.
-    names, constants = {source.name: source_name, "": ""}, []
+    constants: list[Any] = []
+    names = {source.name: source_name, "": ""}  # "" stands for an optional input that is not given
     for position, node in enumerate(ordered.values()):
         node.name = f"{node.op_type}_{position}"
         for needed in node.input:
