@@ -142,7 +142,6 @@ CASES = [
     ("transfer", {"search-seconds": "9"}, ["--search-seconds bounds the search of --reuse auto"]),
     ("transfer", {"above": "dropp"}, ["--above must be one of", "Did you mean 'drop'?"]),
     ("transfer", {"head": "deep"}, ["--head must be one of", "'deep'"]),
-    ("transfer", {"head": "knn", "export": "onnx"}, ["cannot write a look-up", "savedmodel"]),
     ("transfer", {"head": "knn", "pool": "good.npz"}, ["solved on frozen features"]),
     ("transfer", {"schedule": "cosin"}, ["--schedule must be", "Did you mean 'cosine'?"]),
     ("transfer", {"warmup": "2"}, ["--warmup must be from 0 to 0.99. Got 2"]),

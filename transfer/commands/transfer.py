@@ -116,7 +116,6 @@ def transfer_command(
                     f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave "
                     f"it out."
                 )
-    row.check_exports(export)
     if pool is not None and row.solved:
         raise InputError(
             f"trains the network, and {format(arg.head, row.name)} is solved on frozen features",

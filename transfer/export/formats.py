@@ -45,7 +45,7 @@ class Format:
         lacking = [name for name in self.needs if find_spec(name) is None]
         if lacking:
             raise InputError(
-                f"Writing {self.title} takes {' and '.join(lacking)}, which this environment does not "
+                f"Writing {self.title} takes {', '.join(lacking)}, which this environment does not "
                 f"have: pip install 'headstart[{self.extra}]'"
             )
         if self.folder:
@@ -59,7 +59,7 @@ FORMATS = {
         title="ONNX",
         ending=".onnx",
         write=write_onnx,
-        needs=("onnx", "onnxruntime"),
+        needs=("tf2onnx", "onnx", "onnxruntime"),
         extra="onnx",
     ),
     "savedmodel": Format(

@@ -28,7 +28,6 @@ class Head:
         adds_layers: whether ``blocks`` has any, so that something below the last layer is new.
         logits: whether its outputs are logits; False: probabilities, or numbers.
         targets: names of the targets that it can learn; empty: all.
-        exports: formats that it cannot be written in -> the reason and the way out, a sentence.
     """
 
     name: ClassVar[str]
@@ -38,7 +37,6 @@ class Head:
     adds_layers: ClassVar[bool] = False
     logits: ClassVar[bool] = True
     targets: ClassVar[tuple[str, ...]] = ()
-    exports: ClassVar[Mapping[str, str]] = {}
 
     def blocks(self, shape: tuple[int, ...]) -> list[tuple[str, Any]]:
         """Return [(name, keras.Model)] that are trained with the head, below it.
@@ -70,12 +68,6 @@ class Head:
 
     def check_options(self, names: Iterable[str]) -> None:
         """Raise InputError when fields of a recipe are given that change nothing for this head."""
-
-    def check_exports(self, formats: Sequence[str]) -> None:
-        """Raise InputError when it cannot be written in one of these formats."""
-        for name in formats:
-            if name in self.exports:
-                raise InputError(self.exports[name], argument="export", value=name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,10 +39,6 @@ class NearestNeighbours(SolvedHead):
     unchosen = 1
     # Measured against the Euclidean distance, and against features as they are: docs/transfer.md.
     about: ClassVar[Mapping[str, Any]] = {"distance": "cosine of standardised features"}
-    exports: ClassVar[Mapping[str, str]] = {
-        "onnx": f"cannot write a look-up of nearest neighbours ({arg.head:knn}). Give "
-        f"{arg.export:savedmodel}, which takes every layer, or {arg.head:logistic}"
-    }
 
     def solve(
         self,

@@ -159,11 +159,12 @@ def command(folder, *more):
 
 
 def test_the_command_says_what_was_chosen(folder):
-    ended = command(folder, "--head", "knn", "--reuse", "1")
+    ended = command(folder, "--head", "knn", "--reuse", "1", "--export", "onnx")
     assert "Head knn: k = " in ended.stdout
     assert "by 5-fold cross-validation" in ended.stdout
     result = json.loads((folder / "model.json").read_text())
     assert (result["above"], result["history"]) == ("drop", [])
+    assert [row["file"] for row in result["exports"]] == ["model.onnx"]
     again = json.loads(
         command(folder, "--head", "knn", "--reuse", "1", "--resume", "--json").stdout
     )

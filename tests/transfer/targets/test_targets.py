@@ -114,7 +114,7 @@ def test_several_labels_are_learnt_told_and_predicted(folder, tmp_path):
 @pytest.mark.parametrize("head", ["knn", "logistic"])
 @pytest.mark.parametrize("kind", ["numbers", "labels"])
 def test_frozen_heads_learn_them_too(folder, head, kind):
-    result, told = run(folder, kind, "--head", head, "--labels", "80")
+    result, told = run(folder, kind, "--head", head, "--labels", "80", "--export", "onnx")
     choice = result["head_choice"]
     value = choice["k" if head == "knn" else "C"]
     best = min(choice["tried"], key=lambda row: row["mean_squared_error"])
@@ -122,6 +122,7 @@ def test_frozen_heads_learn_them_too(folder, head, kind):
     assert f"Head {head}: " in told
     assert result.get("r2", result.get("micro_f1")) > 0.6
     assert result["updates"] == 0
+    assert [row["file"] for row in result["exports"]] == ["model.onnx"]
     got, y = predicted(folder, kind), data(folder, kind)["y_test"]
     if kind == "numbers":
         assert metrics.r2_score(y, got) == pytest.approx(result["r2"], abs=1e-4)
