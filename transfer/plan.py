@@ -14,7 +14,7 @@ from pretrain.weights.file import WeightsFile
 from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.architecture import Arrangement
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 from transfer.heads import head_of
 from transfer.recipes import TransferRecipe
 from transfer.targets import TARGETS
@@ -80,7 +80,7 @@ class TransferConfig:
 class Plan:
     """A transfer checked: nothing in it can be refused any more."""
 
-    inputs: Inputs
+    inputs: InputAdapter
     arrangement: Arrangement
     rows: np.ndarray
     recipe: TransferRecipe
@@ -92,7 +92,7 @@ class Plan:
         search = config.search is not None
         check_trained(arrangement, config.recipe, len(block_names(source.encoder)), search=search)
         _check_target(task, config)
-        inputs = Inputs.of(task, source.encoder["input_shape"], source.preprocessing)
+        inputs = InputAdapter.of(task, source.encoder["input_shape"], source.preprocessing)
         labels = len(task.x) if config.labels is None else config.labels
         rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
         return cls(

@@ -14,7 +14,7 @@ import numpy as np
 
 from pretrain.encoders import block_names
 from tasks.task import TargetTask
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 from transfer.data.leakage import leakage, leaks, refuse
 from transfer.metrics.scores import check_outputs
 from transfer.plan import Plan, Source, TransferConfig
@@ -38,7 +38,7 @@ class Transferred:
     """
 
     model: Any
-    inputs: Inputs
+    inputs: InputAdapter
     result: dict[str, Any]
     history: list[dict[str, Any]]
 

@@ -15,8 +15,8 @@ from pretrain.keras_import.source import import_model
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer import EncoderTransformer
-from transfer.data.input_adapter import Inputs
-from transfer.data.leakage import leakage, leaks, tell
+from transfer.data.input_adapter import InputAdapter
+from transfer.data.leakage import describe, leakage, leaks
 from transfer.inference import predict_batched
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import recipe
@@ -111,7 +111,7 @@ def test_the_leakage_of_an_imported_model_is_unknown(others):
     assert found["test"]["exact"] is found["test"]["near"] is found["labelled"]["exact"] is None
     assert found["labels_used"] is None
     assert not leaks(found)
-    assert tell(found).startswith("Leakage: unknown. The model was imported")
+    assert describe(found).startswith("Leakage: unknown. The model was imported")
 
 
 def test_the_command_takes_a_model_of_keras(others, tmp_path, capfd):
@@ -180,7 +180,7 @@ def small(path, *, table=False):
 def test_images_of_another_size_colour_and_range_are_fitted(tmp_path):
     made = import_model(small(tmp_path / "m.keras"), value_range=(-1, 1))
     x = np.random.default_rng(0).random((4, 8, 6, 1)).astype(np.float32)
-    inputs = Inputs.match((8, 6, 1), "float32", (0, 1), (16, 12, 3), made.preprocessing)
+    inputs = InputAdapter.match((8, 6, 1), "float32", (0, 1), (16, 12, 3), made.preprocessing)
     assert inputs.changes == (
         "grey repeated as colour (1 -> 3 channels)",
         "resized from 8x6 to 16x12",
@@ -247,4 +247,4 @@ def test_a_plan_needs_no_tensorflow_for_an_encoder_of_channels(tmp_path):
     assert inputs.channel_scale == (1.0, 2.0, 3.0)
     assert inputs.channel_offset == (5.0, 5.0, 5.0)
     with pytest.raises(InputError, match="expects 3 channels and the data has 2"):
-        Inputs.match((8, 8, 2), "uint8", (0, 255), (16, 12, 3), preprocessing)
+        InputAdapter.match((8, 8, 2), "uint8", (0, 255), (16, 12, 3), preprocessing)

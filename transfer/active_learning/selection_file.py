@@ -16,7 +16,7 @@ from transfer.active_learning.typiclust import Suggestion
 LARGEST = 64 << 20
 
 
-def data_mark(x: np.ndarray) -> str:
+def data_digest(x: np.ndarray) -> str:
     """Return 16 hexadecimal digits that name the examples ``x`` (N, ...) and their order."""
     digest = hashlib.sha256(f"{x.dtype.str} {x.shape}\n".encode())
     digest.update(np.ascontiguousarray(x).data.cast("B"))
@@ -32,7 +32,7 @@ def to_csv(suggestion: Suggestion, x: np.ndarray, files: Sequence[str] | None) -
     writer = csv.writer(text, lineterminator="\n")
     where = [] if files is None else ["file"]
     writer.writerow(["index", *where, "cluster_size", "distance", "data"])
-    mark = data_mark(x)
+    mark = data_digest(x)
     for row, size, distance in zip(
         suggestion.rows, suggestion.sizes, suggestion.distances, strict=True
     ):
@@ -41,7 +41,7 @@ def to_csv(suggestion: Suggestion, x: np.ndarray, files: Sequence[str] | None) -
     return text.getvalue()
 
 
-def read_chosen(path: Path, x: np.ndarray) -> tuple[int, ...]:
+def read_selection(path: Path, x: np.ndarray) -> tuple[int, ...]:
     """Return the rows of ``x`` (N, ...) that the CSV file names, in its order.
 
     Only the columns ``index`` and ``data`` count; lines may be removed, moved or added.
@@ -63,7 +63,7 @@ def read_chosen(path: Path, x: np.ndarray) -> tuple[int, ...]:
             f"--labels-from {path} must have the columns index and data, and a line an example. "
             f"Give the file of `transfer suggest`."
         )
-    mark = data_mark(x)
+    mark = data_digest(x)
     others = {str(line["data"]) for line in lines} - {mark}
     if others:
         raise InputError(

@@ -21,7 +21,7 @@ from pretrain.weights.file import WeightsFile, assign
 from transfer.numerics import mean_and_spread
 
 if TYPE_CHECKING:
-    from transfer.data.input_adapter import Inputs
+    from transfer.data.input_adapter import InputAdapter
 
 SAMPLE = 20_000
 """At most as many examples decide the centres, unless there are many clusters."""
@@ -87,7 +87,7 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     return Suggestion(rows=rows, sizes=counts.astype(np.int64), distances=distances[rows])
 
 
-def encoded(weights: WeightsFile, inputs: Inputs, x: np.ndarray) -> np.ndarray:
+def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
     """Return the file's features (N, D) float32 of raw examples ``x`` (N, ...)."""
     from pretrain.encoders.encoder import Encoder
     from transfer.inference import predict_batched
@@ -99,7 +99,7 @@ def encoded(weights: WeightsFile, inputs: Inputs, x: np.ndarray) -> np.ndarray:
     return predict_batched((front, encoder.model), x, CHUNK)
 
 
-def pictured(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
+def image_grid(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
     """Return examples (n, H, W, C) side by side, in their order, as a uint8 picture.
 
     None for what is no picture: vectors, and images of other than one or three channels.

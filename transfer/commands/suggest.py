@@ -13,7 +13,7 @@ from pretrain.keras_import.source import read_source
 from tasks.dataset import Dataset
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
 from tasks.task import TargetTask
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 
 
 def suggest_command(
@@ -52,7 +52,7 @@ def suggest_command(
     pool: Dataset | TargetTask = dataset
     if dataset.y is not None:
         pool = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
-    inputs = Inputs.of(pool, shape, file.preprocessing)
+    inputs = InputAdapter.of(pool, shape, file.preprocessing)
     if not 1 <= labels <= len(pool.x):
         raise InputError(
             f"--labels must be 1 to {len(pool.x):,}, the examples there are to choose from. "
@@ -63,18 +63,18 @@ def suggest_command(
     from pretrain.monitoring.artifacts import write_picture
 
     start(threads)
-    from transfer.active_learning.typiclust import clusters, encoded, pictured
+    from transfer.active_learning.typiclust import clusters, encode, image_grid
 
     reporter = make_reporter(quiet)
     try:
         reporter.say(f"Data: {pool.name}, {len(pool.x):,} examples to choose from, {pool.source}")
         for change in inputs.changes:
             reporter.say(f"Inputs: {change}, to fit the encoder")
-        chosen = clusters(encoded(file, inputs, pool.x), labels, seed)
+        chosen = clusters(encode(file, inputs, pool.x), labels, seed)
     finally:
         reporter.close()
     write_text(output, to_csv(chosen, pool.x, pool.files))
-    shown = pictured(pool.x[chosen.rows], pool.value_range)
+    shown = image_grid(pool.x[chosen.rows], pool.value_range)
     if shown is not None:
         write_picture(picture, shown)
     return {

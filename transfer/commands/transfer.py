@@ -17,15 +17,15 @@ from pretrain.weights.file import WeightsFile
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
 from tasks.targets import KINDS
 from tasks.task import TargetTask
-from transfer.active_learning.selection_file import read_chosen
+from transfer.active_learning.selection_file import read_selection
 from transfer.commands.console import show_pool, show_search, told
-from transfer.data.input_adapter import Inputs
-from transfer.data.leakage import leakage, leaks, refuse, tell
+from transfer.data.input_adapter import InputAdapter
+from transfer.data.leakage import describe, leakage, leaks, refuse
 from transfer.heads import head_of, usual_above
 from transfer.metrics.baselines import baselines
 from transfer.plan import Plan, Source, TransferConfig
 from transfer.recipes import recipe as named_recipe
-from transfer.report.artifacts import Beside
+from transfer.report.artifacts import Artifacts
 from transfer.report.figures import folder_of
 from transfer.run import checkpoints_of, transfer
 from transfer.selection.search import SECONDS
@@ -76,7 +76,7 @@ def transfer_command(
     if output.suffix != ".keras":
         raise InputError(f"--out must end in .keras, or Keras will not load it. Got {output}.")
     check_apart(output, weights, data, labels_from, pool)
-    beside = Beside(model=output, formats=export, pictures=pictures, map=kind)
+    beside = Artifacts(model=output, formats=export, pictures=pictures, map=kind)
     # Only a run that began here may find files of its own.
     own = force or (resume and (output.exists() or checkpoint_folder(output).exists()))
     curve = output.with_name(f"{output.stem}-learning-rate.png")
@@ -105,7 +105,7 @@ def transfer_command(
         labels=labels,
         **_reuse(reuse, search_seconds, above, head),
         seed=seed,
-        rows=None if labels_from is None else read_chosen(labels_from, task.x),
+        rows=None if labels_from is None else read_selection(labels_from, task.x),
     )
     plan = Plan.make(task, source, config)
     target = TARGETS[task.target]
@@ -158,7 +158,7 @@ def transfer_command(
     reporter.say(f"Data: {task.name}, {dataset.source}; test part: {task.test_origin}")
     for change in plan.inputs.changes:
         reporter.say(f"Inputs: {change}, to fit the encoder")
-    reporter.say(tell(found))
+    reporter.say(describe(found))
     if unlabelled is not None:
         reporter.say(unlabelled.tell())
     if not target.exclusive:
@@ -214,7 +214,7 @@ def _reuse(
     return {"search": SECONDS if seconds is None else seconds}
 
 
-def _told(file: WeightsFile, weights: Path, inputs: Inputs) -> dict[str, Any]:
+def _told(file: WeightsFile, weights: Path, inputs: InputAdapter) -> dict[str, Any]:
     """Return what a reader of the result wants to know of the weights file and of the inputs."""
     metadata = file.metadata
     return {
@@ -232,7 +232,7 @@ def _told(file: WeightsFile, weights: Path, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _report(result: dict[str, Any], beside: Beside, as_json: bool) -> None:
+def _report(result: dict[str, Any], beside: Artifacts, as_json: bool) -> None:
     output = beside.model
     if as_json:
         out_json({"out": str(output), **result})

@@ -45,7 +45,7 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)]
 
 
-def as_in_all(y: np.ndarray, train: np.ndarray) -> np.ndarray | None:
+def restore_class_proportions(y: np.ndarray, train: np.ndarray) -> np.ndarray | None:
     """Return weights (M,) of the rows ``train`` that give each class the share that it has in y, int (N,).
 
     Of a class with two labels a fold trains on one, beside classes of which it has both; and it is the one's

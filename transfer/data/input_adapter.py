@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
+class InputAdapter:
     """How raw examples of one shape, dtype and range reach an encoder of another.
 
     shape, dtype, value_range: of the raw examples.
@@ -40,10 +40,10 @@ class Inputs:
         data: Dataset | TargetTask,
         encoder_shape: tuple[int, ...],
         preprocessing: dict[str, Any],
-    ) -> Inputs:
+    ) -> InputAdapter:
         """Plan the way from a data set's examples, whose range was read off them. Raises InputError."""
         known = preprocessing["value_range"]
-        taken = taken_range(data.input_shape, data.value_range, (known[0], known[1]))
+        taken = resolve_value_range(data.input_shape, data.value_range, (known[0], known[1]))
         return cls.match(
             data.input_shape, str(data.x.dtype), taken, tuple(encoder_shape), preprocessing
         )
@@ -56,7 +56,7 @@ class Inputs:
         value_range: tuple[float, float],
         encoder_shape: tuple[int, ...],
         preprocessing: dict[str, Any],
-    ) -> Inputs:
+    ) -> InputAdapter:
         """Plan the way from raw examples to the encoder. Raises InputError when there is none."""
         changes = []
         if len(shape) != len(encoder_shape) or (len(shape) == 1 and shape != encoder_shape):
@@ -124,7 +124,7 @@ class Inputs:
         return keras.Model(inputs, hidden, name="inputs")
 
 
-def taken_range(
+def resolve_value_range(
     shape: tuple[int, ...], given: tuple[float, float], known: tuple[float, float]
 ) -> tuple[float, float]:
     """Return the range of raw examples that stands for ``known``, the range of those before.

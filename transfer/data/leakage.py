@@ -94,7 +94,7 @@ def refuse(found: dict[str, Any], task: str, weights: str, anyway: str = "--allo
     )
 
 
-def tell(found: dict[str, Any]) -> str:
+def describe(found: dict[str, Any]) -> str:
     """Return one line for people."""
     shared = found["shared"]
     line = _pool_told(found)

@@ -24,18 +24,18 @@ from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
 from transfer.architecture import Arrangement
-from transfer.data.input_adapter import Inputs
-from transfer.estimators._base import Encoding, as_python, programs
-from transfer.estimators._network import ENGINE, Network
+from transfer.data.input_adapter import InputAdapter
+from transfer.estimators._base import BaseEncoderEstimator, as_python, programs
+from transfer.estimators._network import ENGINE, FrozenNetwork
 from transfer.estimators._scratch import bottleneck_source, reconstruct
-from transfer.estimators._supervised import Learning
+from transfer.estimators._supervised import BaseTransferEstimator
 from transfer.estimators._validation import flat
 from transfer.plan import Source, arranged
 from transfer.recipes import recipe as named_recipe
 from transfer.targets import Classification, MultiLabel, Regression, Target
 
 
-class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Encoding):
+class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEncoderEstimator):
     """Examples to the features of a weights file's encoder, which ``fit`` does not change.
 
     Args:
@@ -96,8 +96,8 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
         return self._outputs(X)
 
     def _autoencoder(
-        self, x: np.ndarray, source: Source, inputs: Inputs, settings: dict[str, Any]
-    ) -> Network:
+        self, x: np.ndarray, source: Source, inputs: InputAdapter, settings: dict[str, Any]
+    ) -> FrozenNetwork:
         if settings.get("epochs") == 0:
             raise InputError("epochs must be 1 or more, or None. Got 0.")
         if settings:
@@ -114,7 +114,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
                 session=Session(reporter=self._reporter()).sharing(programs()),
             )
             encoder = reconstruct(x, source, recipe, run)
-            return Network(
+            return FrozenNetwork(
                 encoder=encoder.config,
                 inputs=inputs,
                 arrangement=arranged(source, len(encoder.blocks)),
@@ -127,7 +127,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Enco
         return tags
 
 
-class TransferClassifier(ClassifierMixin, Learning):
+class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
     """A pretrained encoder and a new head: the head is trained first, then both.
 
     Args:
@@ -231,7 +231,7 @@ class TransferClassifier(ClassifierMixin, Learning):
         return tags
 
 
-class TransferRegressor(RegressorMixin, Learning):
+class TransferRegressor(RegressorMixin, BaseTransferEstimator):
     """A pretrained encoder and a head of one output, trained on the mean squared error.
 
     Arguments, X and errors are those of ``TransferClassifier``; y is numbers (N,), and standardised
@@ -258,7 +258,7 @@ class TransferRegressor(RegressorMixin, Learning):
         return target.encode(y), target
 
 
-def _lowest(source: Source, inputs: Inputs, blocks: int) -> Network:
+def _lowest(source: Source, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
     """Return the network of a weights file's lowest blocks. Raises InputError for none of them."""
     assert source.tensors is not None
     names = block_names(source.encoder)
@@ -270,4 +270,6 @@ def _lowest(source: Source, inputs: Inputs, blocks: int) -> Network:
     kept = names[:blocks]
     tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
     arrangement = Arrangement(reuse=blocks, above="reset" if blocks == len(names) else "drop")
-    return Network(encoder=source.encoder, inputs=inputs, arrangement=arrangement, tensors=tensors)
+    return FrozenNetwork(
+        encoder=source.encoder, inputs=inputs, arrangement=arrangement, tensors=tensors
+    )

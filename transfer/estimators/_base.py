@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from headstart.errors import HeadstartError, InputError, Interrupted
 from pretrain.encoders.base import integer, number
 from pretrain.keras_import.source import read_source
-from transfer.data.input_adapter import Inputs
-from transfer.estimators._network import Network
+from transfer.data.input_adapter import InputAdapter
+from transfer.estimators._network import FrozenNetwork
 from transfer.estimators._validation import Examples, check_range, flat, warn_of_range
 from transfer.plan import Source
 
@@ -62,7 +62,7 @@ RULES: Mapping[str, Callable[[Any], Any]] = {
 MOST_PROGRAMS = 16
 
 
-class Encoding(BaseEstimator):
+class BaseEncoderEstimator(BaseEstimator):
     """An estimator on an encoder; ``network_`` is what a ``fit`` sets last."""
 
     weights: str | Path | None
@@ -71,7 +71,7 @@ class Encoding(BaseEstimator):
     random_state: Any
     verbose: bool
     examples_: Examples
-    network_: Network
+    network_: FrozenNetwork
 
     def _settings(self, *names: str) -> dict[str, Any]:
         """Return the named arguments that are set, each checked by its rule."""
@@ -122,7 +122,7 @@ class Encoding(BaseEstimator):
         given: tuple[int, ...] | None,
         source: Source | None,
         fresh: Callable[[int], Source],
-    ) -> tuple[Source, Inputs]:
+    ) -> tuple[Source, InputAdapter]:
         """Decide how X becomes examples; return where the encoder comes from, and the way to it.
 
         X: checked, (N, features); given: the shape of one example, None when it was flat.
@@ -138,7 +138,7 @@ class Encoding(BaseEstimator):
             shape = tuple(source.encoder["input_shape"])
             self.examples_ = Examples.fitting(given, X.shape[1], shape)
             warn_of_range(X, value_range)
-        inputs = Inputs.match(
+        inputs = InputAdapter.match(
             self.examples_.shape,
             "float32",
             value_range,

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from transfer.architecture import Arrangement
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 from transfer.heads import HEADS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Network:
+class FrozenNetwork:
     """Raw examples (N, *inputs.shape) to outputs (N, K): configuration and NumPy arrays alone.
 
     encoder: the configuration; arrangement: what is used of it, and what stands above.
@@ -36,14 +36,14 @@ class Network:
     """
 
     encoder: dict[str, Any]
-    inputs: Inputs
+    inputs: InputAdapter
     arrangement: Arrangement
     tensors: Mapping[str, np.ndarray]
     outputs: int | None = None
     head_config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, inputs: Inputs, body: Body) -> Network:
+    def of(cls, inputs: InputAdapter, body: Body) -> FrozenNetwork:
         """Take a copy of what was trained (Keras), and keep that for the first use."""
         network = cls(
             encoder=body.config,
@@ -95,7 +95,7 @@ class Network:
         return _forward(self.inputs.model(), body)
 
 
-_BUILT: WeakKeyDictionary[Network, Callable[[np.ndarray], Any]] = WeakKeyDictionary()
+_BUILT: WeakKeyDictionary[FrozenNetwork, Callable[[np.ndarray], Any]] = WeakKeyDictionary()
 
 
 def _forward(front: Any, body: Body) -> Callable[[np.ndarray], Any]:

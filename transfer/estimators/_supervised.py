@@ -13,8 +13,8 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
-from transfer.estimators._base import RULES, Encoding, as_python, programs
-from transfer.estimators._network import ENGINE, Network
+from transfer.estimators._base import RULES, BaseEncoderEstimator, as_python, programs
+from transfer.estimators._network import ENGINE, FrozenNetwork
 from transfer.estimators._scratch import small_source
 from transfer.estimators._validation import flat
 from transfer.heads import head_of, usual_above
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SEARCHED = {"above": None, "head": "linear"}
 
 
-class Learning(Encoding):
+class BaseTransferEstimator(BaseEncoderEstimator):
     """An encoder and a head; the subclasses say what y is."""
 
     _fitted_target: Target
@@ -132,7 +132,7 @@ class Learning(Encoding):
                     reporter=self._reporter(),
                     programs=programs(),
                 )
-                network = Network.of(inputs, fitted.encoder)
+                network = FrozenNetwork.of(inputs, fitted.encoder)
             self.history_, self.search_ = fitted.run.history, found
             self.head_choice_, self._fitted_target = fitted.chosen, target
             self.network_ = network

@@ -13,7 +13,7 @@ import numpy as np
 
 from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 from transfer.export.compare import allowed
 from transfer.inference import predict_batched
 from transfer.numerics import class_probabilities
@@ -44,7 +44,7 @@ def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndar
 
 
 def save_model(
-    model: Any, path: Path, inputs: Inputs, result: dict[str, Any], examples: np.ndarray
+    model: Any, path: Path, inputs: InputAdapter, result: dict[str, Any], examples: np.ndarray
 ) -> None:
     """Write ``model`` as a ``.keras`` file that stock Keras loads, and verify it before it counts.
 

@@ -99,7 +99,7 @@ def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
     0..255 and 0..1 (or -1..1) are two spellings of one brightness, and are turned into one another. The range
     of any other new file only tells which examples are in it: its values are taken as they are.
     """
-    from transfer.data.input_adapter import FRACTIONS, taken_range
+    from transfer.data.input_adapter import FRACTIONS, resolve_value_range
 
     low, high = map(float, about["input"]["value_range"])
     known, given = (low, high), dataset.value_range
@@ -109,7 +109,7 @@ def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
     if same and not (x.ndim == 4 and (given, known) in OTHER):
         return x
     # As of a table, whatever the examples are: a prediction must not hang on the others in the file.
-    from_low, from_high = given if same else taken_range((1,), given, known)
+    from_low, from_high = given if same else resolve_value_range((1,), given, known)
     stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
     if about["input"]["dtype"] == "uint8":
         whole = np.rint(stretched)

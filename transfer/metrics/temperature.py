@@ -26,7 +26,7 @@ def losses(chances: np.ndarray, y: np.ndarray, temperature: float = 1.0) -> np.n
     return told
 
 
-def temperature(chances: np.ndarray, y: np.ndarray) -> float:
+def fit_temperature(chances: np.ndarray, y: np.ndarray) -> float:
     """Return the temperature with the lowest mean loss, from 0.14 to 20; 1 of no example."""
     from scipy.optimize import minimize_scalar
 

@@ -12,7 +12,7 @@ from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, write_text
 from tasks.task import TargetTask
 from transfer.export.formats import FORMATS, check_formats, export_model
-from transfer.report.figures import Seen, check_pictures, folder_of, write_pictures
+from transfer.report.figures import Predictions, check_pictures, folder_of, write_pictures
 from transfer.report.model_card import card
 
 MARK = b"by Headstart's `transfer`"
@@ -20,7 +20,7 @@ MARK = b"by Headstart's `transfer`"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
+class Artifacts:
     """The files beside ``model``: ``model.json``, ``model.md`` and what was asked for.
 
     formats: names of the table of formats. pictures: whether to draw them; map: "pca" or "umap".
@@ -102,7 +102,7 @@ class Beside:
             return
         from transfer.export.keras_file import load_model
 
-        seen = Seen.of(load_model(self.model), task.x_test)
+        seen = Predictions.of(load_model(self.model), task.x_test)
         made = write_pictures(self.model, task, seen, result["history"], kind=self.map, seed=seed)
         folder = folder_of(self.model).name
         result["pictures"] = [f"{folder}/{Path(path).name}" for path in made]

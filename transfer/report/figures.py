@@ -263,7 +263,7 @@ MOST_POINTS = 2000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Seen:
+class Predictions:
     """What a model made of the N test examples.
 
     probabilities: (N, K) float; features: (N, D) float, the encoder's, or None.
@@ -273,7 +273,7 @@ class Seen:
     features: np.ndarray | None
 
     @classmethod
-    def of(cls, model: Any, x: np.ndarray) -> Seen:
+    def of(cls, model: Any, x: np.ndarray) -> Predictions:
         """Run the Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
         from transfer.inference import predict_batched
 
@@ -312,7 +312,7 @@ def check_pictures(model: Path, kind: str, *, force: bool) -> None:
 def write_pictures(
     model: Path,
     task: TargetTask,
-    seen: Seen,
+    seen: Predictions,
     history: Sequence[Mapping[str, Any]],
     *,
     kind: str = "pca",

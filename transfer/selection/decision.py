@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer.metrics.temperature import losses, temperature
+from transfer.metrics.temperature import fit_temperature, losses
 from transfer.selection.candidates import Candidate
 
 # Standard errors by which anything else must be ahead of the plain transfer and its line.
@@ -62,7 +62,9 @@ class Tried:
     @property
     def calibrated(self) -> np.ndarray:
         """As ``loss``, with the one temperature at which the mean over all that was tried is lowest."""
-        return losses(self.chances, self.y, temperature(self.chances[self.seen], self.y[self.seen]))
+        return losses(
+            self.chances, self.y, fit_temperature(self.chances[self.seen], self.y[self.seen])
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return its row of the table."""

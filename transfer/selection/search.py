@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.architecture import Arrangement
-from transfer.data.folds import FEW_FOLDS, FOLDS, as_in_all, folds
+from transfer.data.folds import FEW_FOLDS, FOLDS, folds, restore_class_proportions
 from transfer.metrics.temperature import losses
 from transfer.selection.candidates import Candidate, candidates, fresh_candidates
 from transfer.selection.decision import Tried, choose, could_win
@@ -246,7 +246,7 @@ class _Race:
             target=self.target,
             seed=self.seed,
             # Balanced, all classes count alike in a fold as they do in the whole.
-            weights=None if plan.recipe.balance else as_in_all(self.y, train),
+            weights=None if plan.recipe.balance else restore_class_proportions(self.y, train),
             body=self.bodies[candidate.arrangement],
             programs=self.programs,
         )

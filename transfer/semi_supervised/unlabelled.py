@@ -13,7 +13,7 @@ from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints
 from tasks.splits import generator
 from tasks.task import TargetTask
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 
 SIZE = 5000
 METHODS = ("auto", "self-training", "spreading")
@@ -31,7 +31,7 @@ class Pool:
 
     name: str
     x: np.ndarray
-    inputs: Inputs
+    inputs: InputAdapter
     examples: int
     left_out: dict[str, int]
     method: str = "auto"
@@ -65,7 +65,7 @@ class Pool:
                 f"--pool-size must be 1 or more and --pool-temperature above 0. "
                 f"Got {size} and {temperature:g}."
             )
-        inputs = Inputs.of(dataset, encoder["input_shape"], preprocessing)
+        inputs = InputAdapter.of(dataset, encoder["input_shape"], preprocessing)
         keep = np.ones(len(dataset.x), bool)
         tested = overlap(task.x_test, dataset.x)
         keep[tested] = False

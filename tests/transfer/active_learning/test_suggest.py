@@ -11,8 +11,8 @@ from toys import listing, patterns
 from transfers import weights
 
 from headstart.errors import InputError
-from transfer.active_learning.selection_file import data_mark, read_chosen, to_csv
-from transfer.active_learning.typiclust import Suggestion, clusters, pictured, suggest
+from transfer.active_learning.selection_file import data_digest, read_selection, to_csv
+from transfer.active_learning.typiclust import Suggestion, clusters, image_grid, suggest
 from transfer.cli import cli
 
 
@@ -80,11 +80,11 @@ def test_features_must_be_finite():
 
 def test_pictures_are_of_images_only():
     x = patterns(9).x
-    assert pictured(x, (0, 255)).shape == (26, 26)
+    assert image_grid(x, (0, 255)).shape == (26, 26)
     # Of a uint8 set, the pixels themselves.
-    assert np.array_equal(pictured(x, (0, 255))[:8, :8], x[0, ..., 0])
-    assert pictured(x.reshape(9, -1), (0, 255)) is None
-    assert pictured(np.repeat(x, 4, axis=-1), (0, 255)) is None
+    assert np.array_equal(image_grid(x, (0, 255))[:8, :8], x[0, ..., 0])
+    assert image_grid(x.reshape(9, -1), (0, 255)) is None
+    assert image_grid(np.repeat(x, 4, axis=-1), (0, 255)) is None
 
 
 X = np.arange(40, dtype=np.uint8).reshape(10, 4)
@@ -96,19 +96,19 @@ THREE = Suggestion(
 def test_the_table_is_read_back(tmp_path):
     path = tmp_path / "chosen.csv"
     path.write_text(to_csv(THREE, X, None))
-    mark = data_mark(X)
+    mark = data_digest(X)
     assert path.read_text().splitlines()[:2] == [
         "index,cluster_size,distance,data",
         f"7,5,0.250000,{mark}",
     ]
-    assert read_chosen(path, X) == (7, 0, 4)
+    assert read_selection(path, X) == (7, 0, 4)
     files = tuple(f"{i}.png" for i in range(10))
     named = to_csv(THREE, X, files)
     assert named.splitlines()[1].startswith("7,7.png,5,")
     # A person may drop lines, add columns, and save it with a byte order mark.
     lines = [f"{line},note" for line in named.splitlines()]
     path.write_text("\n".join([lines[0], lines[3]]), encoding="utf-8-sig")
-    assert read_chosen(path, X) == (4,)
+    assert read_selection(path, X) == (4,)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_table_is_read_back(tmp_path):
         (lambda t: t.replace("index", "row"), "must have the columns index and data"),
         (lambda t: t.splitlines()[0], "a line an example"),
         (lambda t: "", "must have the columns"),
-        (lambda t: t.replace(data_mark(X), "0" * 16), "names examples of other data"),
+        (lambda t: t.replace(data_digest(X), "0" * 16), "names examples of other data"),
         (lambda t: t + "8\n", "names examples of other data"),
         (lambda t: t + "\udcff", "cannot be read"),
     ],
@@ -130,13 +130,13 @@ def test_a_bad_table_is_refused(tmp_path, change, says):
     path = tmp_path / "chosen.csv"
     path.write_text(change(to_csv(THREE, X, None)), errors="surrogateescape")
     with pytest.raises(InputError, match=says):
-        read_chosen(path, X)
+        read_selection(path, X)
 
 
 def test_other_or_differently_split_data_has_another_mark(tmp_path):
     with pytest.raises(InputError, match=r"cannot be read: .*No such file"):
-        read_chosen(tmp_path / "none.csv", X)
-    marks = {data_mark(x) for x in (X, X[::-1], X[:9], X.astype(np.float32), X.reshape(20, 2))}
+        read_selection(tmp_path / "none.csv", X)
+    marks = {data_digest(x) for x in (X, X[::-1], X[:9], X.astype(np.float32), X.reshape(20, 2))}
     assert len(marks) == 5
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
-from transfer.data.folds import as_in_all, folds
+from transfer.data.folds import folds, restore_class_proportions
 
 
 @forall(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.integers(0, 5), st.booleans())
@@ -36,7 +36,7 @@ def test_folds_are_stratified_disjoint_and_complete(counts, seed, shuffled):
 def test_weights_give_each_class_its_share_of_all_labels(counts, seed):
     y = np.repeat(np.arange(len(counts)), counts)
     for train, _ in folds(y, seed):
-        weights = as_in_all(y, train)
+        weights = restore_class_proportions(y, train)
         given = np.ones(len(train)) if weights is None else weights
         sums = np.bincount(y[train], given) / len(train)
         off = np.abs(sums / (np.array(counts) / len(y)) - 1)
@@ -47,6 +47,6 @@ def test_weights_give_each_class_its_share_of_all_labels(counts, seed):
 def test_equal_shares_are_not_weighed():
     for counts in ([10] * 10, [100, 101, 99], [40, 80]):
         y = np.repeat(np.arange(len(counts)), counts)
-        assert [as_in_all(y, train) for train, _ in folds(y, 0)] == [None] * (
+        assert [restore_class_proportions(y, train) for train, _ in folds(y, 0)] == [None] * (
             5 if len(y) < 150 else 3
         )

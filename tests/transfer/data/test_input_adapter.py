@@ -6,12 +6,14 @@ from hypothesis import strategies as st
 from transfers import PREPROCESSING
 
 from headstart.errors import InputError
-from transfer.data.input_adapter import Inputs, taken_range
+from transfer.data.input_adapter import InputAdapter, resolve_value_range
 from transfer.inference import predict_batched
 
 
 def match(shape, encoder_shape=(8, 8, 1), span=(0, 255), **preprocessing):
-    return Inputs.match(shape, "uint8", span, encoder_shape, {**PREPROCESSING, **preprocessing})
+    return InputAdapter.match(
+        shape, "uint8", span, encoder_shape, {**PREPROCESSING, **preprocessing}
+    )
 
 
 def images(*shape, dtype=np.uint8):
@@ -72,7 +74,7 @@ def test_the_ends_of_one_range_go_where_the_ends_of_the_other_went(
     ],
 )
 def test_tables_are_taken_as_they_are_and_images_are_stretched(shape, given, known, taken):
-    assert taken_range(shape, given, known) == taken
+    assert resolve_value_range(shape, given, known) == taken
 
 
 def test_grey_becomes_colour_and_colour_grey():

@@ -15,7 +15,7 @@ from tasks.duplicates.fingerprints import Fingerprints
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer.cli import cli
-from transfer.data.leakage import leakage, leaks, refuse, tell
+from transfer.data.leakage import describe, leakage, leaks, refuse
 from transfer.plan import Source, TransferConfig
 from transfer.run import transfer
 
@@ -75,7 +75,7 @@ def test_planted_images_are_found():
         "test": {"n": 300, "exact": 15, "near": 10},
         "shared": {"exact": 0, "near": 0},
     }
-    assert tell(found) == (
+    assert describe(found) == (
         "Leakage: in the pool pool were 15 (and 10 near duplicates) of 300 test and "
         "2 (and 0 near duplicates) of 4 labelled examples"
     )
@@ -88,8 +88,8 @@ def test_labelled_examples_that_are_in_the_test_part_are_told(monkeypatch, most)
     x_test[[4, 7]], x_test[9] = x[[10, 11]], shifted(x[12], *WAYS[0])
     found = leakage(task_of(x, x_test), np.arange(8, 16), file_of(pool))
     assert found["shared"] == {"exact": 2, "near": 1 if most > 3 else None}
-    assert tell(found).endswith("of the labelled examples are in the test part too")
-    assert "the test part too" not in tell(
+    assert describe(found).endswith("of the labelled examples are in the test part too")
+    assert "the test part too" not in describe(
         leakage(task_of(x, x_test), np.arange(20, 30), file_of(pool))
     )
 
@@ -157,7 +157,7 @@ def test_a_file_without_fingerprints_says_so():
     assert found["pool"]["fingerprints"] is None
     assert not leaks(found)
     told = "Leakage: the weights file does not tell what was in the pool; 5 (and 0 near"
-    assert tell(found).startswith(told)
+    assert describe(found).startswith(told)
 
 
 def test_another_size_cannot_be_compared_exactly():
@@ -169,7 +169,7 @@ def test_another_size_cannot_be_compared_exactly():
     assert found["test"]["exact"] is None
     assert found["test"]["near"] > 30
     assert leaks(found)
-    assert "none could be compared exactly" in tell(found)
+    assert "none could be compared exactly" in describe(found)
     with pytest.raises(InputError, match=r"had \d+ near duplicates of the 40 test examples"):
         refuse(found, "toy", "weights.h5")
 
@@ -178,7 +178,7 @@ def test_vectors_have_no_near_duplicates():
     x = np.arange(60, dtype=np.uint8).reshape(12, 5)
     found = leakage(task_of(x[:6], x[5:8]), np.arange(5), file_of(x[:6]))
     assert found["test"] == {"n": 3, "exact": 1, "near": None}
-    assert "1 of 3 test and 5 of 5 labelled" in tell(found)
+    assert "1 of 3 test and 5 of 5 labelled" in describe(found)
 
 
 def test_a_sample_of_the_pool_is_told_as_one(monkeypatch):
@@ -186,7 +186,7 @@ def test_a_sample_of_the_pool_is_told_as_one(monkeypatch):
     pool = blobs(50)
     found = leakage(task_of(pool, pool), np.arange(5), file_of(pool))
     said = "of the pool's 50 examples the file has 50 hashes and 20 signatures only"
-    assert said in tell(found)
+    assert said in describe(found)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from headstart.errors import HeadstartError, InputError
 from pretrain.encoders import encoder_config
 from pretrain.encoders.encoder import Encoder
 from transfer import cli, export_model
-from transfer.data.input_adapter import Inputs
+from transfer.data.input_adapter import InputAdapter
 from transfer.export.compare import difference
 from transfer.export.formats import FORMATS, check_formats
 from transfer.export.keras_file import read_about, save_model, whole_model
@@ -46,7 +46,7 @@ CASES = {
 def make(folder, architecture, options, shape, raw, dtype, value_range, classes):
     """A model with random weights as ``transfer`` writes it, and raw examples."""
     encoder = Encoder(encoder_config(architecture, shape, {**SMALL[architecture], **options}), 3)
-    inputs = Inputs.match(raw, dtype, value_range, shape, PREPROCESSING)
+    inputs = InputAdapter.match(raw, dtype, value_range, shape, PREPROCESSING)
     head = keras.layers.Dense(1 if classes == 2 else classes, name="head")
     head.build((None, encoder.feature_size))
     rng = np.random.default_rng(0)

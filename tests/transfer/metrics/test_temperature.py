@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from transfer.metrics.temperature import losses, temperature
+from transfer.metrics.temperature import fit_temperature, losses
 
 
 def drawn(count=4000, classes=3, seed=0):
@@ -33,13 +33,13 @@ def test_losses_are_those_of_scikit_learn():
 def test_the_temperature_undoes_a_wrong_confidence(by):
     logits, y = drawn()
     chances = softmax(by * logits, axis=1)
-    found = temperature(chances, y)
+    found = fit_temperature(chances, y)
     assert found == pytest.approx(by, rel=0.1)
     mean = losses(chances, y, found).mean()
     assert all(mean <= losses(chances, y, found * f).mean() for f in (0.9, 1.0, 1.1))
 
 
 def test_where_nothing_was_seen_or_all_is_right_it_stays_in_its_range():
-    assert temperature(np.empty((0, 3)), np.empty(0, int)) == 1
-    assert 0.1 < temperature(np.full((5, 2), [0.9, 0.1]), np.zeros(5, int)) < 0.2
-    assert 19 < temperature(np.full((5, 2), [0.9, 0.1]), np.ones(5, int)) < 21
+    assert fit_temperature(np.empty((0, 3)), np.empty(0, int)) == 1
+    assert 0.1 < fit_temperature(np.full((5, 2), [0.9, 0.1]), np.zeros(5, int)) < 0.2
+    assert 19 < fit_temperature(np.full((5, 2), [0.9, 0.1]), np.ones(5, int)) < 21

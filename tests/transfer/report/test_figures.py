@@ -11,7 +11,7 @@ from transfers import task
 from headstart.errors import InputError
 from transfer.report import figures as pictures
 from transfer.report.figures import (
-    Seen,
+    Predictions,
     check_pictures,
     least_sure,
     most_wrong,
@@ -35,7 +35,7 @@ def seen(on, wrong=(), seed=0):
     chances[np.arange(len(said)), said] += 1
     chances /= chances.sum(axis=1, keepdims=True)
     features = rng.normal(size=(len(said), 6)) + 5 * np.eye(6)[on.y_test]
-    return Seen(probabilities=chances, features=features)
+    return Predictions(probabilities=chances, features=features)
 
 
 def image(png):
@@ -103,7 +103,7 @@ def test_a_table_has_no_grids(tmp_path):
     on = type(on)(**{**vars(on), "x": on.x.reshape(len(on.x), -1), "x_test": flat})
     made = write_pictures(tmp_path / "model.keras", on, seen(on, (1,)), HISTORY)
     assert len(made) == 3
-    bare = Seen(probabilities=seen(on).probabilities, features=None)
+    bare = Predictions(probabilities=seen(on).probabilities, features=None)
     assert len(write_pictures(tmp_path / "model.keras", on, bare, HISTORY)) == 2
 
 
