@@ -1,4 +1,4 @@
-"""Shared by the commands: options made from configurations, errors, results. Imports nothing heavy."""
+"""Parts shared by the commands: exit codes, options of configurations, output. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def run_command(command: click.Command) -> NoReturn:
-    """Run ``command`` on the process' arguments and exit: 0, 2 for bad input, 1, 3 or 130.
+    """Run a command on the process' arguments and exit with its code.
 
-    An error is one paragraph on stderr, never a traceback; HEADSTART_TRACEBACK=1 shows one.
+    An error is one paragraph on stderr, never a traceback, unless HEADSTART_TRACEBACK=1 asks for one.
+
+    Raises:
+        SystemExit: 0; 1 when the run failed; 2 for bad input; 3 when training became non-finite; 130 when
+            interrupted.
     """
     try:
         check_packages()
@@ -43,7 +47,7 @@ def run_command(command: click.Command) -> NoReturn:
     except (KeyboardInterrupt, click.Abort) as error:
         _fail(error, "Interrupted.", 130)
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): no more to say, and nothing to flush into.
+        # The reader of the output has gone (`| head`): there is nothing to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError as error:
@@ -83,9 +87,13 @@ def _fail(error: BaseException, text: str, code: int) -> NoReturn:
 
 
 def check_packages() -> None:
-    """Refuse to run when another distribution's folder stands in for one of ours.
+    """Refuse to run when a package of the same name from elsewhere is imported in place of Headstart's.
 
-    The packages have plain names, and a wheel that also ships ``tasks/`` overwrites ours silently.
+    The packages have plain names: a stray ``tasks.py`` hides one, and another wheel that ships ``tasks/``
+    overwrites it silently.
+
+    Raises:
+        HeadstartError: a package is loaded from elsewhere.
     """
     ours = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
@@ -94,7 +102,8 @@ def check_packages() -> None:
         if origin is None or origin.parent.parent != ours:
             raise HeadstartError(
                 f"The package {name!r} is loaded from {origin}, and Headstart is in {ours}: another "
-                f"project has the same package name. Install Headstart in an environment of its own."
+                f"project has the same package name.",
+                hint="Install Headstart in an environment of its own.",
             )
 
 
@@ -109,7 +118,7 @@ def out_json(result: Any) -> None:
 
 
 def is_subcommand(context: click.Context) -> bool:
-    """Say whether a command of this group follows. Raises UsageError for options before it."""
+    """Say whether a subcommand follows. Raises UsageError for options in front of it."""
     name = context.invoked_subcommand
     if name is None:
         return False
@@ -117,8 +126,8 @@ def is_subcommand(context: click.Context) -> bool:
         source = context.get_parameter_source(parameter.name or "")
         if source is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"{parameter.opts[0]} stands before {name!r}, which would not see it: put the options of "
-                f"{name!r} behind it."
+                f"{parameter.opts[0]} stands before {name!r}, which would not see it: put "
+                f"options of {name!r} behind it."
             )
     return True
 
@@ -158,7 +167,7 @@ def options(*decorators: Decorator) -> Decorator:
 
 
 class Rate(click.FloatRange):
-    """A number in a range, such as a learning rate, and never NaN, which click lets through any range."""
+    """A number in a range; NaN, which click lets through any range, is refused."""
 
     def convert(self, value: Any, parameter: Any, context: Any) -> float:
         """Return the number."""
@@ -214,7 +223,7 @@ positive = click.IntRange(min=1)
 
 
 class Parsed(click.ParamType):
-    """A value that the function of its rule turns from text; the rule is what its ValueError says."""
+    """A value that a function makes of text; its ValueError says the rule that the text breaks."""
 
     def __init__(self, parse: Callable[[Any], Any], name: str) -> None:
         self.parse, self.name = parse, name
@@ -230,7 +239,9 @@ class Parsed(click.ParamType):
 def config_options(*configs: type, without: Iterable[str] = ()) -> Decorator:
     """Return a decorator that gives a command the options of configurations (headstart.options).
 
-    without: names of fields that the command leaves out.
+    Args:
+        *configs: dataclasses whose fields are options.
+        without: names of fields that the command leaves out.
     """
     return options(
         *(
@@ -305,12 +316,12 @@ data_options = options(
         "--image-size",
         callback=image_size,
         metavar="HxW",
-        help="Size to which images are resized. [default: theirs]",
+        help="Size to which images are resized. [default: their own]",
     ),
     click.option(
         "--skip-unreadable",
         is_flag=True,
-        help="Leave unreadable files of a folder out; they are counted.",
+        help="Leave unreadable files of a folder out and count them.",
     ),
 )
 checkpoint_seconds = click.option(
@@ -318,31 +329,33 @@ checkpoint_seconds = click.option(
     default=5.0,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="Save a checkpoint about so often.",
+    help="Seconds between checkpoints.",
 )
 import_options = options(
     click.option(
         "--cut",
-        help="Of an imported model: its last layer to keep, by name or counted from the input; "
-        "negative: from the output. [default: all below the classification]",
+        help="Last layer to keep of an imported model, by name or counted from the input (negative: from "
+        "the output). [default: all below the classification]",
     ),
     click.option(
         "--input-shape",
         type=Sizes(),
-        help="Of an imported model, such as 96x96x3. [default: its own, else 224x224x3]",
+        help="Input shape of an imported model, such as 96x96x3. [default: its own, else 224x224x3]",
     ),
     click.option(
         "--value-range",
         type=Span(),
-        help="The values that an imported model expects. [default: by the model]",
+        help="Range of input values of an imported model. [default: by the model]",
     ),
 )
 
 
 def import_arguments(given: dict[str, Any], weights: str) -> dict[str, Any]:
-    """Take what an imported model is described by out of a command's options, as ``import_model`` names it.
+    """Take the options of an imported model out of those of a command, named as ``import_model`` does.
 
-    weights: what the command calls the option that says which weights of keras.applications.
+    Args:
+        given: the options of a command; those of the imported model are removed.
+        weights: the name of the option for the weights of keras.applications.
     """
     names = {weights: "weights", "cut": "cut", "input_shape": "input_shape"}
     names |= {"value_range": "value_range"}
@@ -354,14 +367,14 @@ augment_options = options(
         "--augment",
         default="auto",
         show_default=True,
-        help="The random views, of strategies that learn from them: see pretrain --list.",
+        help="Augmentation, of strategies that learn from random views: see pretrain --list.",
     ),
     click.option(
         "--augment-opt",
         "augment_options",
         multiple=True,
         callback=pairs,
-        help="name=value, of the augmentation.",
+        help="name=value, an option of the augmentation.",
     ),
 )
 test_part = click.option(
@@ -369,7 +382,7 @@ test_part = click.option(
     default=0.2,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Part kept for the test, when the data has no test part of its own.",
+    help="Part held out for the test, when the data has no test part of its own.",
 )
 run_options = options(
     click.option(
@@ -377,12 +390,12 @@ run_options = options(
         default=0,
         show_default=True,
         type=click.IntRange(0, 2**31 - 1),
-        help="Decides every random choice.",
+        help="Random seed; it decides every random choice.",
     ),
     click.option(
         "--threads",
         type=positive,
-        help="Threads in one operation. [default: all cores; of benchmark, one]",
+        help="Threads of one operation. [default: all cores; of benchmark, one]",
     ),
     click.option("--force", is_flag=True, help="Replace an existing output."),
     click.option("--quiet", is_flag=True, help="Show no progress."),
