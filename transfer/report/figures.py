@@ -323,8 +323,6 @@ def write_pictures(
     model: the ``.keras`` file that they are of. kind: of the map, "pca" or "umap".
     Returns paths as text, in the order of NAMES. Raises HeadstartError on a full disk.
     """
-    from transfer.report.figures import confusion, curves, grid, scatter
-
     names, y = task.class_names, task.y_test
     drawn: dict[str, bytes | None] = {
         "curves": curves(history) if history else None,
