@@ -99,6 +99,53 @@ class BarReporter(Reporter):
         self._progress.stop()
 
 
+def in_notebook() -> bool:
+    """Say whether this process is a notebook's kernel, which shows HTML."""
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    return bool(shell) and hasattr(shell, "kernel")
+
+
+class NotebookReporter(LineReporter):
+    """A bar a stage in a notebook's output, with epoch, loss and examples a second."""
+
+    def __init__(self, *, spelling: Spelling = python_spelling) -> None:
+        super().__init__(sys.stdout, spelling=spelling)
+        self._name, self._steps, self._shown_at = "", 1, 0.0
+        self._bar: Any = None
+
+    def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
+        """Show an empty bar."""
+        from IPython.display import HTML, display
+
+        self._name, self._steps, self._epochs = name, max(1, steps), epochs
+        self._bar = display(HTML(self._page(done, "")), display_id=True)
+
+    def step(self, done: int, *, epoch: int, loss: float, rate: float) -> None:
+        """Move the bar, twice a second at most: every update travels to a browser."""
+        if time.monotonic() - self._shown_at > 0.5:
+            self._update(
+                done, f"epoch {epoch}/{self._epochs}, loss {loss:.4f}, {rate:,.0f} examples/s"
+            )
+
+    def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
+        """Show the epoch's metrics."""
+        done = self._steps * row["epoch"] // max(1, self._epochs)
+        self._update(done, f"epoch {row['epoch']}/{self._epochs}, {metrics_text(row)}")
+
+    def _update(self, done: int, text: str) -> None:
+        from IPython.display import HTML
+
+        self._shown_at = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(HTML(self._page(done, text)))
+
+    def _page(self, done: int, text: str) -> str:
+        from html import escape
+
+        bar = f"<progress value='{done}' max='{self._steps}'></progress>"
+        return f"{escape(self._name)} {bar} {escape(text)}"
+
+
 def make_reporter(quiet: bool, spelling: Spelling = option_spelling) -> Reporter:
     """Return the reporter that fits: nothing when quiet, a bar on a terminal, else lines."""
     if quiet:

@@ -17,8 +17,11 @@ def load_encoder(path: str | Path) -> Any:
 
     Raises InputError when the file cannot be read or is not exactly what ``pretrain`` wrote.
     """
-    weights = WeightsFile.read(Path(path))
+    return encoder_model(WeightsFile.read(Path(path)))
 
+
+def encoder_model(weights: WeightsFile) -> Any:
+    """Return the encoder of a weights file in memory as ``load_encoder`` does."""
     from pretrain.engine.runtime import start
 
     start()
