@@ -15,8 +15,8 @@ from benchmark.report.figures import confusions_of, draw, ranked
 from benchmark.report.machine_readable import summary_csv, summary_json
 from benchmark.report.markdown import all_claims, all_markdown
 from benchmark.report.plot_style import available
-from benchmark.store import Results, read_results
-from headstart.files import atomic_write, write_text
+from benchmark.store import BenchmarkFolder, Results
+from headstart.files import write_bytes, write_text
 
 REPORT = "report.html"
 OURS = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
@@ -28,9 +28,9 @@ NO_FIGURES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found and written.
+    """The contents and the files of a report.
 
-    said: the claims under the tables; notes: what was noticed, failed cells and damaged lines.
+    said: the claims under the tables; notes: those of the run, failed cells and damaged lines.
     """
 
     folder: Path
@@ -50,7 +50,7 @@ def redraw(folder: Path, method: str = "t") -> Report:
     method: "t" or "bootstrap", for the intervals.
     Raises InputError when the folder holds no benchmark, HeadstartError on a full disk.
     """
-    results = read_results(folder)
+    results = BenchmarkFolder(folder).read()
     found = tables(results.records, method)
     judged = verdict(results.records, found)
     said = all_claims(found)
@@ -88,7 +88,7 @@ def _write_figures_and_page(
     from benchmark.report.html import render
     from benchmark.report.run_artifacts import pictures, read_pictures, spreads
 
-    folder, about, records = results.folder, results.about, results.records
+    folder, about, records = results.folder.path, results.about, results.records
     classes = {t["name"]: _strings(t.get("class_names")) for t in tasks_of(about)}
     if len(classes) == 1:  # records of one data set need not name it
         classes.setdefault("", next(iter(classes.values())))
@@ -96,7 +96,7 @@ def _write_figures_and_page(
     confusions = confusions_of(records, found, judged, classes)
     drawings = draw(found, judged, confusions, ranking)
     names = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
-    shown, left = read_pictures(pictures(folder, names))
+    shown, left = read_pictures(pictures(results.folder, names))
     page = render(
         heading=heading(about),
         about=[sentence],
@@ -110,7 +110,7 @@ def _write_figures_and_page(
         ranking=ranking,
         pictures=shown,
         pictures_left=left,
-        spreads=spreads(folder, names),
+        spreads=spreads(results.folder, names),
         findings=findings(results),
         command=str(about.get("command") or ""),
         facts=facts(about, records),
@@ -119,7 +119,7 @@ def _write_figures_and_page(
     for drawing in drawings.all():
         for ending, data in ((".svg", drawing.svg.encode()), (".png", drawing.png)):
             path = folder / "figures" / f"{drawing.name}{ending}"
-            _write_bytes(path, data)
+            write_bytes(path, data)
             written.append(path)
     write_text(folder / REPORT, page)
     for old in set(_ours(folder / "figures")) - set(written):
@@ -130,13 +130,6 @@ def _write_figures_and_page(
 def _ours(figures: Path) -> list[Path]:
     """Return the figures of an earlier drawing; other files in the folder are none of ours."""
     return [p for p in figures.glob("*") if OURS.match(p.name)]
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    atomic_write(path, write)
 
 
 def tasks_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:

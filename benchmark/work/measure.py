@@ -1,0 +1,201 @@
+"""Measurement of what a pretraining costs, from which a budget becomes epochs, decided once.
+
+Seconds are a property of a machine, and results must not be. So each strategy's steps are timed once, on
+one thread and after compilation; the epochs that fill the seconds are written to the benchmark's folder;
+and every run, on whatever machine, trains exactly those epochs.
+
+With T seconds, stages of fixed length that take F seconds, and stages that share the recipe's epochs
+and take c seconds an epoch together, there are max(1, round((T - F) / c)) epochs; of updates, alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from benchmark.config import Budget
+from benchmark.data import DataConfig
+from benchmark.environment import check_environment
+from benchmark.work.context import WorkerContext, guarded
+from benchmark.work.queue import Outcome, WorkItem
+from pretrain.config import Plan, PretrainConfig
+from tasks.dataset import Dataset
+
+if TYPE_CHECKING:
+    from pretrain.engine.progress import Reporter
+    from pretrain.engine.stage import Stage
+
+# Stages with exactly this number of epochs have the recipe's; any other number is their own.
+SENTINEL_EPOCHS = 99_991
+MIN_SECONDS = 0.5
+MAX_EVALUATED = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureItem(WorkItem):
+    """The measurement of how many epochs fill the budget, and the check that random views differ.
+
+    budget: None when every strategy has its own epochs: then only the views are checked.
+    decides: the key of the decision.
+    """
+
+    data: DataConfig
+    pretrain: PretrainConfig
+    budget: Budget | None
+    decides: str
+    environment: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The item in words."""
+        return f"measuring {self.pretrain.strategy}"
+
+    def run(self, context: WorkerContext, reporter: Reporter | None = None) -> Outcome:
+        """Return {"plan": the result of ``divide``, or None without a budget}, with status and cost."""
+
+        def work() -> Outcome:
+            check_environment(self.environment)
+            context.session()
+            pool = context.data.get(self.data).pool
+            marked = {**self.pretrain.recipe, "epochs": SENTINEL_EPOCHS}
+            plan = Plan.make(pool, replace(self.pretrain, recipe=marked))
+            if plan.augmentation is not None:
+                from pretrain.augment.check import check_views
+
+                check_views(pool, plan.augmentation, plan.row.name)
+            if self.budget is None:
+                return {"plan": None}
+            # The process's own time on one thread: a machine that is busy with others decides the same.
+            clock = time.process_time if context.threads == 1 else time.perf_counter
+            costs = list(survey(plan, pool, None if self.budget.seconds is None else clock))
+            return {"plan": divide(costs, self.budget)}
+
+        return guarded(work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """The cost of one epoch of a stage.
+
+    Attributes:
+        steps: updates an epoch.
+        seconds, xla_seconds: by the plain graph, and compiled by XLA, where that may be used (else None).
+        own: its epochs, when they are not the recipe's.
+    """
+
+    name: str
+    steps: int
+    seconds: float
+    xla_seconds: float | None = None
+    own: int | None = None
+
+    def at(self, epochs: int) -> float:
+        """Return the seconds of an epoch when the recipe has ``epochs``: only long stages use XLA."""
+        from pretrain.engine.program import XLA_STEPS
+
+        epochs = epochs if self.own is None else self.own
+        if self.xla_seconds is None or epochs * (self.steps - 1) < XLA_STEPS:
+            return self.seconds
+        return self.xla_seconds
+
+
+def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
+    """Return the epochs that come nearest to the budget, at least 1, with their updates and seconds."""
+
+    def updates(epochs: int) -> float:
+        return sum(c.steps * (epochs if c.own is None else c.own) for c in costs)
+
+    def fit(target: float, cost: Callable[[int], float]) -> int:
+        return max(1, round((target - cost(0)) / max(1e-9, cost(1) - cost(0))))
+
+    if budget.updates is not None:
+        return _entry(fit(budget.updates, updates), costs, None)
+    assert budget.seconds is not None
+    epochs = SENTINEL_EPOCHS
+    # With fewer epochs, XLA may not be used, and then there are fewer still.
+    for _ in range(3):
+        each = {c.name: c.at(epochs) for c in costs}
+
+        def spent(e: int, each: Mapping[str, float] = each) -> float:
+            return sum(each[c.name] * (e if c.own is None else c.own) for c in costs)
+
+        epochs = fit(budget.seconds, spent)
+    seconds = sum(c.at(epochs) * (epochs if c.own is None else c.own) for c in costs)
+    return _entry(epochs, costs, seconds)
+
+
+def _entry(epochs: int, costs: Sequence[StageCost], seconds: float | None) -> dict[str, Any]:
+    return {
+        "epochs": epochs,
+        "updates": sum(c.steps * (epochs if c.own is None else c.own) for c in costs),
+        "seconds": None if seconds is None else round(seconds, 1),
+        "stages": [asdict(cost) for cost in costs],
+    }
+
+
+def survey(plan: Plan, pool: Dataset, clock: Callable[[], float] | None) -> Iterator[StageCost]:
+    """Yield the cost of each stage of a plan with ``SENTINEL_EPOCHS`` epochs; 0 seconds without a clock.
+
+    A stage is trained for a few steps, so that the next one is built on variables that exist.
+    """
+    from pretrain.encoders.encoder import Encoder
+
+    arrays, held_out = plan.split(pool)
+    encoder = Encoder(plan.encoder, plan.seed)
+    with plan.setting_up(encoder, arrays, held_out, pool.n_classes) as setup:
+        for stage in plan.row.stages(setup):
+            plain = fast = None
+            if clock is not None:
+                plain = _epoch_seconds(stage, plan.seed, clock, xla=False)
+                if not stage.convolutional:
+                    fast = _epoch_seconds(stage, plan.seed, clock, xla=True)
+            yield StageCost(
+                name=stage.name,
+                steps=stage.steps_per_epoch,
+                seconds=plain or 0.0,
+                xla_seconds=fast,
+                own=None if stage.epochs == SENTINEL_EPOCHS else stage.epochs,
+            )
+
+
+def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool) -> float:
+    """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
+    import numpy as np
+    import tensorflow as tf
+
+    from pretrain.engine.order import learning_rates, permutation
+    from pretrain.engine.program import Program
+    from pretrain.engine.train import tensors
+
+    program = Program(stage, xla)
+    data = (tensors(stage.arrays), tensors(stage.tables))
+    steps = stage.steps_per_epoch
+    order = tf.constant(permutation(stage.size, seed, 0, 0))
+    rates = tf.constant(learning_rates(stage.learning_rate, stage.schedule, 0, steps, stage.epochs))
+    sums = np.zeros(len(program.names), np.float32)
+
+    def run(start: int, count: int) -> float:
+        began = clock()
+        program.run(*data, order, rates, start=start, count=count, before=0, seed=seed, sums=sums)
+        return clock() - began
+
+    # The last batch of an epoch may be compiled by itself.
+    run(0, 1)
+    run(steps - 1, 1)
+    count, done, taken = 1, 0, 0.0
+    while taken < MIN_SECONDS:
+        taken += run(0, count)
+        done += count
+        count = min(steps, 2 * count)
+    seconds = steps * taken / done
+    if stage.validation is not None:
+        rows = len(next(iter(stage.validation.values())))
+        part = tensors({name: array[:MAX_EVALUATED] for name, array in stage.validation.items()})
+        tables = tensors(stage.validation_tables)
+        program.evaluate(part, tables)
+        began = clock()
+        program.evaluate(part, tables)
+        seconds += (clock() - began) * rows / min(rows, MAX_EVALUATED)
+    return seconds
