@@ -105,13 +105,13 @@ class BenchmarkConfig:
     )
     seeds: int = option(5, "Number of seeds, counted up from the first.", kind="int", at_least=1)
     seed: int = option(0, "Decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1)
-    recipe: str | TransferRecipe = option(  # noqa: RUF009
+    recipe: str | TransferRecipe = option(
         "default",
         "default, linear-probe (the encoder stays frozen) or notebook (the notebook's).",
         parse=lambda value: value,
         metavar="TEXT",
     )
-    modes: Any = option(  # noqa: RUF009
+    modes: Any = option(
         (),
         "Ways of the transfer side by side, with commas: fine-tune, linear-probe, auto (a search of the "
         "reuse).",
@@ -128,19 +128,19 @@ class BenchmarkConfig:
         {},
         "name=value, of the encoder; of several, ENCODER.name=value.",
         kind="pairs",
-        spelled=("--encoder-opt",),
+        spelled=("encoder-opt",),
     )
     augment: str = option(
         "auto", "The random views, of strategies that learn from them: see pretrain --list."
     )
     augment_options: Mapping[str, Any] = option(
-        {}, "name=value, of the augmentation.", kind="pairs", spelled=("--augment-opt",)
+        {}, "name=value, of the augmentation.", kind="pairs", spelled=("augment-opt",)
     )
     options: Mapping[str, Any] = option(
         {},
         "STRATEGY.name=value, of a strategy, as rbm.finetune=10.",
         kind="pairs",
-        spelled=("--opt",),
+        spelled=("opt",),
     )
     pretrain_epochs: int | None = option(
         None, "Epochs of every strategy.", kind="int", at_least=1, usual="its own"
@@ -217,7 +217,9 @@ class BenchmarkConfig:
 
         if isinstance(self.modes, Mapping):
             return dict(self.modes)
-        recipe = named(self.recipe) if isinstance(self.recipe, str) else self.recipe
+        recipe: Any = self.recipe
+        if isinstance(recipe, str):
+            recipe = named("seed" if recipe == "notebook" else recipe)
         if not self.modes:
             return {LINEAR_PROBE if self.recipe == LINEAR_PROBE else FINE_TUNE: Mode(recipe=recipe)}
         for name in self.modes:
@@ -231,15 +233,15 @@ class BenchmarkConfig:
 
     def with_recipe(self) -> BenchmarkConfig:
         """Return the configuration with the encoder and fields of pretraining that its recipe brings."""
-        from pretrain.config import PRETRAIN_RECIPES
+        from pretrain.config import PRETRAIN_RECIPES, RECIPE_ALIASES, pretrain_recipe
 
-        base = PRETRAIN_RECIPES.get(str(self.recipe), PRETRAIN_RECIPES["default"])
-        own = dict(self.pretrain_fields)
+        fields = dict(self.pretrain_fields)
+        if self.recipe in (*PRETRAIN_RECIPES, *RECIPE_ALIASES):
+            fields.setdefault("recipe", self.recipe)
         if self.pretrain_epochs is not None:
-            own["epochs"] = self.pretrain_epochs
-        return replace(
-            self, encoder=self.encoder or base.encoder, pretrain_fields={**base.fields, **own}
-        )
+            fields["epochs"] = self.pretrain_epochs
+        base = pretrain_recipe(fields.get("recipe", "default"))
+        return replace(self, encoder=self.encoder or base.encoder, pretrain_fields=fields)
 
 
 @dataclass(frozen=True, kw_only=True)

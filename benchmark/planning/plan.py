@@ -26,8 +26,8 @@ from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, slug
-from pretrain.config import Plan as PretrainPlan
 from pretrain.engine.session import Session
+from pretrain.plan import PretrainPlan
 from tasks.task import TargetTask
 from transfer.plan import Plan as TransferPlan
 from transfer.plan import TransferConfig
@@ -137,6 +137,7 @@ class BenchmarkPlan:
     def about(self, notes: Sequence[str]) -> dict[str, Any]:
         """Return JSON: command, time, tasks, pools, encoders, modes, versions and the notes."""
         config, first = self.config, self.tasks[0]
+        fields = dict(config.pretrain_fields)
         # Several data sets may have encoders of their own: "auto" looks at the data.
         encoders = [s.encoder for task in self.tasks for s in task.pretrainings.fresh.values()]
         return {
@@ -158,9 +159,8 @@ class BenchmarkPlan:
             "labels": list(config.labels),
             "seeds": config.seed_values,
             "modes": {name: asdict(mode) for name, mode in first.modes.items()},
-            "pretrain": dict(
-                config.pretrain_fields
-            ),  # may hold an Optimizer: written as its fields
+            # May hold an Optimizer, which is written as its fields.
+            "pretrain": {**pretrain_recipe(fields.pop("recipe", "default")).fields, **fields},
             "budget": None if config.budget is None else asdict(config.budget),
             "options": config.strategy_options,
             **first.environment,

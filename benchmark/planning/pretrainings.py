@@ -12,8 +12,9 @@ from benchmark.config import BenchmarkConfig, Budget
 from benchmark.store import BenchmarkFolder
 from benchmark.work.measure import MeasureItem
 from headstart.errors import InputError
-from pretrain.config import Plan, PretrainConfig, choose_encoder
+from pretrain.config import PretrainConfig
 from pretrain.encoders.encoder import Preprocessing
+from pretrain.plan import PretrainPlan, choose_encoder
 from pretrain.strategies import strategies as all_strategies
 from pretrain.strategies import strategy as strategy_row
 from tasks.dataset import Dataset
@@ -45,17 +46,17 @@ class Pretrainings:
             )
             for name, options in self.options.items()
         }
-        self._plans: dict[tuple[str, str, int], Plan] = {}
+        self._plans: dict[tuple[str, str, int], PretrainPlan] = {}
 
     def architecture(self, name: str | None) -> str | None:
         """Return the encoder's architecture, also when "auto" was asked for; None of None."""
         return None if name is None else str(self.fresh[name].encoder["architecture"])
 
-    def get(self, encoder: str | None, strategy: str, seed: int) -> Plan:
+    def get(self, encoder: str | None, strategy: str, seed: int) -> PretrainPlan:
         """Return the plan, with the epochs that the budget became, if it is decided."""
         key = (str(encoder), strategy, seed)
         if key not in self._plans:
-            plan = Plan.make(self.pool, self.undecided_config(encoder, strategy, seed))
+            plan = PretrainPlan.resolve(self.pool, self.undecided_config(encoder, strategy, seed))
             decided = self.decided(plan)
             if decided is not None:
                 plan = replace(plan, recipe=replace(plan.recipe, epochs=decided["epochs"]))
@@ -68,7 +69,7 @@ class Pretrainings:
         decided = self.decided(self.get(encoder, strategy, seed))
         if decided is None:
             return config
-        return replace(config, recipe={**config.recipe, "epochs": decided["epochs"]})
+        return replace(config, epochs=decided["epochs"])
 
     def undecided_config(self, encoder: str | None, strategy: str, seed: int) -> PretrainConfig:
         """Return the configuration without the epochs that a budget decides."""
@@ -82,12 +83,12 @@ class Pretrainings:
             encoder_options=fresh.encoder["options"],
             augment=self.config.augment if augments else "auto",
             augment_options=self.config.augment_options if augments else {},
-            recipe=self.config.pretrain_fields,
             validation=self.config.validation,
             seed=seed,
+            **self.config.pretrain_fields,
         )
 
-    def key(self, plan: Plan) -> str:
+    def key(self, plan: PretrainPlan) -> str:
         """Return the key under which the plan's epochs are decided, as 16 hex digits.
 
         It is over all that decides them: not seed, epochs, machine or versions.
@@ -100,7 +101,7 @@ class Pretrainings:
         )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def decided(self, plan: Plan) -> dict[str, Any] | None:
+    def decided(self, plan: PretrainPlan) -> dict[str, Any] | None:
         """Return the plan's epochs, updates and seconds; None without a budget, and before it is decided."""
         return None if self.config.budget is None else self._decided.get(self.key(plan))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from benchmark.data import DataCache
@@ -34,8 +34,6 @@ class WorkerContext:
 
     def session(self, reporter: Reporter | None = None) -> Session:
         """Return a session that resumes and shares the compiled steps; TensorFlow is started by the first."""
-        from dataclasses import replace
-
         from pretrain.engine.progress import Reporter
         from pretrain.engine.session import Session
 
@@ -43,7 +41,7 @@ class WorkerContext:
             session = Session(threads=self.threads, resume=True).start()
             from pretrain.engine.program import Programs
 
-            self._session = replace(session, _programs=Programs(MAX_PROGRAMS))
+            self._session = session.sharing(Programs(MAX_PROGRAMS))
         return replace(self._session, reporter=reporter or Reporter())
 
     @property

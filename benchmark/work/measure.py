@@ -20,8 +20,8 @@ from benchmark.data import DataConfig
 from benchmark.environment import check_environment
 from benchmark.work.context import WorkerContext, guarded
 from benchmark.work.queue import Outcome, WorkItem
-from pretrain.config import Plan, PretrainConfig
-from tasks.dataset import Dataset
+from pretrain.config import PretrainConfig
+from pretrain.plan import PretrainPlan
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
@@ -59,17 +59,13 @@ class MeasureItem(WorkItem):
             check_environment(self.environment)
             context.session()
             pool = context.data.get(self.data).pool
-            marked = {**self.pretrain.recipe, "epochs": SENTINEL_EPOCHS}
-            plan = Plan.make(pool, replace(self.pretrain, recipe=marked))
-            if plan.augmentation is not None:
-                from pretrain.augment.check import check_views
-
-                check_views(pool, plan.augmentation, plan.row.name)
+            plan = PretrainPlan.resolve(pool, replace(self.pretrain, epochs=SENTINEL_EPOCHS))
+            plan.check_views()
             if self.budget is None:
                 return {"plan": None}
             # The process's own time on one thread: a machine that is busy with others decides the same.
             clock = time.process_time if context.threads == 1 else time.perf_counter
-            costs = list(survey(plan, pool, None if self.budget.seconds is None else clock))
+            costs = list(survey(plan, None if self.budget.seconds is None else clock))
             return {"plan": divide(costs, self.budget)}
 
         return guarded(work)
@@ -135,16 +131,16 @@ def _entry(epochs: int, costs: Sequence[StageCost], seconds: float | None) -> di
     }
 
 
-def survey(plan: Plan, pool: Dataset, clock: Callable[[], float] | None) -> Iterator[StageCost]:
+def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[StageCost]:
     """Yield the cost of each stage of a plan with ``SENTINEL_EPOCHS`` epochs; 0 seconds without a clock.
 
     A stage is trained for a few steps, so that the next one is built on variables that exist.
     """
     from pretrain.encoders.encoder import Encoder
 
-    arrays, held_out = plan.split(pool)
+    arrays, held_out = plan.split()
     encoder = Encoder(plan.encoder, plan.seed)
-    with plan.setting_up(encoder, arrays, held_out, pool.n_classes) as setup:
+    with plan.setting_up(encoder, arrays, held_out) as setup:
         for stage in plan.row.stages(setup):
             plain = fast = None
             if clock is not None:

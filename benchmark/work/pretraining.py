@@ -55,19 +55,14 @@ class PretrainItem(WorkItem):
 
         Cost: seconds, cpu_seconds, updates; of a run that was interrupted, of all its parts.
         """
+        from pretrain.plan import PretrainPlan
         from pretrain.run import pretrain
 
         pool, session = context.data.get(self.data).pool, context.session(reporter)
         with self.folder.locked_weights(self.name) as path:
             cpu = time.process_time()
-            made = pretrain(
-                pool,
-                self.pretrain,
-                path,
-                resume=True,
-                reporter=reporter,
-                programs=session.programs,
-            )
+            plan = PretrainPlan.make(pool, self.pretrain, out=path, session=session)
+            made = pretrain(plan, session)
             if made.updates:
                 cost = {
                     "seconds": round(made.seconds, 3),
