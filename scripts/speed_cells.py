@@ -11,9 +11,10 @@ STRATEGY = "autoencoder"
 
 def bench(encoder: str, labels: list[int], seeds: int, folder: Path):
     """Return a benchmark of one strategy on sandals and shirts, one epoch of pretraining."""
+    from benchmark.runner.launch import Running, make_benches
+
     from benchmark.data import DataConfig
     from benchmark.planning.plan import BenchmarkConfig
-    from benchmark.runner.launch import Running, make_benches
     from transfer.recipes import recipe
 
     config = BenchmarkConfig(
@@ -32,6 +33,7 @@ def bench(encoder: str, labels: list[int], seeds: int, folder: Path):
 def ours(encoder: str, labels: list[int], seeds: int, workers: int) -> dict:
     """Time the cells of the strategy in workers that have started and loaded their data."""
     from benchmark.planning.budget import MeasureUnit
+
     from benchmark.runner.workers import Pool
     from benchmark.work.queue import Unit
 

@@ -26,6 +26,7 @@ from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, slug
+from pretrain.config import pretrain_recipe
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
 from tasks.task import TargetTask
