@@ -131,7 +131,8 @@ class BenchmarkConfig:
         spelled=("encoder-opt",),
     )
     augment: str = option(
-        "auto", "The random views, of strategies that learn from them: see pretrain --list."
+        "auto",
+        "The random views, of strategies that learn from them; the list of pretrain names them.",
     )
     augment_options: Mapping[str, Any] = option(
         {}, "name=value, of the augmentation.", kind="pairs", spelled=("augment-opt",)

@@ -163,10 +163,10 @@ class BenchmarkData:
 
     @cached_property
     def near(self) -> int | None:
-        """How many test examples have a near duplicate in the pool; None when that cannot be told.
+        """The number of test examples with a near duplicate in the pool; None where it cannot be known.
 
         See ``tasks.duplicates.fingerprints`` for what counts as near. Takes 2 s for 60,000 images, so it is
-        found out when it is asked for.
+        only looked for when it is asked for.
         """
         if not comparable(self.pool.input_shape):
             return None

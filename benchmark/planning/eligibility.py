@@ -1,4 +1,4 @@
-"""Which strategies a benchmark can compare: those that this pool and this one encoder allow."""
+"""The strategies that a benchmark can compare: those that this pool and this one encoder allow."""
 
 from __future__ import annotations
 

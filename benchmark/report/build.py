@@ -1,4 +1,4 @@
-"""All files of a report from a benchmark's folder alone: no TensorFlow, no training, no data."""
+"""The files of a report, drawn from a benchmark's folder alone: without TensorFlow, training or data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmark.store import BenchmarkFolder, Results
 from headstart.files import write_bytes, write_text
 
 REPORT = "report.html"
-OURS = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
+FIGURE_NAMES = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
 NO_FIGURES = (
     "There are no figures, for matplotlib is not installed: pip install 'headstart[plot]', then "
     "benchmark report draws them."
@@ -47,8 +47,13 @@ class Report:
 def redraw(folder: Path, method: str = "t") -> Report:
     """Read the folder and write report.html, figures/, summary.csv, summary.json and table.md.
 
-    method: "t" or "bootstrap", for the intervals.
-    Raises InputError when the folder holds no benchmark, HeadstartError on a full disk.
+    Args:
+        folder: a benchmark's.
+        method: "t" or "bootstrap", for the intervals.
+
+    Raises:
+        InputError: the folder holds no benchmark.
+        HeadstartError: the disk is full.
     """
     results = BenchmarkFolder(folder).read()
     found = tables(results.records, method)
@@ -85,7 +90,7 @@ def _write_figures_and_page(
     results: Results, found: Tables, judged: Verdict, method: str, sentence: str
 ) -> list[Path]:
     """Write report.html and the figures; return the figures' files."""
-    from benchmark.report.html import render
+    from benchmark.report.html import PageContent, render
     from benchmark.report.run_artifacts import pictures, read_pictures, spreads
 
     folder, about, records = results.folder.path, results.about, results.records
@@ -97,7 +102,7 @@ def _write_figures_and_page(
     drawings = draw(found, judged, confusions, ranking)
     names = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
     shown, left = read_pictures(pictures(results.folder, names))
-    page = render(
+    content = PageContent(
         heading=heading(about),
         about=[sentence],
         records=records,
@@ -115,6 +120,7 @@ def _write_figures_and_page(
         command=str(about.get("command") or ""),
         facts=facts(about, records),
     )
+    page = render(content)
     written = []
     for drawing in drawings.all():
         for ending, data in ((".svg", drawing.svg.encode()), (".png", drawing.png)):
@@ -122,14 +128,14 @@ def _write_figures_and_page(
             write_bytes(path, data)
             written.append(path)
     write_text(folder / REPORT, page)
-    for old in set(_ours(folder / "figures")) - set(written):
+    for old in set(_figures_of(folder / "figures")) - set(written):
         old.unlink()  # of budgets or data sets that are no longer there
     return written
 
 
-def _ours(figures: Path) -> list[Path]:
-    """Return the figures of an earlier drawing; other files in the folder are none of ours."""
-    return [p for p in figures.glob("*") if OURS.match(p.name)]
+def _figures_of(figures: Path) -> list[Path]:
+    """Return the figures of an earlier drawing, and no other files."""
+    return [p for p in figures.glob("*") if FIGURE_NAMES.match(p.name)]
 
 
 def tasks_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Long-lived worker processes, any of which may die without taking more than its item along.
 
-Each has one end of a pipe for orders and answers, and one of a pipe that only tells whether its
+Each has one end of a pipe for orders and answers, and one of a pipe that only shows whether its
 parent lives: when that closes, the worker ends at once, so a benchmark that is killed leaves nothing
 behind that still computes. Workers are sessions of their own: Ctrl-C reaches the parent alone, which
 passes it on once.
