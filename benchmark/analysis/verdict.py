@@ -221,7 +221,7 @@ def _where(here: Sequence[Judgement]) -> str:
 
 
 POWER = 0.8
-MOST_SEEDS = 50
+MAX_SEEDS = 50
 
 
 def guessing_text(share: float, best: Row) -> str:
@@ -304,7 +304,7 @@ def unclear_text(best: Row, plain: Row) -> str:
         text += " That is neither shown to be a gain, nor are useful gains ruled out."
     needed = seeds_needed(best)
     if needed is not None and needed > gain.n:
-        most = f"about {needed}" if needed <= MOST_SEEDS else f"more than {MOST_SEEDS}"
+        most = f"about {needed}" if needed <= MAX_SEEDS else f"more than {MAX_SEEDS}"
         text += f" If the gain is as it looks, {most} seeds would show it."
     return f"{text} The best without pretraining is {reached(plain)}."
 
@@ -313,7 +313,7 @@ def seeds_needed(row: Row) -> int | None:
     """Return how many seeds would show a gain of the size seen, in about four benchmarks of five.
 
     The smallest n with d sqrt(n) / s >= t_(n-1)(1 - a/2m) + z(0.8), for m comparisons; None for no gain, and
-    MOST_SEEDS + 1 where more would be needed.
+    MAX_SEEDS + 1 where more would be needed.
     """
     from scipy.special import ndtri, stdtrit
 
@@ -325,10 +325,10 @@ def seeds_needed(row: Row) -> int | None:
         (gain, 0.975) if row.simultaneous is None else (row.simultaneous, 1 - ALPHA / 2 / count)
     )
     spread = (known.high - known.mean) / float(stdtrit(gain.n - 1, half)) * gain.n**0.5
-    n = np.arange(2, MOST_SEEDS + 1)
+    n = np.arange(2, MAX_SEEDS + 1)
     needed = stdtrit(n - 1, 1 - ALPHA / 2 / count) + float(ndtri(POWER))
     enough = n[gain.mean * np.sqrt(n) >= spread * needed]
-    return int(enough[0]) if len(enough) else MOST_SEEDS + 1
+    return int(enough[0]) if len(enough) else MAX_SEEDS + 1
 
 
 def _cost(row: Row, rival: Row) -> str:

@@ -85,7 +85,7 @@ class BenchmarkPlan:
         for each in data:
             if any(each.task.name == other.task.name for other in tasks):
                 raise InputError(
-                    f"Two data sets are called {each.task.name!r}, and their rows could not be distinguished.",
+                    f"Two data sets have the name {each.task.name!r}, and their rows would look the same.",
                     hint="Rename a file or folder.",
                 )
             if not runner.in_process:

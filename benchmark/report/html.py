@@ -116,8 +116,10 @@ METHODS = {
 class PageContent:
     """Everything that the page shows.
 
-    method: of the intervals, a name in METHODS. no_figures: why there are none, "" where there are.
-    pictures_left: captions of the pictures that were too large. facts: (name, value) of what decides the numbers.
+    method: of the intervals, a name in METHODS.
+    no_figures: the reason why there are none, or "".
+    pictures_left: captions of the pictures that were too large.
+    facts: name and value of everything else that decides the numbers.
     """
 
     heading: str

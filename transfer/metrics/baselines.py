@@ -45,8 +45,8 @@ def fit_raw(
         model: the unfitted classifier.
         task: a task of classes.
         rows: (n,) integers, the labelled examples of ``task.x``.
-        grid: parameters to choose by stratified cross-validation inside ``rows``; where a class has fewer than
-            two labels there is nothing to validate on, and the middle of each list is taken.
+        grid: parameters to choose by stratified cross-validation inside ``rows``; where a class has fewer
+            than two labels there is nothing to validate on, and the middle of each list is taken.
         seed: of the folds.
 
     Returns:
