@@ -104,7 +104,9 @@ class BenchmarkConfig:
         None, "Label budgets with commas, as 50,200.", parse=label_budgets, metavar="TEXT"
     )
     seeds: int = option(5, "Number of seeds, counted up from the first.", kind="int", at_least=1)
-    seed: int = option(0, "Decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1)
+    seed: int = option(
+        0, "Random seed; decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1
+    )
     recipe: str | TransferRecipe = option(
         "default",
         "default, linear-probe (the encoder stays frozen) or notebook (the notebook's).",
@@ -251,7 +253,7 @@ class ReadingConfig:
 
     test_part: float = option(
         0.2,
-        "Part kept for the test, when the data has no test part of its own.",
+        "Part held out for the test, when the data has no test part of its own.",
         kind="float",
         above=0,
         below=1,
@@ -261,10 +263,10 @@ class ReadingConfig:
         "Size to which images are resized.",
         kind="size",
         metavar="HxW",
-        usual="theirs",
+        usual="their own",
     )
     skip_unreadable: bool = option(
-        False, "Leave unreadable files of a folder out; they are counted.", kind="flag"
+        False, "Leave unreadable files of a folder out and count them.", kind="flag"
     )
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -272,13 +273,13 @@ def write_data(path: Path, task: TargetTask, pool: Dataset) -> None:
 def read_data(path: Path) -> tuple[TargetTask, Dataset]:
     """Read what ``write_data`` wrote. Raises HeadstartError."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            for key in file.files:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            about = json.loads(str(arrays["about"]))
+            for key in arrays.files:
                 part, dot, name = key.partition(".")
                 if dot:
-                    about[part][name] = file[key]
-    except (OSError, ValueError, KeyError) as error:
+                    about[part][name] = arrays[key]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise HeadstartError(
             f"{path}, which hands data from one process to others, cannot be read: {error}.",
             hint="Give all machines the benchmark's folder on a disk that they share.",
