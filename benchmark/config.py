@@ -1,81 +1,319 @@
-"""Configuration of a benchmark: its grid, and the modes of transfer that it sets side by side."""
+"""Options of a benchmark: what is compared on equal terms, how its data are read, and how it is run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from benchmark.planning.budget import Budget
-from headstart.errors import InputError, suggest
-from transfer.recipes import TransferRecipe
-from transfer.recipes import recipe as transfer_recipe
-from transfer.selection.search import SECONDS
+from headstart.errors import InputError, arg, suggest
+from headstart.options import check_options, option, options_of
+
+if TYPE_CHECKING:
+    from transfer.recipes import TransferRecipe
 
 FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
+BUDGET, ALL = "budget", "all"
+"""Labels that the best network is trained on again: those of the largest budget, or all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """One way of the transfer.
+    """A way of the transfer.
 
-    search: every row chooses by transfer.selection.search, for at most so many seconds a cell, and
-        ``recipe`` is the plain candidate; None takes the recipe as it is. Strategies choose how to reuse
-        their encoder, scratch its rate and length, the frozen random encoder its depth and head.
+    Attributes:
+        recipe: the schedule of the training.
+        search: seconds that a cell may search (transfer.selection.search) with ``recipe`` as the plain
+            candidate: strategies choose how to reuse their encoder, scratch its rate and length, the frozen
+            random encoder its depth and head. None takes the recipe as it is.
     """
 
     recipe: TransferRecipe
     search: float | None = None
 
 
-MODES: Mapping[str, Callable[[str], Mode]] = {
-    FINE_TUNE: lambda recipe: Mode(recipe=transfer_recipe(recipe)),
-    LINEAR_PROBE: lambda recipe: Mode(recipe=transfer_recipe("linear-probe")),
-    AUTO: lambda recipe: Mode(recipe=transfer_recipe(recipe), search=SECONDS),
+def _searching(recipe: TransferRecipe) -> Mode:
+    from transfer.selection.search import SECONDS
+
+    return Mode(recipe=recipe, search=SECONDS)
+
+
+def _probing(recipe: TransferRecipe) -> Mode:
+    from transfer.recipes import recipe as named
+
+    return Mode(recipe=named(LINEAR_PROBE))
+
+
+MODES: Mapping[str, Callable[[TransferRecipe], Mode]] = {
+    FINE_TUNE: lambda recipe: Mode(recipe=recipe),
+    LINEAR_PROBE: _probing,
+    AUTO: _searching,
 }
-"""Name -> from the name of the benchmark's recipe to the mode."""
+"""Name -> from the benchmark's recipe to the mode."""
 
 
-def chosen_modes(names: Sequence[str], recipe: str) -> dict[str, Mode]:
-    """Return the modes by name; without names, the one that the recipe is. Raises InputError."""
-    if not names:
-        name = LINEAR_PROBE if recipe == LINEAR_PROBE else FINE_TUNE
-        return {name: Mode(recipe=transfer_recipe(recipe))}
-    for name in names:
-        if name not in MODES:
-            raise InputError(
-                f"--modes must name ways of a transfer: there is no {name!r}.{suggest(name, MODES)} "
-                f"There are: {', '.join(MODES)}."
-            )
-    return {name: MODES[name](recipe) for name in dict.fromkeys(names)}
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The cost of every pretraining: either seconds on one thread or a number of updates."""
+
+    seconds: float | None = None
+    updates: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" if self.seconds is not None else f"{self.updates:,} updates"
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Return the names in "a, b", or in a sequence. Raises ValueError when there is none."""
+    parts = value.split(",") if isinstance(value, str) else value
+    found = tuple(part.strip() for part in parts if part.strip())
+    if not found:
+        raise ValueError("must be one or more names, with commas between them")
+    return found
+
+
+def label_budgets(value: Any) -> tuple[int, ...]:
+    """Return the rising label budgets of "50,200", a number or a sequence. Raises ValueError."""
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        parts = list(parts) if isinstance(parts, Iterable) else [parts]
+        found = sorted({int(part) for part in parts})
+        if not found or found[0] < 1 or any(isinstance(p, float) and p % 1 for p in parts):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError("must be one or more positive numbers, such as 50,200") from None
+    return tuple(found)
+
+
+def _modes(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else names(value) if value else ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """All that decides a benchmark, but for the data.
+    """The choices that decide a benchmark's results, except for the data.
 
-    strategies: names, or ("all",) for every strategy that the pool allows.
-    labels: label budgets; the subsets of one seed are nested.
-    seeds: seeds of subsets, initial weights and order; a seed's subset is the same for every row.
-    encoder, encoder_options, augment, augment_options, pretrain_fields: as in PretrainConfig; the same
-        for every strategy, the random views for those that learn from them. ``encoder`` may be several
-        names with commas; then an option spelled ENCODER.name is that encoder's alone.
-    options: of single strategies, by their names.
-    recipe: of every transfer; rows from scratch use its scratch fields.
-    modes: ways of the transfer in its place, by the names that the rows bear.
-    budget: what each pretraining may cost; None leaves every strategy its own epochs.
+    ``recipe`` may be a ``TransferRecipe``, and ``modes`` a mapping from names to ``Mode``, in place of names.
+    Of one seed, every label budget's subset contains the smaller budgets', and is the same for every row.
     """
 
-    strategies: Sequence[str]
-    labels: Sequence[int]
-    seeds: Sequence[int]
-    recipe: TransferRecipe
-    modes: Mapping[str, Mode] = field(default_factory=dict)
-    encoder: str = "auto"
-    encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    augment: str = "auto"
-    augment_options: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    pretrain_fields: Mapping[str, Any] = field(default_factory=dict)
-    budget: Budget | None = None
-    validation: float = 0.1
+    strategies: tuple[str, ...] = option(
+        ("all",), "Names with commas, or all.", parse=names, metavar="TEXT"
+    )
+    labels: tuple[int, ...] = option(
+        None, "Label budgets with commas, as 50,200.", parse=label_budgets, metavar="TEXT"
+    )
+    seeds: int = option(5, "Number of seeds, counted up from the first.", kind="int", at_least=1)
+    seed: int = option(
+        0, "Random seed; decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1
+    )
+    recipe: str | TransferRecipe = option(
+        "default",
+        "default, linear-probe (the encoder stays frozen) or notebook (the notebook's).",
+        parse=lambda value: value,
+        metavar="TEXT",
+    )
+    modes: Any = option(
+        (),
+        "Ways of the transfer side by side, with commas: fine-tune, linear-probe, auto (a search of the "
+        "reuse).",
+        parse=_modes,
+        metavar="TEXT",
+        usual="the recipe's",
+    )
+    encoder: str | None = option(
+        None,
+        "convnet, resnet, mlp or auto (by the data); several with commas.",
+        usual="the recipe's",
+    )
+    encoder_options: Mapping[str, Any] = option(
+        {},
+        "name=value, of the encoder; of several, ENCODER.name=value.",
+        kind="pairs",
+        spelled=("encoder-opt",),
+    )
+    augment: str = option(
+        "auto",
+        "The random views, of strategies that learn from them; the list of pretrain names them.",
+    )
+    augment_options: Mapping[str, Any] = option(
+        {}, "name=value, of the augmentation.", kind="pairs", spelled=("augment-opt",)
+    )
+    options: Mapping[str, Any] = option(
+        {},
+        "STRATEGY.name=value, of a strategy, as rbm.finetune=10.",
+        kind="pairs",
+        spelled=("opt",),
+    )
+    pretrain_epochs: int | None = option(
+        None, "Epochs of every strategy.", kind="int", at_least=1, usual="its own"
+    )
+    pretrain_seconds: float | None = option(
+        None,
+        "Equal cost: as many epochs of every strategy as take this long on one thread, measured once.",
+        kind="float",
+        above=0,
+    )
+    pretrain_updates: int | None = option(
+        None, "As many epochs of every strategy as make these updates.", kind="int", at_least=1
+    )
+    pretrain_fields: Mapping[str, Any] = option(
+        {}, "Fields of every pretraining's recipe, by name.", kind="pairs", command=False
+    )
+    validation: float = option(
+        0.1,
+        "Share of the pool that pretraining holds out.",
+        kind="float",
+        at_least=0,
+        below=1,
+        command=False,
+    )
+
+    def __post_init__(self) -> None:
+        if self.labels is None:
+            raise InputError("must be given, such as 50,200", argument="labels")
+        check_options(self)
+        for row, info in options_of(type(self)):
+            if info.parse is not None:
+                object.__setattr__(self, row.name, info.parse(getattr(self, row.name)))
+        lengths = (self.pretrain_epochs, self.pretrain_seconds, self.pretrain_updates)
+        if sum(given is not None for given in lengths) > 1:
+            raise InputError(
+                f"{arg.pretrain_epochs}, {arg.pretrain_seconds} and {arg.pretrain_updates} each decide how "
+                f"long pretraining is.",
+                hint="Give one of them.",
+            )
+
+    @property
+    def seed_values(self) -> list[int]:
+        """The seeds, each of subsets, initial weights and order."""
+        return [self.seed + i for i in range(self.seeds)]
+
+    @property
+    def budget(self) -> Budget | None:
+        """The cost of each pretraining; None leaves every strategy its own epochs."""
+        if self.pretrain_seconds is None and self.pretrain_updates is None:
+            return None
+        return Budget(seconds=self.pretrain_seconds, updates=self.pretrain_updates)
+
+    @property
+    def strategy_options(self) -> dict[str, dict[str, Any]]:
+        """``options`` by strategy: {"rbm": {"k": "2"}} of {"rbm.k": "2"}, or as they are if nested."""
+        found: dict[str, dict[str, Any]] = {}
+        for key, value in self.options.items():
+            name, dot, own = key.partition(".")
+            if isinstance(value, Mapping):
+                found.setdefault(key, {}).update(value)
+            elif dot and own:
+                found.setdefault(name, {})[own] = value
+            else:
+                raise InputError(
+                    "must be spelled STRATEGY.name=value",
+                    argument="options",
+                    value=f"{key}={value}",
+                )
+        return found
+
+    def mode_table(self) -> dict[str, Mode]:
+        """Return the modes by name; without names, the one that the recipe is. Raises InputError."""
+        from transfer.recipes import recipe as named
+
+        if isinstance(self.modes, Mapping):
+            return dict(self.modes)
+        recipe: Any = self.recipe
+        if isinstance(recipe, str):
+            recipe = named("seed" if recipe == "notebook" else recipe)
+        if not self.modes:
+            return {LINEAR_PROBE if self.recipe == LINEAR_PROBE else FINE_TUNE: Mode(recipe=recipe)}
+        for name in self.modes:
+            if name not in MODES:
+                raise InputError(
+                    f"must name ways of a transfer: there is no {name!r}.{suggest(name, MODES)}",
+                    argument="modes",
+                    hint=f"There are: {', '.join(MODES)}.",
+                )
+        return {name: MODES[name](recipe) for name in dict.fromkeys(self.modes)}
+
+    def with_recipe(self) -> BenchmarkConfig:
+        """Return the configuration with the encoder and fields of pretraining that its recipe brings."""
+        from pretrain.config import PRETRAIN_RECIPES, RECIPE_ALIASES, pretrain_recipe
+
+        fields = dict(self.pretrain_fields)
+        if self.recipe in (*PRETRAIN_RECIPES, *RECIPE_ALIASES):
+            fields.setdefault("recipe", self.recipe)
+        if self.pretrain_epochs is not None:
+            fields["epochs"] = self.pretrain_epochs
+        base = pretrain_recipe(fields.get("recipe", "default"))
+        return replace(self, encoder=self.encoder or base.encoder, pretrain_fields=fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingConfig:
+    """How labelled data and pools are read."""
+
+    test_part: float = option(
+        0.2,
+        "Part held out for the test, when the data has no test part of its own.",
+        kind="float",
+        above=0,
+        below=1,
+    )
+    image_size: tuple[int, int] | None = option(
+        None,
+        "Size to which images are resized.",
+        kind="size",
+        metavar="HxW",
+        usual="their own",
+    )
+    skip_unreadable: bool = option(
+        False, "Leave unreadable files of a folder out and count them.", kind="flag"
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerConfig:
+    """Where the work is done; it changes none of the results.
+
+    export_best: write the best network, trained again: "budget" on the labels of the largest budget, "all" on
+        all of them; None writes none.
+    """
+
+    workers: int = option(
+        1, "Processes of one thread each; 1 is this process.", kind="int", at_least=1
+    )
+    engine: str = option(
+        "local",
+        "Where the cells run: this machine's processes, or a Dask cluster (extra: dask).",
+        choices=("local", "dask"),
+    )
+    scheduler: str | None = option(
+        None,
+        "The Dask scheduler's address.",
+        usual="processes of this machine",
+    )
+    export_best: str | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.scheduler is not None and self.engine != "dask":
+            raise InputError(
+                f"changes nothing without {arg.engine:dask}",
+                argument="scheduler",
+                hint="Leave it out.",
+            )
+        if self.export_best not in (None, BUDGET, ALL):
+            raise InputError(
+                f"must be {BUDGET} or {ALL}", argument="export_best", value=self.export_best
+            )
+
+    @property
+    def in_process(self) -> bool:
+        """Whether this process does the work itself."""
+        return self.engine == "local" and self.workers == 1
+
+    def threads(self, given: int | None) -> int | None:
+        """Return the threads of an operation; None leaves it to what runs in this process already."""
+        return given if self.in_process else given or 1

@@ -1,62 +1,120 @@
-"""The data of a benchmark, named so that any process can load the very same."""
+"""The data of a benchmark: a task, a pool without its test examples, and how any process gets the same."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
-from headstart.errors import InputError
+from benchmark.config import ReadingConfig
+from benchmark.store import read_data, write_data
+from headstart.errors import InputError, arg
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints, comparable
 from tasks.loading.resolve import load_dataset
+from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.data.leakage import NEAR_ALLOWED
 
 OWN = "own"
-"""How --pretrain-data spells "the training part of --data, without its labels"."""
+"""The name that stands for a data set's own training part, without its labels, as the pool."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which labelled data and which pool, and how they are read.
+class DataConfig(ReadingConfig):
+    """The names of labelled data and a pool, and how they are read.
 
-    data, pool: as a user spells them; pool None is the task's own training part. ``data`` is None
-        for data that were given in memory, which only their own process has.
-    seed, test_part: of the split, where the data has no test part of its own.
-    task_print, pool_print: fingerprints of what was found when the benchmark was planned.
+    Attributes:
+        data, pool: as a user spells them; pool None is the task's own training part. ``data`` is None for
+            data that were given as arrays, which other processes read from ``file``.
+        seed: of the test part, where it is split off.
+        file: what store.write_data wrote, or will have written; None: no other process needs the data.
+        task_print, pool_print: fingerprints of the data that the benchmark was planned with.
     """
 
-    data: str | None
+    data: str | None = None
     pool: str | None = None
-    image_size: tuple[int, int] | None = None
-    skip_unreadable: bool = False
     seed: int = 0
-    test_part: float = 0.2
+    file: Path | None = None
     task_print: str = ""
     pool_print: str = ""
 
+    def read(self, name: str) -> Dataset:
+        """Read one data set."""
+        return load_dataset(
+            name,
+            image_size=self.image_size,
+            skip_unreadable=self.skip_unreadable,
+            seed=self.seed,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Loaded:
+class BenchmarkData:
     """A task and a pool without its test examples.
 
-    left_out: how many examples of the pool were test examples; None if the two cannot be compared.
+    Attributes:
+        task: the labelled data.
+        pool: the examples to pretrain on.
+        config: how another process gets the same.
+        left_out: the number of test examples that were in the pool; None if the two cannot be compared.
     """
 
     task: TargetTask
     pool: Dataset
-    task_print: str
+    config: DataConfig
     left_out: int | None
 
     @classmethod
-    def of(cls, task: TargetTask, pool: Dataset | None) -> Loaded:
-        """Make the pool fit to learn from. Raises InputError when nothing is left of it."""
-        clean, left_out = without_test_examples(task, pool or unlabelled(task))
-        return cls(task=task, pool=clean, task_print=fingerprint(task), left_out=left_out)
+    def of(
+        cls,
+        data: str | Dataset | TargetTask,
+        pool: str | Dataset | None = None,
+        config: DataConfig | None = None,
+    ) -> BenchmarkData:
+        """Read the data that are names, and take the test examples out of the pool.
+
+        Args:
+            data: a name or path, labelled data, or a task with its test part.
+            pool: the examples to pretrain on, as a name, path or data set; None takes the task's own training
+                part without its labels.
+            config: how names are read, and how a test part is split off.
+
+        Raises:
+            InputError: the data cannot be read, are not classes, or nothing is left of the pool.
+        """
+        config = config or DataConfig()
+        named = isinstance(data, str) and (pool is None or isinstance(pool, str))
+        if isinstance(data, str):
+            config = replace(config, data=data if named else None)
+            data = config.read(data)
+        if isinstance(pool, str):
+            config = replace(config, pool=pool if named else None)
+            pool = config.read(pool)
+        if isinstance(data, Dataset):
+            data = TargetTask.from_dataset(data, seed=config.seed, test_fraction=config.test_part)
+        if data.target != "classes":
+            raise InputError(
+                f"A benchmark compares classifiers only, and y of {data.name!r} is {KINDS[data.target]}.",
+                hint="A transfer learns and measures it, one strategy at a time.",
+            )
+        clean, left_out = without_test_examples(data, pool or unlabelled(data))
+        config = replace(config, task_print=fingerprint(data), pool_print=clean.fingerprint)
+        return cls(task=data, pool=clean, config=config, left_out=left_out)
+
+    def handed_over(self, file: Path) -> BenchmarkData:
+        """Return the same data, which other processes read from ``file`` where they have no names."""
+        return self if self.config.data else replace(self, config=replace(self.config, file=file))
+
+    def hand_over(self) -> None:
+        """Write the file for other processes, if they need one."""
+        if self.config.file is not None and not self.config.file.exists():
+            write_data(self.config.file, self.task, self.pool)
 
     @property
     def notes(self) -> list[str]:
@@ -105,10 +163,10 @@ class Loaded:
 
     @cached_property
     def near(self) -> int | None:
-        """How many test examples have a near duplicate in the pool; None when that cannot be told.
+        """The number of test examples with a near duplicate in the pool; None where it cannot be known.
 
         See ``tasks.duplicates.fingerprints`` for what counts as near. Takes 2 s for 60,000 images, so it is
-        found out when it is asked for.
+        only looked for when it is asked for.
         """
         if not comparable(self.pool.input_shape):
             return None
@@ -118,60 +176,66 @@ class Loaded:
         return None if near is None else int(near.sum())
 
 
-def load(config: DataConfig) -> Loaded:
-    """Load what the configuration names. Raises InputError, also when the data is no longer the same."""
-    if config.data is None:
-        raise InputError(
-            "These data were given in memory, and only the process that has them can run their "
-            "cells: use --workers 1, or save them as a .npz file and name that."
+def load(config: DataConfig) -> BenchmarkData:
+    """Load the data again in another process. Raises InputError when they are not what they were."""
+    if config.file is not None:
+        task, pool = read_data(config.file)
+        found = BenchmarkData(
+            task=task,
+            pool=pool,
+            config=replace(config, task_print=fingerprint(task), pool_print=pool.fingerprint),
+            left_out=None,
         )
-
-    def read(spec: str) -> Dataset:
-        return load_dataset(
-            spec,
-            image_size=config.image_size,
-            skip_unreadable=config.skip_unreadable,
-            seed=config.seed,
-        )
-
-    task = TargetTask.from_dataset(
-        read(config.data), seed=config.seed, test_fraction=config.test_part
-    )
-    loaded = Loaded.of(task, None if config.pool is None else read(config.pool))
-    for name, expected, found in (
-        (config.data, config.task_print, loaded.task_print),
-        (config.pool or config.data, config.pool_print, loaded.pool.fingerprint),
-    ):
-        if expected and found != expected:
+    else:
+        assert config.data is not None
+        found = BenchmarkData.of(config.data, config.pool, config)
+    for name, part in ((config.data, "task_print"), (config.pool or config.data, "pool_print")):
+        if getattr(found.config, part) != getattr(config, part):
             raise InputError(
-                f"The data {name!r} are not those that the benchmark was planned with: they changed "
-                f"meanwhile, or this machine has others. Start the benchmark again."
+                f"The data {name or str(config.file)!r} are not those that the benchmark was planned with: "
+                f"they changed meanwhile, or this machine has others.",
+                hint="Start the benchmark again.",
             )
-    return loaded
+    return found
+
+
+def paired(data: Sequence[str], pools: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return each data set's name with its pool's, None being its own training part. Raises InputError."""
+    if len(set(data)) < len(data):
+        twice = next(name for name in data if list(data).count(name) > 1)
+        raise InputError(f"names {twice!r} twice", argument="data", hint="Leave one out.")
+    if len(pools) not in (0, 1, len(data)):
+        raise InputError(
+            f"must be given once, for all data, or once for each of the {len(data)} {arg.data}, in their "
+            f"order ({OWN!r} for a data set's own training part)",
+            argument="pretrain_data",
+            value=len(pools),
+        )
+    spread = list(pools) * len(data) if len(pools) == 1 else list(pools) or [OWN] * len(data)
+    return [(name, None if pool == OWN else pool) for name, pool in zip(data, spread, strict=True)]
 
 
 class DataCache:
-    """What this process has loaded; the least used goes first."""
+    """The data that this process has loaded; of those that can be loaded again the least used goes first."""
 
     def __init__(self, most: int = 2) -> None:
-        self._kept: OrderedDict[DataConfig, Loaded] = OrderedDict()
+        self._loaded: OrderedDict[DataConfig, BenchmarkData] = OrderedDict()
         self._most = most
 
-    def put(self, config: DataConfig, loaded: Loaded) -> None:
-        """Keep what was loaded already."""
-        self._kept[config] = loaded
-        self._kept.move_to_end(config)
-        # What cannot be loaded again is never dropped.
-        named = [key for key in self._kept if key.data is not None]
-        for key in named[: -self._most]:
-            del self._kept[key]
+    def put(self, data: BenchmarkData) -> None:
+        """Keep data that are loaded already."""
+        self._loaded[data.config] = data
+        self._loaded.move_to_end(data.config)
+        again = [config for config in self._loaded if config.data or config.file]
+        for config in again[: -self._most]:
+            del self._loaded[config]
 
-    def get(self, config: DataConfig) -> Loaded:
+    def get(self, config: DataConfig) -> BenchmarkData:
         """Return the data, loaded once."""
-        if config not in self._kept:
-            self.put(config, load(config))
-        self._kept.move_to_end(config)
-        return self._kept[config]
+        if config not in self._loaded:
+            self.put(load(config))
+        self._loaded.move_to_end(config)
+        return self._loaded[config]
 
 
 def unlabelled(task: TargetTask) -> Dataset:
@@ -217,13 +281,9 @@ def without_test_examples(task: TargetTask, pool: Dataset) -> tuple[Dataset, int
     keep = np.setdiff1d(np.arange(len(pool.x)), found)
     if not len(keep):
         raise InputError(
-            f"Every example of the pool {pool.name!r} is a test example of {task.name!r}: "
-            f"pretraining on them would be cheating. Give another --pretrain-data."
+            f"Every example of the pool {pool.name!r} is a test example of {task.name!r}: pretraining on "
+            f"them would be cheating.",
+            hint=f"Choose another {arg.pretrain_data}.",
         )
     y = None if pool.y is None else pool.y[keep]
     return replace(pool, x=pool.x[keep], y=y), len(found)
-
-
-def fixed(config: DataConfig, loaded: Loaded) -> DataConfig:
-    """Return the configuration with the fingerprints of what was found."""
-    return replace(config, task_print=loaded.task_print, pool_print=loaded.pool.fingerprint)

@@ -1,4 +1,4 @@
-"""What beside its configuration decides a cell's bits, told without starting TensorFlow."""
+"""The environment a cell's result depends on: versions, threads, flags. Does not start TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pretrain.engine.runtime import xla_flags
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
-def threads_here(asked: int | None) -> int:
-    """Return the threads of one operation in this process: as asked, else one.
+def threads_here(given: int | None) -> int:
+    """Return the threads of one operation in this process: those given, else one.
 
     A process that runs TensorFlow already, such as a notebook, keeps what that has (0: every core).
     """
-    if asked is None and "tensorflow" in sys.modules:
+    if given is None and "tensorflow" in sys.modules:
         import tensorflow as tf
 
         return int(tf.config.threading.get_intra_op_parallelism_threads())
-    return asked or 1
+    return given or 1
 
 
-def surroundings(threads: int) -> dict[str, Any]:
-    """Return versions and threads; 0 threads means every core, so their number counts then."""
+def environment(threads: int) -> dict[str, Any]:
+    """Return versions and threads; with 0 threads, which means every core, the number of cores too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     return {
         "versions": {
@@ -45,15 +45,16 @@ def surroundings(threads: int) -> dict[str, Any]:
     }
 
 
-def check_surroundings(expected: dict[str, Any]) -> None:
+def check_environment(expected: dict[str, Any]) -> None:
     """Refuse to run a cell where it could have another result. Raises HeadstartError."""
-    found = surroundings(expected["threads"]["intra_op"])
+    found = environment(expected["threads"]["intra_op"])
     for part, values in expected.items():
         for name, value in values.items():
             if found[part].get(name) != value:
                 raise HeadstartError(
                     f"This worker has {name} {found[part].get(name)!r}, and the benchmark was planned "
-                    f"with {value!r}. Give all machines the same environment."
+                    f"with {value!r}.",
+                    hint="Give all machines the same environment.",
                 )
 
 

@@ -1,4 +1,4 @@
-"""The grid: which cells there are, and what each one's identity is."""
+"""The grid: its cells, and the identity of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RANDOM = "frozen random encoder"
 class Cell:
     """One number of a table: a row at a label budget and a seed.
 
-    row: what the table calls it; ``base``, with encoder and mode behind it when there are several.
+    row: its name in the table: ``base``, with encoder and mode behind it when there are several.
     base: SCRATCH, RANDOM, a strategy's name or a classical model's.
     kind: "raw" (a classical model), "fresh" (scratch or a frozen random encoder) or "strategy".
     task: the name of the labelled data.
@@ -32,19 +32,22 @@ class Cell:
     encoder: str | None = None
     mode: str | None = None
 
-    def identity(self, surroundings: dict[str, Any]) -> str:
+    def identity(self, decisive: dict[str, Any]) -> str:
         """Return 16 hex digits over the cell and all that decides its result.
 
-        Not over the words that a table calls it by: they change when a second encoder comes along.
+        Names in tables do not count: they change when a second encoder is added.
+
+        Args:
+            decisive: JSON of everything beside the cell that decides its result.
         """
         own = [self.kind, self.base, self.labels, self.seed]
-        text = json.dumps([own, surroundings], sort_keys=True)
+        text = json.dumps([own, decisive], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """What all rows of one comparison have in common; ``suffix`` tells them from other arms' rows."""
+    """The common part of all rows of one comparison; their names end in ``suffix``."""
 
     encoder: str | None = None
     mode: str | None = None

@@ -10,53 +10,51 @@ STRATEGY = "autoencoder"
 
 
 def bench(encoder: str, labels: list[int], seeds: int, folder: Path):
-    """Return a benchmark of one strategy on sandals and shirts, one epoch of pretraining."""
-    from benchmark.data import DataConfig
-    from benchmark.planning.plan import BenchmarkConfig
-    from benchmark.runner.launch import Running, make_benches
-    from transfer.recipes import recipe
+    """Return the plan of one strategy on sandals and shirts, one epoch of pretraining."""
+    from benchmark.config import BenchmarkConfig, RunnerConfig
+    from benchmark.data import BenchmarkData
+    from benchmark.planning.plan import BenchmarkPlan
 
     config = BenchmarkConfig(
-        strategies=[STRATEGY],
-        labels=labels,
-        seeds=range(seeds),
-        recipe=recipe("default"),
-        encoder=encoder,
-        pretrain_fields={"epochs": 1},
+        strategies=STRATEGY, labels=labels, seeds=seeds, encoder=encoder, pretrain_epochs=1
     )
     # As for workers of one thread, in whichever process this is called.
-    run = Running(workers=2)
-    return make_benches([DataConfig(data="fashion-mnist/B")], config, folder, run)[0]
+    runner = RunnerConfig(workers=2)
+    data = [BenchmarkData.of("fashion-mnist/B")]
+    return BenchmarkPlan.make(data, config, folder, runner=runner).tasks[0]
 
 
 def ours(encoder: str, labels: list[int], seeds: int, workers: int) -> dict:
     """Time the cells of the strategy in workers that have started and loaded their data."""
-    from benchmark.planning.budget import MeasureUnit
-    from benchmark.runner.workers import Pool
-    from benchmark.work.queue import Unit
+    from benchmark.runner.workers import WorkerProcesses
+    from benchmark.work.cell import CellItem
+    from benchmark.work.measure import MeasureItem
 
     with tempfile.TemporaryDirectory() as folder:
         made = bench(encoder, labels, seeds, Path(folder))
-        units = made.units([cell for cell in made.cells if cell.base == STRATEGY])
-        pool = Pool(workers)
+        items = made.compile([cell for cell in made.cells if cell.base == STRATEGY])
+        processes = WorkerProcesses(workers)
         try:
-            first = [unit for unit in units if not unit.is_cell]
+            first = [item for item in items if not isinstance(item, CellItem)]
             starts = [
-                MeasureUnit(
-                    data=made.source,
-                    pretrain=first[0].config.pretrain,
+                MeasureItem(
+                    key=f"start {number}",
+                    data=made.data.config,
+                    pretrain=first[0].pretrain,
                     budget=None,
-                    settings=made.settings,
+                    decides="",
+                    environment=made.environment,
                 )
-            ] * workers
-            list(pool.run([Unit(key=f"start {i}", config=c) for i, c in enumerate(starts)]))
-            list(pool.run(first))
-            cells = [unit for unit in units if unit.is_cell]
+                for number in range(workers)
+            ]
+            list(processes.run(starts))
+            list(processes.run(first))
+            cells = [item for item in items if isinstance(item, CellItem)]
             began = time.perf_counter()
-            done = [outcome for _, outcome in pool.run(cells)]
+            done = [outcome for _, outcome in processes.run(cells)]
             seconds = time.perf_counter() - began
         finally:
-            pool.close()
+            processes.close()
     return {
         "seconds": seconds,
         "cells": len(done),
@@ -75,7 +73,8 @@ def plain(encoder: str, labels: list[int], seeds: int) -> dict:
 
     with tempfile.TemporaryDirectory() as folder:
         made = bench(encoder, labels, seeds, Path(folder))
-    config, task = made.fresh.encoder, made.task
+    (source,) = made.pretrainings.fresh.values()
+    config, task = source.encoder, made.task
     weights = [weight.numpy() for weight in Encoder(config, 0).model.weights]
     x_test, y_test = task.x_test.astype("float32") / 255, task.y_test
     cells, updates, right = 0, 0, 0.0

@@ -20,7 +20,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalent:
-    """A strategy's accuracy with ``labels`` labels, told in labels of scratch.
+    """A strategy's accuracy with ``labels`` labels, expressed in labels of scratch.
 
     value, low, high: labels; inf is "more than ``largest``", 0 is "fewer than ``smallest``". low and high
         are the 95 % percentile interval of a bootstrap over seeds, NaN with fewer than two.
@@ -118,7 +118,7 @@ def equivalent_labels(
         drawn = np.random.default_rng(0).integers(0, len(seeds), (RESAMPLES, len(seeds)))
         sampled = crossing(budgets, curves[drawn].mean(1), reached[drawn].mean(1))
         outside = (1 - CONFIDENCE) / 2
-        # Not interpolated between two samples: half of infinity is no number of labels.
+        # Not interpolated between two samples: half of infinity is not a number of labels.
         low, high = np.quantile(sampled, [outside, 1 - outside], method="nearest").tolist()
     return Equivalent(
         labels=labels, value=value, low=low, high=high, smallest=budgets[0], largest=budgets[-1]

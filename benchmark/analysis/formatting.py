@@ -1,4 +1,4 @@
-"""How numbers are spelled, in the terminal, the tables and the report alike."""
+"""Numbers as text, the same in the terminal, the tables and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the tables: what each reached, gained and cost.
+"""Rows of the tables: accuracy, gain and cost of each.
 
 A record is one cell's line of ``results.jsonl``. A place is a table (a data set, an encoder and a mode) and
 a label budget; within a place every row is compared with scratch and with the best raw baseline. All
@@ -31,7 +31,7 @@ Record = Mapping[str, Any]
 class Group:
     """The records of one table, in which a row goes by its ``base``.
 
-    title: what tells the table from the others; "" when it is the only one.
+    title: distinguishes the table from the others; "" when it is the only one.
     encoder, mode: None where the records do not say.
     """
 
@@ -163,7 +163,7 @@ def tables(records: Sequence[Record], method: str = "t") -> Tables:
     Args:
         records: cells, done or not; ``task``, ``base``, ``encoder`` and ``mode`` are optional.
         method: "t" or "bootstrap", for the 95 % intervals of accuracies and differences. The p values, and
-            what is claimed from them, are those of Student's t.
+            the claims from them, are those of Student's t.
     """
     found: Tables = {}
     for group in grouped(records):
@@ -189,7 +189,7 @@ def scratch_of(rows: Sequence[Row]) -> Row | None:
 
 
 def in_cpu(rows: Sequence[Row]) -> bool:
-    """Whether costs can be told in processor time: of every row, or of none."""
+    """Whether processor time is known, of every row."""
     return all(
         row.cpu_seconds is not None
         and (row.pretrain_seconds is None) == (row.pretrain_cpu_seconds is None)
@@ -204,7 +204,7 @@ def places(found: Tables) -> list[tuple[str, int, list[Row]]]:
 
 
 def equivalent(found: Tables, row: Row) -> Equivalent | None:
-    """Tell a row's accuracy in labels of scratch; None without two budgets of scratch."""
+    """Express a row's accuracy in labels of scratch; None without two budgets of scratch."""
     by_labels = found[row.title]
     if scratch_of(by_labels[row.labels]) is None or not row.scores:
         return None

@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 ALPHA = 0.05
 INTERVALS = ("t", "bootstrap")
 RESAMPLES = 4999
-FEWEST_FOR_BOOTSTRAP = 3
+MIN_FOR_BOOTSTRAP = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def bootstrap_interval(values: Sequence[float], confidence: float = CONFIDENCE) 
     from scipy import stats
 
     data = np.asarray(values, float)
-    if len(data) < FEWEST_FOR_BOOTSTRAP or np.ptp(data) < 1e-12:
+    if len(data) < MIN_FOR_BOOTSTRAP or np.ptp(data) < 1e-12:
         return t_interval(values, confidence)
     found = stats.bootstrap(
         (data,),

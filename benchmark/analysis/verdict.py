@@ -36,14 +36,14 @@ from benchmark.analysis.stats import ALPHA, differences, p_value
 HELPED, NO_HELP, UNCLEAR, EMPTY = "helped", "no help", "unclear", "empty"
 USEFUL = 0.1
 """A useful gain spares this part of scratch's errors."""
-FEWEST_SEEDS = 3
-MOST_GAINS = 3
-"""The headline tells so many gains one by one."""
+MIN_SEEDS = 3
+MAX_GAINS = 3
+"""At most this number of gains are listed one by one in the headline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What was found in one place.
+    """The verdict on one place.
 
     title: of the table, "" when it is the only one.
     use: the row to use, or None where nothing can be recommended.
@@ -129,7 +129,7 @@ def _judge(
     winners = [
         r
         for r in strategies
-        if r.corrected < ALPHA and r.gained.mean > 0 and r.gained.n >= FEWEST_SEEDS
+        if r.corrected < ALPHA and r.gained.mean > 0 and r.gained.n >= MIN_SEEDS
     ]
     if winners:
         winner = max(winners, key=lambda r: r.accuracy.mean)
@@ -138,12 +138,12 @@ def _judge(
         text = f"{winner.name} is at {certainty(winner)}, but {raw_best(raw, winner)}"
         return judged(NO_HELP, raw.name, text)
     seeds = min(r.gained.n for r in strategies)
-    if seeds >= FEWEST_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
+    if seeds >= MIN_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
         text = f"no strategy is shown to beat scratch, and {raw_best(raw, best)}"
         return judged(NO_HELP, best_plain.name, text + also(best_plain, raw))
     useful = [USEFUL * (1 - _scratch_mean(rows)) for r in strategies]
     highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
-    if seeds >= FEWEST_SEEDS and _scratch_mean(rows) > 1 - 1e-12:
+    if seeds >= MIN_SEEDS and _scratch_mean(rows) > 1 - 1e-12:
         text = (
             f"scratch is right in every test example with every seed, so nothing is left to gain. "
             f"The best without pretraining is {reached(best_plain)}."
@@ -178,7 +178,7 @@ def _headline(kind: str, here: Sequence[Judgement], found: Tables, mixed: bool) 
             gain = points(_used(found, j).gained.mean)
             gains.append(f"{gain} points at {place(j)} ({j.use})")
         names = list(dict.fromkeys(str(j.use) for j in here))
-        if len(here) > MOST_GAINS:
+        if len(here) > MAX_GAINS:
             means = [_used(found, j).gained.mean for j in here]
             return (
                 f"Pretraining helped at {_where(here)}: use {listed(names)}. Over training from "
@@ -221,7 +221,7 @@ def _where(here: Sequence[Judgement]) -> str:
 
 
 POWER = 0.8
-MOST_SEEDS = 50
+MAX_SEEDS = 50
 
 
 def guessing_text(share: float, best: Row) -> str:
@@ -304,7 +304,7 @@ def unclear_text(best: Row, plain: Row) -> str:
         text += " That is neither shown to be a gain, nor are useful gains ruled out."
     needed = seeds_needed(best)
     if needed is not None and needed > gain.n:
-        most = f"about {needed}" if needed <= MOST_SEEDS else f"more than {MOST_SEEDS}"
+        most = f"about {needed}" if needed <= MAX_SEEDS else f"more than {MAX_SEEDS}"
         text += f" If the gain is as it looks, {most} seeds would show it."
     return f"{text} The best without pretraining is {reached(plain)}."
 
@@ -313,7 +313,7 @@ def seeds_needed(row: Row) -> int | None:
     """Return how many seeds would show a gain of the size seen, in about four benchmarks of five.
 
     The smallest n with d sqrt(n) / s >= t_(n-1)(1 - a/2m) + z(0.8), for m comparisons; None for no gain, and
-    MOST_SEEDS + 1 where more would be needed.
+    MAX_SEEDS + 1 where more would be needed.
     """
     from scipy.special import ndtri, stdtrit
 
@@ -325,10 +325,10 @@ def seeds_needed(row: Row) -> int | None:
         (gain, 0.975) if row.simultaneous is None else (row.simultaneous, 1 - ALPHA / 2 / count)
     )
     spread = (known.high - known.mean) / float(stdtrit(gain.n - 1, half)) * gain.n**0.5
-    n = np.arange(2, MOST_SEEDS + 1)
+    n = np.arange(2, MAX_SEEDS + 1)
     needed = stdtrit(n - 1, 1 - ALPHA / 2 / count) + float(ndtri(POWER))
     enough = n[gain.mean * np.sqrt(n) >= spread * needed]
-    return int(enough[0]) if len(enough) else MOST_SEEDS + 1
+    return int(enough[0]) if len(enough) else MAX_SEEDS + 1
 
 
 def _cost(row: Row, rival: Row) -> str:

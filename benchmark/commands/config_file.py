@@ -23,7 +23,7 @@ from headstart.errors import InputError, suggest
 
 TASK = {"data": "data", "pretrain-data": "pretrain_data"}
 NOT_HERE = ("config", "help")
-LARGEST = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 def config_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -36,7 +36,7 @@ def config_file(context: click.Context, parameter: click.Parameter, value: Path 
     context.default_map = {**(context.default_map or {}), **defaults(value, context)}
 
 
-def without_strangers(given: dict[str, Any]) -> dict[str, Any]:
+def drop_unrelated_pools(given: dict[str, Any]) -> dict[str, Any]:
     """Return the options without the file's pools when the command line names other data."""
     source = click.get_current_context().get_parameter_source
     origin = click.core.ParameterSource
@@ -64,14 +64,14 @@ def defaults(path: Path, context: click.Context) -> dict[str, Any]:
         option = known.get(key)
         if option is None:
             raise InputError(
-                f"{where}: there is no option {key!r}.{suggest(key, [*known, 'task'])} The names are "
-                f"those of the command's options (benchmark --help), without the dashes."
+                f"{where}: there is no option {key!r}.{suggest(key, [*known, 'task'])}",
+                hint="The names are those of the command's options (benchmark --help), without the dashes.",
             )
         found[str(option.name)] = _value(option, key, value, where, context)
     if "task" in table and {"data", "pretrain-data"} & table.keys():
         raise InputError(
-            f"{path}, line {line_of(text, 'data', 'pretrain-data')}: [[task]] tables name the data; "
-            f"remove this line, or those."
+            f"{path}, line {line_of(text, 'data', 'pretrain-data')}: [[task]] tables name the data.",
+            hint="Remove this line, or those.",
         )
     return found
 
@@ -91,17 +91,19 @@ def line_of(text: str, *keys: str, occurrence: int = 1) -> int:
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_BYTES:
             raise InputError(
-                f"--config {path} is larger than a megabyte: that is no configuration."
+                "must name a configuration, and this file is larger than a megabyte",
+                argument="config",
+                value=path,
             )
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"--config {path} cannot be read: {reason}.") from None
+        raise InputError(f"{path} cannot be read: {reason}", argument="config") from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"--config {path} is no TOML: {error}.") from None
+        raise InputError(f"{path} is not TOML: {error}", argument="config") from None
 
 
 def _value(option: click.Option, key: str, value: Any, where: str, context: click.Context) -> Any:
@@ -116,7 +118,7 @@ def _value(option: click.Option, key: str, value: Any, where: str, context: clic
         value = [_text(value)]
     elif option.is_flag:
         if not isinstance(value, bool):
-            raise InputError(f"{where}: {key} must be true or false. Got {value!r}.")
+            raise InputError(f"{where}: {key} must be true or false.", value=value)
         return value
     else:
         value = _text(value)
@@ -130,7 +132,7 @@ def _value(option: click.Option, key: str, value: Any, where: str, context: clic
 def _tasks(path: Path, text: str, tables: Any) -> dict[str, Any]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InputError(
-            f"{path}, line {line_of(text, 'task')}: spell it [[task]], once a data set."
+            f"{path}, line {line_of(text, 'task')}: task must be spelled [[task]], once a data set."
         )
     data, pools = [], []
     for number, table in enumerate(tables, start=1):
@@ -138,11 +140,11 @@ def _tasks(path: Path, text: str, tables: Any) -> dict[str, Any]:
         for key, value in table.items():
             if key not in TASK:
                 raise InputError(
-                    f"{where}: a [[task]] has no {key!r}.{suggest(key, TASK)} It has: "
-                    f"{', '.join(TASK)}."
+                    f"{where}: a [[task]] has no {key!r}.{suggest(key, TASK)}",
+                    hint=f"It has: {', '.join(TASK)}.",
                 )
             if not isinstance(value, str):
-                raise InputError(f"{where}: {key} must be text. Got {value!r}.")
+                raise InputError(f"{where}: {key} must be text.", value=value)
         if "data" not in table:
             raise InputError(f"{where}: a [[task]] must name its data.")
         data.append(table["data"])

@@ -1,24 +1,22 @@
-"""What a benchmark is going to do and what it is going to take, told without starting TensorFlow."""
+"""The dry run: what a benchmark would do and take, estimated without starting TensorFlow."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.planning.plan import Benchmark
+from benchmark.grid import Cell
+from benchmark.planning.plan import BenchmarkPlan, TaskPlan
 from benchmark.runner.progress import duration
-from benchmark.runner.scheduler import finished
-from benchmark.work.cell import CELLS, WEIGHTS, PretrainUnit
-from headstart.files import read_json
+from benchmark.store import BenchmarkFolder, Record
+from benchmark.work.pretraining import PretrainItem
 from pretrain.encoders import expected_shapes
-from pretrain.plan import PretrainPlan
 
-# Rough seconds on one core of 2026, for what was not measured yet: an update, a classical model, a
-# cell, a search.
+# Rough seconds on one core of 2026, where nothing was measured yet: an update, a classical model, a cell, a
+# search.
 UPDATE = {"mlp": 0.002, "convnet": 0.08, "resnet": 0.3}
 USUAL_UPDATE = 0.1
 RAW_SECONDS = 3.0
@@ -32,9 +30,9 @@ COPIES = 3  # of the pool: as loaded, its training part, TensorFlow's own
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """The plan of a run; seconds are of one worker after the other, ``wall`` shares them out.
+    """An estimate of a run; seconds are of one worker after the other, ``wall`` shares them out.
 
-    guessed: whether some of it rests on rough rates and not on what was measured in the folder.
+    guessed: whether some of it rests on rough rates and not on measurements in the folder.
     memory: bytes of each worker; disk: bytes that the run adds to the folder.
     """
 
@@ -50,7 +48,7 @@ class Forecast:
     disk: int
 
     def lines(self, workers: int) -> list[str]:
-        """Return it in words."""
+        """Return the estimate in words."""
         how = "partly by rough rates" if self.guessed else "by what was measured in this folder"
         return [
             f"{self.cells} cells, {self.done} of them done; rows: {', '.join(self.rows)}",
@@ -61,64 +59,79 @@ class Forecast:
         ]
 
 
-def forecast(benches: Sequence[Benchmark], workers: int) -> Forecast:
-    """Look at what is done and at what earlier cells and pretrainings in the folder took."""
-    records, costs = list(_records(benches[0].folder)), _costs(benches[0].folder)
-    usual = _means((_kind(r), r["seconds"]) for r in records if r["status"] == "done")
-    guessed = False
+@dataclass
+class _Costs:
+    """Seconds that cells and pretrainings in the folder took, and rough rates where none was measured."""
+
+    folder: BenchmarkFolder
+    guessed: bool = False
+    cells: dict[tuple[Any, ...], float] = field(init=False)
+    pretrainings: dict[tuple[str, str], float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        took: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+        for record in self.folder.cell_records():
+            if record["status"] == "done":
+                took[_kind(record)].append(record["seconds"])
+        self.cells = {key: sum(values) / len(values) for key, values in took.items()}
+        self.pretrainings = self.folder.mean_costs()
+
+    def of_pretraining(self, task: TaskPlan, item: PretrainItem) -> float:
+        """Return the seconds of a pretraining: decided, measured or guessed."""
+        config = item.pretrain
+        plan = task.pretrainings.get(item.encoder, config.strategy, config.seed)
+        architecture = plan.encoder["architecture"]
+        seconds = (task.pretrainings.decided(plan) or {}).get("seconds")
+        if seconds is None and task.config.budget is not None:
+            seconds = task.config.budget.seconds
+        elif seconds is None:
+            seconds = self.pretrainings.get((config.strategy, architecture))
+        if seconds is None:
+            self.guessed = True
+            steps = math.ceil(len(task.data.pool.x) * 0.9 / plan.recipe.batch_size)
+            seconds = plan.recipe.epochs * steps * UPDATE.get(architecture, USUAL_UPDATE)
+        return float(seconds)
+
+    def of_cell(self, task: TaskPlan, cell: Cell) -> float:
+        """Return the seconds of a cell: measured or guessed."""
+        seconds = self.cells.get(_kind(task.record_fields(cell)))
+        if seconds is not None:
+            return seconds
+        self.guessed = True
+        if cell.kind == "raw":
+            return RAW_SECONDS
+        return CELL_SECONDS + min(SEARCH_SECONDS, task.modes[str(cell.mode)].search or 0.0)
+
+
+def forecast(plan: BenchmarkPlan) -> Forecast:
+    """Return an estimate, from what earlier cells and pretrainings in the folder took."""
+    costs = _Costs(plan.folder)
     pretrain_seconds = cell_seconds = 0.0
-    disk = done = pretrainings = 0
-    for bench in benches:
-        wanted = [
-            cell
-            for cell in bench.cells
-            if cell.labels not in bench.skipped and finished(bench, cell) is None
-        ]
-        done += sum(c.labels not in bench.skipped for c in bench.cells) - len(wanted)
-        for unit in bench.units(wanted):
-            if isinstance(unit.config, PretrainUnit):
-                if unit.config.path.exists():
-                    continue
+    disk = total_cells = left = pretrainings = 0
+    for task in plan.tasks:
+        wanted = [cell for cell in task.runnable if task.finished(cell) is None]
+        total_cells, left = total_cells + len(task.runnable), left + len(wanted)
+        for item in task.compile(wanted):
+            if isinstance(item, PretrainItem) and not plan.folder.weights(item.name).exists():
                 pretrainings += 1
-                plan = PretrainPlan.resolve(bench.pool, unit.config.pretrain)
-                decided = bench.pretraining.decided(plan) or {}
-                seconds = decided.get("seconds")
-                if seconds is None and bench.config.budget is not None:
-                    seconds = bench.config.budget.seconds
-                elif seconds is None:
-                    architecture = plan.encoder["architecture"]
-                    seconds = costs.get((unit.config.pretrain.strategy, architecture))
-                if seconds is None:
-                    guessed = True
-                    steps = math.ceil(len(bench.pool.x) * 0.9 / plan.recipe.batch_size)
-                    rate = UPDATE.get(plan.encoder["architecture"], USUAL_UPDATE)
-                    seconds = plan.recipe.epochs * steps * rate
-                pretrain_seconds += seconds
-                disk += _weights_bytes(plan.encoder, len(bench.pool.x))
-        for cell in wanted:
-            fields = bench.record_fields(cell)
-            found = usual.get(_kind(fields))
-            if found is None:
-                guessed = True
-                found = RAW_SECONDS if cell.kind == "raw" else CELL_SECONDS
-                if cell.kind != "raw":
-                    found += min(SEARCH_SECONDS, bench.modes[str(cell.mode)].search or 0.0)
-            cell_seconds += found
-            disk += 2000 + 20 * bench.task.n_classes**2
+                pretrain_seconds += costs.of_pretraining(task, item)
+                encoder = task.pretrainings.fresh[item.encoder].encoder
+                disk += _weights_bytes(encoder, len(task.data.pool.x))
+        cell_seconds += sum(costs.of_cell(task, cell) for cell in wanted)
+        disk += len(wanted) * (2000 + 20 * task.task.n_classes**2)
     data = max(
-        COPIES * bench.pool.x.nbytes + bench.task.x.nbytes + bench.task.x_test.nbytes
-        for bench in benches
+        COPIES * t.data.pool.x.nbytes + t.task.x.nbytes + t.task.x_test.nbytes for t in plan.tasks
     )
     total = pretrain_seconds + cell_seconds
     return Forecast(
-        cells=sum(c.labels not in b.skipped for b in benches for c in b.cells),
-        done=done,
-        rows=list(dict.fromkeys(cell.row for bench in benches for cell in bench.cells)),
+        cells=total_cells,
+        done=total_cells - left,
+        rows=list(dict.fromkeys(cell.row for task in plan.tasks for cell in task.cells)),
         pretrainings=pretrainings,
         pretrain_seconds=pretrain_seconds,
         cell_seconds=cell_seconds,
-        wall=total / workers + (START_SECONDS if total else 0),
-        guessed=guessed,
+        wall=total / plan.runner.workers + (START_SECONDS if total else 0),
+        guessed=costs.guessed,
         memory=PROCESS_BYTES + data,
         disk=disk,
     )
@@ -133,36 +146,11 @@ def size(amount: float) -> str:
     return f"{amount:.1f} GB"
 
 
-def _records(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in (folder / CELLS).glob("*.json"):
-        record = read_json(path)
-        if record is not None and "status" in record and "seconds" in record:
-            yield record
-
-
-def _costs(folder: Path) -> dict[tuple[str, str], float]:
-    """Return the mean seconds of the pretrainings that were made, by strategy and encoder."""
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for path in (folder / WEIGHTS).glob("*.cost.json"):
-        cost, name = read_json(path), path.name.rsplit("-seed", 1)[0]
-        if cost and cost.get("seconds") and not cost.get("resumed"):
-            strategy, _, encoder = name.rpartition("-")
-            found[strategy, encoder].append(cost["seconds"])
-    return {key: sum(values) / len(values) for key, values in found.items()}
-
-
-def _kind(record: Mapping[str, Any]) -> tuple[Any, ...]:
+def _kind(record: Record) -> tuple[Any, ...]:
     return (record["task"], record["kind"], record["encoder"], record["mode"], record["labels"])
 
 
-def _means(pairs: Any) -> dict[tuple[Any, ...], float]:
-    found: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    for key, value in pairs:
-        found[key].append(value)
-    return {key: sum(values) / len(values) for key, values in found.items()}
-
-
 def _weights_bytes(encoder: Mapping[str, Any], examples: int) -> int:
-    """Return about what a weights file takes: float32 weights, and fingerprints of the pool."""
+    """Return the rough size of a weights file: float32 weights, and fingerprints of the pool."""
     weights = sum(math.prod(shape) for shape in expected_shapes(encoder).values())
     return 4 * weights + 16 * examples + 200_000

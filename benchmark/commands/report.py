@@ -1,4 +1,4 @@
-"""What a benchmark prints: its verdict first, then its tables and claims; or all of it as JSON."""
+"""The command ``benchmark report``: verdict, tables and claims on the terminal, or all of them as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headstart.cli import out_json
 
 
 def report_command(folder: Path, *, intervals: str = "t", as_json: bool = False) -> None:
-    """Draw a benchmark's report from its folder alone, and print what it says."""
+    """Draw a benchmark's report from its folder alone, and print it."""
     report = redraw(folder, intervals)
     if as_json:
         out_json(as_json_value(report))
@@ -43,7 +43,7 @@ def as_json_value(report: Report) -> Any:
 
 
 def show(report: Report) -> None:
-    """Print the verdict, then the tables, then what they claim."""
+    """Print the verdict, then the tables, then their claims."""
     from rich.console import Console
     from rich.table import Table
 

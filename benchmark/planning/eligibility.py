@@ -1,13 +1,14 @@
-"""Which strategies a benchmark can compare: those that this pool and this one encoder allow."""
+"""The strategies that a benchmark can compare: those that this pool and this one encoder allow."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from headstart.errors import InputError, suggest
+from benchmark.config import BenchmarkConfig
+from headstart.errors import InputError, arg, suggest
 from pretrain.commands.list import shown, with_options
 from pretrain.plan import check_needs, choose_encoder
 from pretrain.strategies import strategies
@@ -15,36 +16,16 @@ from pretrain.strategies.base import Strategy
 from tasks.dataset import Dataset
 
 
-class Choice(Protocol):
-    """The part of a benchmark's configuration that is looked at here."""
-
-    @property
-    def encoder(self) -> str:
-        """Its name, or "auto"."""
-
-    @property
-    def encoder_options(self) -> Mapping[str, Any]:
-        """As the user gave them."""
-
-    @property
-    def augment(self) -> str:
-        """The random views' recipe, or "auto"."""
-
-    @property
-    def augment_options(self) -> Mapping[str, Any]:
-        """As the user gave them."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The strategies to run, and what is to be said of those left out."""
+    """The strategies to run, and a note on each that was left out."""
 
     names: list[str]
     notes: list[str]
 
 
 def choose(
-    pool: Dataset, names: Sequence[str], encoder: Mapping[str, Any], choice: Choice
+    pool: Dataset, names: Sequence[str], encoder: Mapping[str, Any], choice: BenchmarkConfig
 ) -> Chosen:
     """Resolve the names; with ("all",) leave out what cannot run here, and say why.
 
@@ -61,8 +42,8 @@ def choose(
     for name in names:
         if name not in table:
             raise InputError(
-                f"There is no strategy {name!r}.{suggest(name, table)} "
-                f"There are: {', '.join(table)}, or all."
+                f"There is no strategy {name!r}.{suggest(name, table)}",
+                hint=f"There are: {', '.join(table)}, or all.",
             )
         check_needs(table[name], pool)
         reason = unfit(table[name], pool, encoder, choice)
@@ -71,13 +52,16 @@ def choose(
     given = choice.augment != "auto" or choice.augment_options
     if given and not any(table[name].augments for name in names):
         raise InputError(
-            f"None of the strategies ({', '.join(names)}) makes random views, so --augment changes "
-            f"nothing: leave it out."
+            f"changes nothing: none of the strategies ({', '.join(names)}) makes random views",
+            argument="augment",
+            hint="Leave it out.",
         )
     return Chosen(names=names, notes=notes)
 
 
-def unfit(row: Strategy, pool: Dataset, encoder: Mapping[str, Any], choice: Choice) -> str | None:
+def unfit(
+    row: Strategy, pool: Dataset, encoder: Mapping[str, Any], choice: BenchmarkConfig
+) -> str | None:
     """Return why the strategy cannot take part, or None.
 
     All rows must have one encoder: a strategy that would train another than scratch has, because it
@@ -85,13 +69,13 @@ def unfit(row: Strategy, pool: Dataset, encoder: Mapping[str, Any], choice: Choi
     once.
     """
     if row.needs_labels and pool.n_classes < 2:
-        return "it needs a labelled pool (--pretrain-data)."
+        return f"it needs a labelled pool ({arg.pretrain_data})."
     try:
         check_needs(row, pool)
     except InputError:
         return "it needs images as high as wide."
     with contextlib.suppress(InputError):
-        if choose_encoder(pool, choice.encoder, choice.encoder_options, row) == encoder:
+        if choose_encoder(pool, choice.encoder or "auto", choice.encoder_options, row) == encoder:
             return None
     own = dict(row.encoders or {})
     name = encoder["architecture"] if encoder["architecture"] in own else next(iter(own))
@@ -102,6 +86,6 @@ def unfit(row: Strategy, pool: Dataset, encoder: Mapping[str, Any], choice: Choi
 
 
 def flags(name: str, options: Mapping[str, Any]) -> str:
-    """Return the options of the command that choose this encoder."""
-    given = [f"--encoder-opt {key}={shown(value)}" for key, value in options.items()]
-    return " ".join([f"--encoder {name}", *given])
+    """Return the arguments that choose this encoder."""
+    given = [f"{arg.encoder_options:{key}={shown(value)}}" for key, value in options.items()]
+    return " ".join([f"{arg.encoder:{name}}", *given])

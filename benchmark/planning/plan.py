@@ -1,265 +1,428 @@
-"""One benchmark of one data set: every cell of its grid on equal terms, checked before anything runs."""
+"""A benchmark checked: every cell of its grid on equal terms, and the work items that it comes to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.baselines import BASELINES
-from benchmark.config import FINE_TUNE, BenchmarkConfig, Mode
-from benchmark.data import DataConfig, Loaded, fixed
-from benchmark.environment import surroundings, threads_here
-from benchmark.grid import RANDOM, SCRATCH, Arm, Cell, cells
-from benchmark.planning.budget import MeasureUnit
+from benchmark.config import BenchmarkConfig, RunnerConfig
+from benchmark.data import BenchmarkData
+from benchmark.environment import environment, threads_here
+from benchmark.grid import SCRATCH, Arm, Cell, cells
 from benchmark.planning.eligibility import choose
-from benchmark.planning.pretrainings import Plans
-from benchmark.store import RESULTS
-from benchmark.work.cell import CellUnit, PretrainUnit
-from benchmark.work.queue import Unit
-from headstart.errors import InputError
-from headstart.files import check_output
+from benchmark.planning.pretrainings import Pretrainings
+from benchmark.store import BenchmarkFolder, Record
+from benchmark.work.cell import CellItem
+from benchmark.work.measure import MeasureItem
+from benchmark.work.pretraining import PretrainItem
+from benchmark.work.queue import Outcome, WorkItem
+from headstart.errors import HeadstartError, InputError
+from headstart.files import check_output, slug
+from pretrain.config import pretrain_recipe
+from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
-from tasks.dataset import Dataset
 from tasks.task import TargetTask
 from transfer.plan import Plan as TransferPlan
 from transfer.plan import TransferConfig
 
-if TYPE_CHECKING:
-    from benchmark.runner.scheduler import Outcome
-    from pretrain.engine.progress import Reporter
 
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkPlan:
+    """A benchmark made ready: whatever can be refused has been, and nothing has been trained.
 
-class Benchmark:
-    """A benchmark made ready: whatever could be refused has been, nothing has been trained."""
+    Attributes:
+        tasks: the plan of each data set, in order.
+        config: the choices that decide the results.
+        folder: where results are written, and looked for.
+        runner: where the work is done.
 
-    def __init__(
-        self,
-        task: TargetTask,
-        pool: Dataset | None,
+    Example:
+        >>> data = [BenchmarkData.of("digits")]
+        >>> config = BenchmarkConfig(strategies=["autoencoder"], labels=[50], seeds=2)
+        >>> plan = BenchmarkPlan.make(data, config, Path("report"))
+    """
+
+    tasks: list[TaskPlan]
+    config: BenchmarkConfig
+    folder: BenchmarkFolder
+    runner: RunnerConfig
+
+    @classmethod
+    def make(
+        cls,
+        data: Sequence[BenchmarkData],
         config: BenchmarkConfig,
         folder: Path,
         *,
-        source: DataConfig | None = None,
-        threads: int | None = None,
+        session: Session | None = None,
+        runner: RunnerConfig | None = None,
+    ) -> BenchmarkPlan:
+        """Check everything, without TensorFlow.
+
+        Args:
+            data: one or several data sets, each with its pool.
+            config: the choices that decide the results.
+            folder: the folder to write to; finished cells in it are kept.
+            session: its threads decide the results' bits; None of them is one.
+            runner: where the work is done; the default is this process.
+
+        Raises:
+            InputError: something cannot be used; nothing was written.
+        """
+        runner, config = runner or RunnerConfig(), config.with_recipe()
+        found = BenchmarkFolder(folder)
+        found.check()
+        threads = threads_here(runner.threads(None if session is None else session.threads))
+        tasks: list[TaskPlan] = []
+        for each in data:
+            if any(each.task.name == other.task.name for other in tasks):
+                raise InputError(
+                    f"Two data sets have the name {each.task.name!r}, and their rows would look the same.",
+                    hint="Rename a file or folder.",
+                )
+            if not runner.in_process:
+                prints = f"{each.config.task_print[:8]}-{each.config.pool_print[:8]}"
+                each = each.handed_over(found.data_file(f"{slug(each.task.name)}-{prints}"))
+            tasks.append(TaskPlan(each, config, found, threads, lenient=len(data) > 1))
+        for number in range(len(data)) if runner.export_best else ():
+            check_output(found.best(number + 1, len(data)), force=True)
+        return cls(tasks=tasks, config=config, folder=found, runner=runner)
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence for each thing that a reader of the results has to know."""
+        noted = [n for t in self.tasks for n in (*t.notes, *t.data.warned, *t.budget_notes())]
+        return list(dict.fromkeys(noted))
+
+    def prepare(self, *, force: bool = False) -> list[MeasureItem]:
+        """Return what must be measured before the cells can be compiled: budgets, and views that differ."""
+        found: dict[str, MeasureItem] = {}
+        for task in self.tasks:
+            every = force or task.pretrainings.undecided()
+            for item in task.measurements(every):
+                found.setdefault(item.key, item)
+        return list(found.values())
+
+    def decide(self, item: MeasureItem, outcome: Outcome) -> None:
+        """Take a measurement's outcome. Raises its error where it failed."""
+        if outcome["status"] != "done":
+            kind = InputError if outcome.get("error") == "InputError" else HeadstartError
+            raise kind(outcome["reason"])
+        if outcome["plan"] is not None:
+            owner = next(task for task in self.tasks if task.data.config == item.data)
+            owner.pretrainings.decide(item, outcome["plan"])
+            for task in self.tasks:
+                task.reread()
+
+    def compile(self, *, force: bool = False) -> list[WorkItem]:
+        """Return the cells without a finished record, and before them the pretrainings that they need.
+
+        force: all cells.
+        """
+        return [
+            item
+            for task in self.tasks
+            for item in task.compile(
+                [cell for cell in task.runnable if force or task.finished(cell) is None]
+            )
+        ]
+
+    def about(self, notes: Sequence[str]) -> dict[str, Any]:
+        """Return JSON: command, time, tasks, pools, encoders, modes, versions and the notes."""
+        config, first = self.config, self.tasks[0]
+        fields = dict(config.pretrain_fields)
+        # Several data sets may have encoders of their own: "auto" looks at the data.
+        encoders = [s.encoder for task in self.tasks for s in task.pretrainings.fresh.values()]
+        return {
+            "format": "headstart-benchmark",
+            "version": 1,
+            "command": command_line(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "tasks": [task_json(task.task) for task in self.tasks],
+            "pools": [
+                {
+                    "name": task.data.pool.name,
+                    "examples": len(task.data.pool.x),
+                    "source": task.data.pool.source,
+                }
+                for task in self.tasks
+            ],
+            "encoders": [e for i, e in enumerate(encoders) if e not in encoders[:i]],
+            "strategies": list(dict.fromkeys(n for task in self.tasks for n in task.strategies)),
+            "labels": list(config.labels),
+            "seeds": config.seed_values,
+            "modes": {name: asdict(mode) for name, mode in first.modes.items()},
+            # May hold an Optimizer, which is written as its fields.
+            "pretrain": {**pretrain_recipe(fields.pop("recipe", "default")).fields, **fields},
+            "budget": None if config.budget is None else asdict(config.budget),
+            "options": config.strategy_options,
+            **first.environment,
+            "leakage": [task.data.leakage for task in self.tasks],
+            "notes": list(notes),
+        }
+
+
+class TaskPlan:
+    """The grid of one data set."""
+
+    def __init__(
+        self,
+        data: BenchmarkData,
+        config: BenchmarkConfig,
+        folder: BenchmarkFolder,
+        threads: int,
+        *,
         lenient: bool = False,
     ) -> None:
         """Check everything. Raises InputError.
 
-        pool: None takes the task's own training part without its labels.
-        source: where task and pool came from, so that other processes can load them too.
-        threads: of one operation; None is one, or what a TensorFlow that runs here already has.
         lenient: skip budgets that the task has not labels enough for, instead of refusing them.
         """
-        self.task, self.config, self.folder = task, config, folder
-        self.loaded = Loaded.of(task, pool)
-        self.pool, self.notes = self.loaded.pool, list(self.loaded.notes)
-        self.source = fixed(source or DataConfig(data=None), self.loaded)
-        self.settings = surroundings(threads_here(threads))
-        self.modes = dict(config.modes) or {FINE_TUNE: Mode(recipe=config.recipe)}
-        self.pretraining = Plans(self.pool, self.source.pool_print, config, folder)
-        self._fresh = self.pretraining.fresh
-        self.fresh = next(iter(self._fresh.values()))
+        self.data, self.task, self.config, self.folder = data, data.task, config, folder
+        self.environment = environment(threads)
+        self.notes = list(data.notes)
+        self.modes = config.mode_table()
+        self.pretrainings = Pretrainings(data.pool, data.config.pool_print, config, folder)
+        fresh = self.pretrainings.fresh
         self.arms = [
             Arm(
                 encoder=name,
                 mode=mode,
                 strategies=self._strategies(name),
                 suffix=_suffix(
-                    self.pretraining.architecture(name), mode, len(self._fresh), len(self.modes)
+                    str(self.pretrainings.architecture(name)), mode, len(fresh), len(self.modes)
                 ),
             )
-            for name in self._fresh
+            for name in fresh
             for mode in self.modes
         ]
         self.strategies = list(dict.fromkeys(n for arm in self.arms for n in arm.strategies))
         self.notes = list(dict.fromkeys(self.notes))
-        for name in config.options:
+        for name, given in config.strategy_options.items():
             if name not in self.strategies:
                 raise InputError(
-                    f"--opt {name}.{next(iter(config.options[name]))} changes nothing: the strategy "
-                    f"{name!r} is not in this benchmark ({', '.join(self.strategies)})."
+                    f"{name}.{next(iter(given))} changes nothing: the strategy {name!r} is not in this "
+                    f"benchmark ({', '.join(self.strategies)})",
+                    argument="options",
                 )
         self.skipped = self._check_budgets(lenient)
-        self.cells = cells(self.arms, list(BASELINES), config.labels, config.seeds, task.name)
-        for arm in self.arms:
-            for name in arm.strategies:
-                for seed in config.seeds:
-                    self.pretraining.get(arm.encoder, name, seed)
-        check_output(folder / RESULTS, force=True)
+        self.cells = cells(
+            self.arms, list(BASELINES), config.labels, config.seed_values, self.task.name
+        )
+        self._identities: dict[Cell, str] = {}
+        for cell in self.cells:
+            self.identity(cell)
+
+    @property
+    def runnable(self) -> list[Cell]:
+        """The cells whose label budget is not skipped."""
+        return [cell for cell in self.cells if cell.labels not in self.skipped]
 
     @property
     def plans(self) -> dict[tuple[str, int], PretrainPlan]:
         """The pretrainings on the first encoder, by strategy and seed."""
         first = self.arms[0]
         return {
-            (name, seed): self.pretraining.get(first.encoder, name, seed)
+            (name, seed): self.pretrainings.get(first.encoder, name, seed)
             for name in first.strategies
-            for seed in self.config.seeds
+            for seed in self.config.seed_values
         }
 
-    def run(self, reporter: Reporter, *, force: bool = False) -> Outcome:
-        """Run what is not done yet, in this process; see ``benchmark.runner.scheduler.drive``."""
-        from benchmark.runner.in_process import Serial
-        from benchmark.runner.progress import Lines
-        from benchmark.runner.scheduler import drive
-
-        return drive([self], Serial(), Lines(reporter), force=force)
+    def finished(self, cell: Cell) -> Record | None:
+        """Return the record that an earlier run left of the cell."""
+        record = self.folder.finished_cell(self.identity(cell))
+        return None if record is None else {**record, **self.record_fields(cell)}
 
     def record_fields(self, cell: Cell) -> dict[str, Any]:
-        """Return what a record says of its cell."""
-        fields = asdict(cell) | {
-            "encoder": cell.encoder and self.pretraining.architecture(cell.encoder)
-        }
+        """Return the part of a cell's record that its plan decides."""
+        fields = asdict(cell) | {"encoder": self.pretrainings.architecture(cell.encoder)}
         planned = None
         if cell.kind == "strategy":
-            plan = self.pretraining.get(cell.encoder, cell.base, cell.seed)
-            planned = self.pretraining.decided(plan)
+            planned = self.pretrainings.decided(self._pretraining(cell))
         if planned is not None:
             fields |= {f"pretrain_planned_{n}": planned[n] for n in ("epochs", "seconds")}
         return fields
 
+    def skipped_record(self, cell: Cell) -> Record | None:
+        """Return the record of a cell whose label budget is skipped; None where it is not."""
+        reason = self.skipped.get(cell.labels)
+        if reason is None:
+            return None
+        fields = self.record_fields(cell)
+        return {"id": self.identity(cell), **fields, "status": "skipped", "reason": reason}
+
+    def reread(self) -> None:
+        """Take the folder's decisions on how long each strategy is trained."""
+        self.pretrainings.reread()
+        self._identities.clear()
+
     def budget_notes(self) -> list[str]:
-        """Return what the budget came to, a line each encoder."""
-        seed = self.config.seeds[0]
+        """Return a sentence for each encoder on what the budget came to."""
+        seed = self.config.seed
         strategies = {arm.encoder: arm.strategies for arm in self.arms}
-        said = [self.pretraining.note(str(n), found, seed) for n, found in strategies.items()]
+        said = [self.pretrainings.note(str(n), found, seed) for n, found in strategies.items()]
         return [line for line in said if line is not None]
 
     def identity(self, cell: Cell) -> str:
-        """Return the cell's id."""
-        return cell.identity(self._surroundings(cell))
+        """Return the cell's id, over all that decides its result and nothing else: grids can grow."""
+        if cell not in self._identities:
+            self._identities[cell] = cell.identity(self._decisive(cell))
+        return self._identities[cell]
 
-    def units(self, wanted: Sequence[Cell]) -> list[Unit]:
-        """Return the units of these cells, each pretraining just before the first cell that needs it."""
-        found: dict[str, Unit] = {}
+    def compile(self, wanted: Sequence[Cell]) -> list[WorkItem]:
+        """Return the items of these cells, each pretraining just before the first cell that needs it."""
+        found: dict[str, WorkItem] = {}
         for cell in wanted:
-            unit = self._cell_unit(cell)
-            after = None
-            if unit.pretraining is not None:
-                after = f"pretrain {unit.pretraining.file}"
-                found.setdefault(
-                    after,
-                    Unit(
-                        key=after,
-                        config=unit.pretraining,
-                        shape=f"pretrain {self.task.name} {cell.encoder} {cell.base}",
-                    ),
-                )
-            key = f"cell {unit.id}"
-            found[key] = Unit(key=key, config=unit, after=after, shape=self._shape(cell))
+            item = self._cell_item(cell)
+            if item.pretraining is not None:
+                found.setdefault(item.pretraining.key, item.pretraining)
+            found[item.key] = item
         return list(found.values())
 
-    def preparations(self, wanted: Sequence[Cell]) -> list[Unit]:
-        """Return what must be found out before these cells can be run: views that differ, and budgets."""
-        found: dict[str, Unit] = {}
-        for cell in wanted:
-            if cell.kind != "strategy":
+    def measurements(self, every: bool) -> Iterator[MeasureItem]:
+        """Yield what must be measured for the cells that are not finished, or for ``every`` one."""
+        pairs = set()
+        for cell in self.runnable:
+            pair = (cell.encoder, cell.base)
+            if cell.kind != "strategy" or pair in pairs:
                 continue
-            plan = self.pretraining.get(cell.encoder, cell.base, self.config.seeds[0])
-            undecided = self.config.budget is not None and self.pretraining.decided(plan) is None
+            if not every and self.finished(cell) is not None:
+                continue
+            pairs.add(pair)
+            plan = self.pretrainings.get(cell.encoder, cell.base, self.config.seed)
+            undecided = self.config.budget is not None and self.pretrainings.decided(plan) is None
             if not undecided and plan.augmentation is None:
                 continue
-            key = f"prepare {self.pretraining.key(plan)}"
-            found[key] = Unit(
-                key=key,
-                config=MeasureUnit(
-                    data=self.source,
-                    pretrain=self.pretraining.undecided_config(cell.encoder, cell.base, plan.seed),
-                    budget=self.config.budget if undecided else None,
-                    settings=self.settings,
-                ),
-                shape=f"pretrain {self.task.name} {cell.encoder} {cell.base}",
+            decides = self.pretrainings.key(plan)
+            yield MeasureItem(
+                key=f"measure {decides}",
+                shape=self._pretraining_shape(cell),
+                data=self.data.config,
+                pretrain=self.pretrainings.undecided_config(cell.encoder, cell.base, plan.seed),
+                budget=self.config.budget if undecided else None,
+                decides=decides,
+                environment=self.environment,
             )
-        return list(found.values())
 
     def _strategies(self, name: str) -> list[str]:
-        encoder = self._fresh[name].encoder
-        asked = replace(self.config, encoder=name, encoder_options=self.pretraining.options[name])
-        chosen = choose(self.pool, self.config.strategies, encoder, asked)
-        several = f" ({self.pretraining.architecture(name)})" if len(self._fresh) > 1 else ""
-        self.notes += [note + several for note in chosen.notes]
+        encoder = self.pretrainings.fresh[name].encoder
+        one = replace(self.config, encoder=name, encoder_options=self.pretrainings.options[name])
+        chosen = choose(self.data.pool, self.config.strategies, encoder, one)
+        several = len(self.pretrainings.fresh) > 1
+        suffix = f" ({self.pretrainings.architecture(name)})" if several else ""
+        self.notes += [note + suffix for note in chosen.notes]
         return chosen.names
 
     def _check_budgets(self, lenient: bool) -> dict[int, str]:
         """Return why label budgets are skipped. Raises InputError for those that cannot be."""
         skipped = {}
+        fresh = next(iter(self.pretrainings.fresh.values()))
         for budget in self.config.labels:
             for mode in self.modes.values():
                 try:
                     config = TransferConfig(recipe=mode.recipe, labels=budget)
-                    TransferPlan.make(self.task, self.fresh, config)
+                    TransferPlan.make(self.task, fresh, config)
                 except InputError as error:
                     if not lenient:
                         raise
                     skipped[budget] = str(error)
         return skipped
 
-    def _cell_unit(self, cell: Cell) -> CellUnit:
-        common: dict[str, Any] = {
-            "id": self.identity(cell),
-            "cell": replace(
-                cell, encoder=cell.encoder and self.pretraining.architecture(cell.encoder)
-            ),
-            "data": self.source,
-            "folder": str(self.folder),
-            "settings": self.settings,
-        }
+    def _pretraining(self, cell: Cell) -> PretrainPlan:
+        return self.pretrainings.get(cell.encoder, cell.base, cell.seed)
+
+    def _cell_item(self, cell: Cell) -> CellItem:
+        identity, architecture = self.identity(cell), self.pretrainings.architecture(cell.encoder)
+        item = CellItem(
+            key=f"cell {identity}",
+            shape="raw",
+            id=identity,
+            cell=replace(cell, encoder=architecture),
+            data=self.data.config,
+            folder=self.folder,
+            environment=self.environment,
+        )
         if cell.kind == "raw":
-            return CellUnit(**common)
-        pretraining = None
-        if cell.kind == "strategy":
-            pretraining = self._pretrain_unit(cell)
-        return CellUnit(
-            **common,
-            fresh=self._fresh[str(cell.encoder)],
+            return item
+        pretraining = self._pretrain_item(cell) if cell.kind == "strategy" else None
+        fresh = self.pretrainings.fresh[str(cell.encoder)]
+        # Every strategy's transfer has the same compiled steps.
+        start = "scratch" if cell.base == SCRATCH else "transfer"
+        return replace(
+            item,
+            after=None if pretraining is None else pretraining.key,
+            shape=f"{start} {json.dumps(fresh.encoder)} {self.task.n_classes}",
+            fresh=fresh,
             mode=self.modes[str(cell.mode)],
             pretraining=pretraining,
         )
 
-    def _pretrain_unit(self, cell: Cell) -> PretrainUnit:
-        plan = self.pretraining.get(cell.encoder, cell.base, cell.seed)
-        parts = [plan.to_json(), self.source.pool_print, self.settings]
+    def _pretrain_item(self, cell: Cell) -> PretrainItem:
+        plan = self._pretraining(cell)
+        parts = [plan.to_json(), self.data.config.pool_print, self.environment]
         short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-        return PretrainUnit(
-            data=self.source,
-            pretrain=self.pretraining.pretrain_config(cell.encoder, cell.base, cell.seed),
-            folder=str(self.folder),
-            file=f"{cell.base}-{plan.encoder['architecture']}-seed{cell.seed}-{short}.h5",
-            settings=self.settings,
+        name = f"{cell.base}-{plan.encoder['architecture']}-seed{cell.seed}-{short}"
+        return PretrainItem(
+            key=f"pretrain {name}",
+            shape=self._pretraining_shape(cell),
+            data=self.data.config,
+            pretrain=self.pretrainings.pretrain_config(cell.encoder, cell.base, cell.seed),
+            folder=self.folder,
+            name=name,
+            encoder=str(cell.encoder),
+            environment=self.environment,
         )
 
-    def _shape(self, cell: Cell) -> str:
-        """Return what the cell's compiled steps depend on: every strategy's transfer is the same."""
-        if cell.kind == "raw":
-            return "raw"
-        fresh = "scratch" if cell.base == SCRATCH else "transfer"
-        return f"{fresh} {json.dumps(self._fresh[str(cell.encoder)].encoder)} {self.task.n_classes}"
+    def _pretraining_shape(self, cell: Cell) -> str:
+        return f"pretrain {self.task.name} {cell.encoder} {cell.base}"
 
-    def _surroundings(self, cell: Cell) -> dict[str, Any]:
-        """Return what decides the cell's result beside itself, and nothing else: grids can grow."""
+    def _decisive(self, cell: Cell) -> dict[str, Any]:
+        """Return all that decides the cell's result beside the cell itself."""
         common = {
             "task": [self.task.name, self.task.test_origin],
-            "data": self.source.task_print,
-            "settings": self.settings,
+            "data": self.data.config.task_print,
+            "settings": self.environment,
         }
         if cell.kind == "raw":
             return common
-        fresh = self._fresh[str(cell.encoder)]
+        fresh = self.pretrainings.fresh[str(cell.encoder)]
         common |= {"mode": asdict(self.modes[str(cell.mode)]), "fresh": fresh.identity()}
         if cell.kind == "fresh":
             return common
-        plan = self.pretraining.get(cell.encoder, cell.base, cell.seed).to_json()
-        return {**common, "plan": plan, "pool": self.source.pool_print}
+        plan = self._pretraining(cell).to_json()
+        return {**common, "plan": plan, "pool": self.data.config.pool_print}
+
+
+def command_line() -> str | None:
+    """Return the command that this process is, as one would type it; None in a program of one's own."""
+    import click
+
+    if click.get_current_context(silent=True) is None:
+        return None
+    return shlex.join(["benchmark", *sys.argv[1:]])
+
+
+def task_json(task: TargetTask) -> dict[str, Any]:
+    """Return the part of benchmark.json on a task."""
+    return {
+        "name": task.name,
+        "source": task.source,
+        "class_names": list(task.class_names),
+        "training_examples": len(task.x),
+        "test_examples": len(task.x_test),
+        "test_origin": task.test_origin,
+    }
 
 
 def _suffix(encoder: str, mode: str, encoders: int, modes: int) -> str:
-    """Return what tells this arm's rows from others': nothing when there is one arm."""
+    """Return the end of the names of an arm's rows: nothing when there is one arm."""
     parts = [encoder] * (encoders > 1) + [mode] * (modes > 1)
     return f" ({', '.join(parts)})" if parts else ""
-
-
-__all__ = ["RANDOM", "SCRATCH", "Benchmark", "BenchmarkConfig"]

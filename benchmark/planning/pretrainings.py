@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from benchmark.config import BenchmarkConfig
-from benchmark.planning.budget import Budget, Budgets, MeasureUnit, budget_key
+from benchmark.config import BenchmarkConfig, Budget
+from benchmark.store import BenchmarkFolder
+from benchmark.work.measure import MeasureItem
 from headstart.errors import InputError
 from pretrain.config import PretrainConfig
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.plan import PretrainPlan, choose_encoder
 from pretrain.strategies import strategies as all_strategies
+from pretrain.strategies import strategy as strategy_row
 from tasks.dataset import Dataset
 from transfer.plan import Source
 
-# A pretraining that takes this many times its budget is told of.
-MUCH = 1.25
+# A pretraining that takes this many times its budget is reported.
+BUDGET_TOLERANCE = 1.25
 
 
-class Plans:
+class Pretrainings:
     """The plans of one pool, by the encoder's name as it was asked for, the strategy and the seed."""
 
     def __init__(
-        self, pool: Dataset, pool_print: str, config: BenchmarkConfig, folder: Path
+        self, pool: Dataset, pool_print: str, config: BenchmarkConfig, folder: BenchmarkFolder
     ) -> None:
         """Choose the encoders. Raises InputError."""
-        self.pool, self.config = pool, config
-        self._print, self._folder = pool_print, folder
-        self._budgets = Budgets(folder)
-        names = [name.strip() for name in config.encoder.split(",")]
+        self.pool, self.config, self.folder = pool, config, folder
+        self._print = pool_print
+        self._decided = folder.budgets()
+        self._strategy_options = {
+            strategy_row(name).name: given for name, given in config.strategy_options.items()
+        }
+        names = [name.strip() for name in str(config.encoder).split(",")]
         self.options = {name: self._encoder_options(name, names) for name in dict.fromkeys(names)}
         self.fresh = {
             name: Source(
@@ -42,9 +48,9 @@ class Plans:
         }
         self._plans: dict[tuple[str, str, int], PretrainPlan] = {}
 
-    def architecture(self, name: str) -> str:
-        """Return what the encoder is, when "auto" was asked for too."""
-        return str(self.fresh[name].encoder["architecture"])
+    def architecture(self, name: str | None) -> str | None:
+        """Return the encoder's architecture, also when "auto" was asked for; None of None."""
+        return None if name is None else str(self.fresh[name].encoder["architecture"])
 
     def get(self, encoder: str | None, strategy: str, seed: int) -> PretrainPlan:
         """Return the plan, with the epochs that the budget became, if it is decided."""
@@ -66,13 +72,13 @@ class Plans:
         return replace(config, epochs=decided["epochs"])
 
     def undecided_config(self, encoder: str | None, strategy: str, seed: int) -> PretrainConfig:
-        """Return the configuration without what a budget decides."""
+        """Return the configuration without the epochs that a budget decides."""
         augments = all_strategies()[strategy].augments
         fresh = self.fresh[str(encoder)]
         return PretrainConfig(
             strategy=strategy,
-            options=self.config.options.get(strategy, {}),
-            # What scratch has, to the last option, rather than what suits the strategy best.
+            options=self._strategy_options.get(strategy, {}),
+            # Exactly the encoder from scratch, rather than the one that suits the strategy best.
             encoder=fresh.encoder["architecture"],
             encoder_options=fresh.encoder["options"],
             augment=self.config.augment if augments else "auto",
@@ -83,14 +89,21 @@ class Plans:
         )
 
     def key(self, plan: PretrainPlan) -> str:
-        """Return the name under which the plan's epochs are decided."""
-        return budget_key(plan, self._print, self.config.budget or Budget())
+        """Return the key under which the plan's epochs are decided, as 16 hex digits.
+
+        It is over all that decides them: not seed, epochs, machine or versions.
+        """
+        about = plan.to_json()
+        recipe = {k: v for k, v in about["recipe"].items() if k not in ("epochs", "least_updates")}
+        about = {k: v for k, v in about.items() if k != "seed"} | {"recipe": recipe}
+        text = json.dumps(
+            [about, self._print, asdict(self.config.budget or Budget())], sort_keys=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def decided(self, plan: PretrainPlan) -> dict[str, Any] | None:
-        """Return what the budget became for the plan; None without a budget, and before it is decided."""
-        if self.config.budget is None:
-            return None
-        return self._budgets.known.get(self.key(plan))
+        """Return the plan's epochs, updates and seconds; None without a budget, and before it is decided."""
+        return None if self.config.budget is None else self._decided.get(self.key(plan))
 
     def undecided(self) -> bool:
         """Whether there are plans whose epochs the budget has not decided yet."""
@@ -98,33 +111,31 @@ class Plans:
             self.decided(plan) is None for plan in self._plans.values()
         )
 
-    def decide(self, key: str, unit: MeasureUnit, plan: Mapping[str, Any]) -> None:
-        """Keep what was measured."""
-        assert unit.budget is not None
+    def decide(self, item: MeasureItem, measured: Mapping[str, Any]) -> None:
+        """Write to the folder what was measured."""
+        assert item.budget is not None
         about = {
-            "strategy": unit.pretrain.strategy,
-            "encoder": unit.pretrain.encoder,
+            "strategy": item.pretrain.strategy,
+            "encoder": item.pretrain.encoder,
             "pool": self.pool.name,
-            "budget": asdict(unit.budget),
+            "budget": asdict(item.budget),
         }
-        self._budgets.add(key, {**about, **plan})
-        self._plans.clear()
+        self.folder.add_budget(item.decides, {**about, **measured})
 
     def reread(self) -> None:
-        """Take what was decided for other benchmarks of the same folder too."""
-        self._budgets = Budgets(self._folder)
+        """Take the folder's decisions, also those for other data sets."""
+        self._decided = self.folder.budgets()
         self._plans.clear()
 
     def note(self, encoder: str, strategies: Sequence[str], seed: int) -> str | None:
-        """Return in words what the budget came to on this encoder."""
+        """Return a sentence on what the budget came to on this encoder."""
         parts = []
         for strategy in strategies:
             found = self.decided(self.get(encoder, strategy, seed))
             if found is not None:
                 seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
-                more = self._beyond(found)
                 ones = "epoch" if found["epochs"] == 1 else "epochs"
-                parts.append(f"{strategy} {found['epochs']} {ones}{seconds}{more}")
+                parts.append(f"{strategy} {found['epochs']} {ones}{seconds}{self._exceeded(found)}")
         if not parts:
             return None
         return (
@@ -132,18 +143,18 @@ class Plans:
             f"{'; '.join(parts)}. Compiling is not counted."
         )
 
-    def _beyond(self, found: Mapping[str, Any]) -> str:
-        """Say that a budget is exceeded, where it is by much: there is no half epoch."""
+    def _exceeded(self, found: Mapping[str, Any]) -> str:
+        """Return by how much a budget is exceeded, where it is by much: there is no half epoch."""
         budget = self.config.budget
         if budget is None or found["epochs"] > 1:
             return ""
-        for asked, planned in (
+        for given, planned in (
             (budget.seconds, found["seconds"]),
             (budget.updates, found["updates"]),
         ):
-            if asked is not None and planned is not None and planned > MUCH * asked:
+            if given is not None and planned is not None and planned > BUDGET_TOLERANCE * given:
                 return (
-                    f" (one epoch is the least, and takes {planned / asked:.1f} times the budget)"
+                    f" (one epoch is the least, and takes {planned / given:.1f} times the budget)"
                 )
         return ""
 
@@ -158,7 +169,8 @@ class Plans:
                 options[option] = value
             elif owner not in names:
                 raise InputError(
-                    f"--encoder-opt {key} changes nothing: the encoder {owner!r} is not in this "
-                    f"benchmark ({', '.join(names)})."
+                    f"{key} changes nothing: the encoder {owner!r} is not in this benchmark "
+                    f"({', '.join(names)})",
+                    argument="encoder_options",
                 )
         return options

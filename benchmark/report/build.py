@@ -1,4 +1,4 @@
-"""All files of a report from a benchmark's folder alone: no TensorFlow, no training, no data."""
+"""The files of a report, drawn from a benchmark's folder alone: without TensorFlow, training or data."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from benchmark.report.figures import confusions_of, draw, ranked
 from benchmark.report.machine_readable import summary_csv, summary_json
 from benchmark.report.markdown import all_claims, all_markdown
 from benchmark.report.plot_style import available
-from benchmark.store import Results, read_results
-from headstart.files import atomic_write, write_text
+from benchmark.store import BenchmarkFolder, Results
+from headstart.files import write_bytes, write_text
 
 REPORT = "report.html"
-OURS = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
+FIGURE_NAMES = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
 NO_FIGURES = (
     "There are no figures, for matplotlib is not installed: pip install 'headstart[plot]', then "
     "benchmark report draws them."
@@ -28,9 +28,9 @@ NO_FIGURES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found and written.
+    """The contents and the files of a report.
 
-    said: the claims under the tables; notes: what was noticed, failed cells and damaged lines.
+    said: the claims under the tables; notes: those of the run, failed cells and damaged lines.
     """
 
     folder: Path
@@ -47,10 +47,15 @@ class Report:
 def redraw(folder: Path, method: str = "t") -> Report:
     """Read the folder and write report.html, figures/, summary.csv, summary.json and table.md.
 
-    method: "t" or "bootstrap", for the intervals.
-    Raises InputError when the folder holds no benchmark, HeadstartError on a full disk.
+    Args:
+        folder: a benchmark's.
+        method: "t" or "bootstrap", for the intervals.
+
+    Raises:
+        InputError: the folder holds no benchmark.
+        HeadstartError: the disk is full.
     """
-    results = read_results(folder)
+    results = BenchmarkFolder(folder).read()
     found = tables(results.records, method)
     judged = verdict(results.records, found)
     said = all_claims(found)
@@ -85,10 +90,10 @@ def _write_figures_and_page(
     results: Results, found: Tables, judged: Verdict, method: str, sentence: str
 ) -> list[Path]:
     """Write report.html and the figures; return the figures' files."""
-    from benchmark.report.html import render
+    from benchmark.report.html import PageContent, render
     from benchmark.report.run_artifacts import pictures, read_pictures, spreads
 
-    folder, about, records = results.folder, results.about, results.records
+    folder, about, records = results.folder.path, results.about, results.records
     classes = {t["name"]: _strings(t.get("class_names")) for t in tasks_of(about)}
     if len(classes) == 1:  # records of one data set need not name it
         classes.setdefault("", next(iter(classes.values())))
@@ -96,8 +101,8 @@ def _write_figures_and_page(
     confusions = confusions_of(records, found, judged, classes)
     drawings = draw(found, judged, confusions, ranking)
     names = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
-    shown, left = read_pictures(pictures(folder, names))
-    page = render(
+    shown, left = read_pictures(pictures(results.folder, names))
+    content = PageContent(
         heading=heading(about),
         about=[sentence],
         records=records,
@@ -110,33 +115,27 @@ def _write_figures_and_page(
         ranking=ranking,
         pictures=shown,
         pictures_left=left,
-        spreads=spreads(folder, names),
+        spreads=spreads(results.folder, names),
         findings=findings(results),
         command=str(about.get("command") or ""),
         facts=facts(about, records),
     )
+    page = render(content)
     written = []
     for drawing in drawings.all():
         for ending, data in ((".svg", drawing.svg.encode()), (".png", drawing.png)):
             path = folder / "figures" / f"{drawing.name}{ending}"
-            _write_bytes(path, data)
+            write_bytes(path, data)
             written.append(path)
     write_text(folder / REPORT, page)
-    for old in set(_ours(folder / "figures")) - set(written):
+    for old in set(_figures_of(folder / "figures")) - set(written):
         old.unlink()  # of budgets or data sets that are no longer there
     return written
 
 
-def _ours(figures: Path) -> list[Path]:
-    """Return the figures of an earlier drawing; other files in the folder are none of ours."""
-    return [p for p in figures.glob("*") if OURS.match(p.name)]
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    atomic_write(path, write)
+def _figures_of(figures: Path) -> list[Path]:
+    """Return the figures of an earlier drawing, and no other files."""
+    return [p for p in figures.glob("*") if FIGURE_NAMES.match(p.name)]
 
 
 def tasks_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -169,7 +169,7 @@ def _mean_confusion(records: Sequence[Record]) -> np.ndarray | None:
 
 
 def _banded(by_labels: Mapping[int, Sequence[Row]], judged: Verdict) -> set[str]:
-    """Return the rows that get a band: few enough to be told apart."""
+    """Return the rows that get a band: few enough to be distinguished."""
     rows = [r for there in by_labels.values() for r in there if r.accuracy.n]
     names = list(dict.fromkeys(r.name for r in rows))
     if len(names) <= 4:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ NAMES = {
     "id": "identity of the cell",
 }
 PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
-MOST_CHARACTERS = 1500
+MAX_CHARACTERS = 1500
 
 
 def cell_groups(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -85,7 +86,7 @@ def _text(key: str, value: Any) -> str:
         text = f"{value:.4g}"
     else:
         text = str(value)
-    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + " ..."
 
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -98,7 +99,7 @@ HEADER = (
     "minus best raw",
     "seeds",
 )
-MOST_CLASSES = 30
+MAX_CLASSES = 30
 BESIDE = 6
 """Confusion matrices of more classes stand one below the other."""
 SMALL = 200
@@ -111,26 +112,36 @@ METHODS = {
 }
 
 
-def render(
-    *,
-    heading: str,
-    about: Sequence[str],
-    records: Sequence[Mapping[str, Any]],
-    found: Tables,
-    judged: Verdict,
-    method: str,
-    drawings: Drawings,
-    no_figures: str,
-    confusions: Sequence[Confusion],
-    ranking: Ranking | None,
-    pictures: Sequence[tuple[Picture, bytes]],
-    pictures_left: Sequence[str],
-    spreads: Sequence[Spread],
-    findings: Sequence[str],
-    command: str,
-    facts: Sequence[tuple[str, str]],
-) -> str:
-    """Return the page. Everything that comes from files is escaped by the template."""
+@dataclass(frozen=True, kw_only=True)
+class PageContent:
+    """Everything that the page shows.
+
+    method: of the intervals, a name in METHODS.
+    no_figures: the reason why there are none, or "".
+    pictures_left: captions of the pictures that were too large.
+    facts: name and value of everything else that decides the numbers.
+    """
+
+    heading: str
+    about: Sequence[str]
+    records: Sequence[Mapping[str, Any]]
+    found: Tables
+    judged: Verdict
+    method: str
+    drawings: Drawings
+    no_figures: str
+    confusions: Sequence[Confusion]
+    ranking: Ranking | None
+    pictures: Sequence[tuple[Picture, bytes]]
+    pictures_left: Sequence[str]
+    spreads: Sequence[Spread]
+    findings: Sequence[str]
+    command: str
+    facts: Sequence[tuple[str, str]]
+
+
+def render(content: PageContent) -> str:
+    """Return the page. The template escapes everything that comes from files."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -141,31 +152,32 @@ def render(
         lstrip_blocks=True,
     )
     page: dict[str, Any] = {
-        "title": heading,
-        "about": about,
+        "title": content.heading,
+        "about": content.about,
         "verdict": {
-            "style": STYLES[judged.kind],
-            "headline": judged.headline,
+            "style": STYLES[content.judged.kind],
+            "headline": content.judged.headline,
             "places": [
-                (place(j), _sentence(j.text, found[j.title][j.labels])) for j in judged.judgements
+                (place(j), _sentence(j.text, content.found[j.title][j.labels]))
+                for j in content.judged.judgements
             ],
         },
-        "intervals_note": f"{METHODS[method]} {_family(found)}",
-        "tables": [_table(judged, *where) for where in places(found)],
-        "gains": [_figure(d) for d in drawings.gains],
-        "no_figures": no_figures,
-        "efficiency": _efficiency(found, drawings),
-        "costs": [_figure(d) for d in drawings.costs],
-        "ranks": _ranks(ranking, drawings),
-        "confusions": [_matrix(c) for c in confusions],
-        "confusions_wide": any(len(c.classes) > BESIDE for c in confusions),
-        "pictures": [_made(picture, data) for picture, data in pictures],
-        "pictures_left": pictures_left,
-        "findings": findings,
-        "spreads": spreads,
-        "cells": cell_groups(records),
-        "command": command,
-        "facts": facts,
+        "intervals_note": f"{METHODS[content.method]} {_family(content.found)}",
+        "tables": [_table(content.judged, *where) for where in places(content.found)],
+        "gains": [_figure(d) for d in content.drawings.gains],
+        "no_figures": content.no_figures,
+        "efficiency": _efficiency(content.found, content.drawings),
+        "costs": [_figure(d) for d in content.drawings.costs],
+        "ranks": _ranks(content.ranking, content.drawings),
+        "confusions": [_matrix(c) for c in content.confusions],
+        "confusions_wide": any(len(c.classes) > BESIDE for c in content.confusions),
+        "pictures": [_made(picture, data) for picture, data in content.pictures],
+        "pictures_left": content.pictures_left,
+        "findings": content.findings,
+        "spreads": content.spreads,
+        "cells": cell_groups(content.records),
+        "command": content.command,
+        "facts": content.facts,
     }
     page["contents"] = _contents(page)
     return environment.get_template("report.html").render(page)
@@ -218,7 +230,7 @@ def _table(judged: Verdict, title: str, labels: int, rows: Sequence[Row]) -> dic
 
 
 def _cells(row: Row, cpu: bool) -> list[tuple[str, str]]:
-    """Return the cells right of the row's name: what is large, and what stands small below it."""
+    """Return the cells right of the row's name: the large text of each, and the small text below it."""
     accuracy, gain, raw = row.accuracy, row.gain, row.over_raw
     pretraining, _ = row.cost(cpu)
     return [
@@ -281,13 +293,13 @@ def _ranks(ranking: Ranking | None, drawings: Drawings) -> dict[str, Any] | None
 
 def _matrix(found: Confusion) -> dict[str, Any]:
     where = place_name(found.title, found.labels)
-    classes, matrix = found.classes[:MOST_CLASSES], found.matrix[:MOST_CLASSES, :MOST_CLASSES]
+    classes, matrix = found.classes[:MAX_CLASSES], found.matrix[:MAX_CLASSES, :MAX_CLASSES]
     rows = [
         (name, [(_share(value), f"{0.45 * value:.2f}") for value in values])
         for name, values in zip(classes, matrix.tolist(), strict=True)
     ]
     more = len(found.classes) - len(classes)
-    note = f" (the first {MOST_CLASSES} of {len(found.classes)} classes)" if more else ""
+    note = f" (the first {MAX_CLASSES} of {len(found.classes)} classes)" if more else ""
     return {"title": f"{found.row}, {where}{note}", "classes": classes, "rows": rows}
 
 

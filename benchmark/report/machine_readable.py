@@ -21,7 +21,7 @@ NAMES = {
 
 
 def summary_rows(found: Tables) -> list[dict[str, Any]]:
-    """Return one flat mapping a row and place; accuracies are fractions, None is "there is none"."""
+    """Return one flat mapping a row and place; accuracies are fractions, None a missing value."""
     return [_flat(found, row) for *_, rows in places(found) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark says: one table a label budget, and the claims that its numbers carry."""
+"""Tables as Markdown, one a label budget, and the claims that their numbers support."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pretraining runs of a benchmark left beside their weights: pictures, and signs of collapse."""
+"""Pictures and signs of collapse that a benchmark's pretraining runs left beside their weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmark.store import BenchmarkFolder
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-NAME = re.compile(r"^(?P<row>.+)-(?P<encoder>[^-]+)-seed(?P<seed>\d+)-[0-9a-f]{8}$")
 NUMBERED = re.compile(r"^(?P<what>.+)-(?P<number>\d{3,})$")
-MOST_BYTES = 400_000
-MOST_TOGETHER = 2_000_000
+MAX_BYTES = 400_000
+MAX_BYTES_TOGETHER = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +39,21 @@ class Picture:
         return f"{self.row}{encoder}, seed {self.seed}: {self.what}{after}"
 
 
-def pictures(folder: Path, rows: Sequence[str]) -> list[Picture]:
-    """Return each row's pictures in ``folder``/weights: of its first seed, the last of each series."""
+def pictures(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Picture]:
+    """Return each row's pictures: of its first seed, the last of each series."""
     found: dict[tuple[str, str, str], Picture] = {}
-    for path in sorted((folder / "weights").glob("**/*.png")):
-        if any(part.endswith(".checkpoints") for part in path.parts):
+    for run, rest, path in folder.run_files(".png"):
+        if not rest or run["strategy"] not in rows:
             continue
-        picture = _picture(path)
-        if picture is None or picture.row not in rows:
-            continue
+        numbered = NUMBERED.match(rest)
+        picture = Picture(
+            row=run["strategy"],
+            encoder=run["encoder"],
+            seed=int(run["seed"]),
+            what=(numbered["what"] if numbered else rest).replace("-", " ").replace(".", " "),
+            epoch=int(numbered["number"]) if numbered else None,
+            path=path,
+        )
         key = (picture.row, picture.encoder, picture.what)
         last = found.get(key)
         if last is None or (-picture.seed, picture.epoch or 0) > (-last.seed, last.epoch or 0):
@@ -57,35 +64,15 @@ def pictures(folder: Path, rows: Sequence[str]) -> list[Picture]:
     return sorted(kept, key=lambda p: (rows.index(p.row), p.encoder, p.what != "curves", p.what))
 
 
-def _picture(path: Path) -> Picture | None:
-    """Read a name as STEM.curves.png, STEM.samples-005.png or, in a folder STEM, samples-005.png."""
-    stem, _, rest = path.stem.partition(".")
-    match = NAME.match(stem)
-    if match is None:
-        match, rest = NAME.match(path.parent.name), path.stem
-    if match is None or not rest:
-        return None
-    numbered = NUMBERED.match(rest)
-    what = numbered["what"] if numbered else rest
-    return Picture(
-        row=match["row"],
-        encoder=match["encoder"],
-        seed=int(match["seed"]),
-        what=what.replace("-", " ").replace(".", " "),
-        epoch=int(numbered["number"]) if numbered else None,
-        path=path,
-    )
-
-
 def read_pictures(found: Sequence[Picture]) -> tuple[list[tuple[Picture, bytes]], list[str]]:
     """Return the pictures that fit into a report with their bytes, and the captions of the others."""
     kept, left, total = [], [], 0
     for picture in found:
         try:
-            data = picture.path.read_bytes() if picture.path.stat().st_size <= MOST_BYTES else b""
+            data = picture.path.read_bytes() if picture.path.stat().st_size <= MAX_BYTES else b""
         except OSError:
             data = b""
-        if not data.startswith(SIGNATURE) or total + len(data) > MOST_TOGETHER:
+        if not data.startswith(SIGNATURE) or total + len(data) > MAX_BYTES_TOGETHER:
             left.append(f"{picture.caption} ({picture.path.name})")
             continue
         total += len(data)
@@ -107,12 +94,11 @@ class Spread:
     rank: float
 
 
-def spreads(folder: Path, rows: Sequence[str]) -> list[Spread]:
+def spreads(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Spread]:
     """Return the rows' spreads from the tables of epochs beside the weights; unreadable ones are left out."""
     runs: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
-    for path in sorted((folder / "weights").glob("*.csv")):
-        match = NAME.match(path.stem)
-        if match is None or match["row"] not in rows:
+    for run, rest, path in folder.run_files(".csv"):
+        if rest or run["strategy"] not in rows:
             continue
         try:
             with path.open(encoding="utf-8", newline="") as file:
@@ -124,7 +110,7 @@ def spreads(folder: Path, rows: Sequence[str]) -> list[Spread]:
         except (OSError, ValueError, csv.Error):
             continue
         if epochs and all(map(math.isfinite, epochs[-1])):
-            runs.setdefault((match["row"], match["encoder"]), []).append(
+            runs.setdefault((run["strategy"], run["encoder"]), []).append(
                 (epochs[0][0], *epochs[-1])
             )
     several = len({encoder for _, encoder in runs}) > 1

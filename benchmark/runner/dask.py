@@ -1,4 +1,4 @@
-"""Running units on a Dask cluster: one that is there already, or worker processes of this machine.
+"""The runner on a Dask cluster: one that is there already, or worker processes of this machine.
 
 All workers need the same environment, the data under the same names, and the benchmark's folder on a disk
 that they share (the weights pass through it). One without a shared disk does the pretraining again for
@@ -12,13 +12,14 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmark.data import DataConfig, Loaded
-from benchmark.runner.workers import Heard, Pool, ignore
-from benchmark.work.queue import Config, Queue, Unit, failure
-from headstart.errors import HeadstartError, InputError, Interrupted
+from benchmark.data import BenchmarkData
+from benchmark.runner.base import OnEvent, ignore
+from benchmark.runner.workers import WorkerProcesses
+from benchmark.work.queue import Outcome, Queue, WorkItem
+from headstart.errors import HeadstartError, InputError, Interrupted, arg
 
 CONNECT_SECONDS = 30
-LOOK_SECONDS = 5
+WAIT_SECONDS = 5
 
 
 class Dask:
@@ -31,10 +32,10 @@ class Dask:
             from distributed import Client, LocalCluster
         except ImportError:
             raise InputError(
-                "--engine dask takes the extra 'dask': pip install 'headstart[dask]'."
+                f"{arg.engine:dask} takes the extra 'dask'.", hint="pip install 'headstart[dask]'."
             ) from None
         self._threads, self._cluster = threads, None
-        # How often a unit is tried is decided here, and a unit waits here rather than at a worker that
+        # How often an item is tried is decided here, and an item waits here rather than at a worker that
         # may die of another one.
         dask.config.set(
             {
@@ -59,36 +60,37 @@ class Dask:
             )
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
-                f"No Dask scheduler answers at --scheduler {scheduler} ({error}). Start one with "
-                f"`dask scheduler`, and give the address that it prints, as tcp://host:8786."
+                f"names no Dask scheduler that answers ({error})",
+                argument="scheduler",
+                value=scheduler,
+                hint="Start one with `dask scheduler`, and give the address that it prints, such as "
+                "tcp://host:8786.",
             ) from None
 
     @property
     def size(self) -> int:
-        """How many threads the cluster has now; it may grow."""
+        """The number of threads that the cluster has now; it may grow."""
         return max(1, sum(self._client.nthreads().values()))
 
-    def lend(self, config: DataConfig, loaded: Loaded) -> None:
-        """Do without: the workers load for themselves."""
+    def share_data(self, data: BenchmarkData) -> None:
+        """Nothing to do: the workers load their own data."""
 
     def run(
-        self, units: Sequence[Unit], heard: Heard = ignore
-    ) -> Iterator[tuple[Unit, dict[str, Any]]]:
-        """Yield each unit with its outcome as it ends. Raises Interrupted."""
-        queue, running = Queue(units), dict[Any, Unit]()
+        self, items: Sequence[WorkItem], on_event: OnEvent = ignore
+    ) -> Iterator[tuple[WorkItem, Outcome]]:
+        """Yield each item with its outcome as it ends. Raises Interrupted."""
+        queue, running = Queue(items), dict[Any, WorkItem]()
         try:
-            while queue.left:
+            while queue.open:
                 while len(running) < self.size:
-                    unit = queue.take(set(), set())
-                    if unit is None:
+                    item = queue.take(set(), set())
+                    if item is None:
                         break
-                    heard("begun", unit, None)
-                    future = self._client.submit(
-                        work, unit.config, self._threads, pure=False, retries=0
-                    )
-                    running[future] = unit
+                    on_event("begun", item, None)
+                    future = self._client.submit(work, item, self._threads, pure=False, retries=0)
+                    running[future] = item
                 for future in self._ended(list(running)):
-                    yield from self._read(future, running.pop(future), queue, heard)
+                    yield from self._read(future, running.pop(future), queue, on_event)
         except KeyboardInterrupt:
             self._client.cancel(list(running))
             raise Interrupted("Interrupted.") from None
@@ -107,44 +109,44 @@ class Dask:
         try:
             # Looked up now and then, for workers that joined meanwhile.
             with self._client.as_current():
-                wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+                wait(futures, timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED")
         except TimeoutError:
             return []
         return [future for future in futures if future.done()]
 
     def _read(
-        self, future: Any, unit: Unit, queue: Queue, heard: Heard
-    ) -> Iterator[tuple[Unit, dict[str, Any]]]:
+        self, future: Any, item: WorkItem, queue: Queue, on_event: OnEvent
+    ) -> Iterator[tuple[WorkItem, Outcome]]:
         from distributed.scheduler import KilledWorker
 
         try:
-            yield from queue.over(unit, future.result())
+            yield from queue.complete(item, future.result())
             return
         except KilledWorker:
             reason = "The worker process was killed"
         except HeadstartError as error:
-            yield from queue.over(unit, failure(unit, str(error)))
+            yield from queue.complete(item, item.failed(str(error)))
             return
         except Exception as error:
             reason = f"The cluster lost this ({type(error).__name__}: {error})"
-        if queue.back(unit):
-            heard("say", unit, f"{reason}; it is tried once more.")
+        if queue.retry(item):
+            on_event("say", item, f"{reason}; it is tried once more.")
             return
-        text = f"{reason}, {queue.attempts[unit.key]} times while it ran this."
-        yield from queue.over(unit, failure(unit, text))
+        text = f"{reason}, {queue.attempts[item.key]} times while it ran this."
+        yield from queue.complete(item, item.failed(text))
 
 
-def work(config: Config, threads: int) -> dict[str, Any]:
-    """Do a unit for a worker of Dask, in a child process that is kept for the next one.
+def work(item: WorkItem, threads: int) -> Outcome:
+    """Run an item for a worker of Dask, in a child process that is kept for the next one.
 
     Not in the worker itself: its other threads draw from Python's random numbers too, between the
     draws that a seed is to decide.
     """
     # Dask's workers are daemons, which may have no children; this one ends with its parent anyway.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-    pool = _KEPT.setdefault(threads, Pool(1, threads))
-    ((_, outcome),) = pool.run([Unit(key="unit", config=config)])
+    child = _CHILDREN.setdefault(threads, WorkerProcesses(1, threads))
+    ((_, outcome),) = child.run([item])
     return outcome
 
 
-_KEPT: dict[int, Pool] = {}
+_CHILDREN: dict[int, WorkerProcesses] = {}

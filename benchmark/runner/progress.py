@@ -1,4 +1,4 @@
-"""What a person sees while a benchmark runs: a live view on a terminal, lines otherwise, or nothing."""
+"""Progress of a benchmark: a live view on a terminal, lines otherwise, or nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.work.cell import PretrainUnit
-from benchmark.work.queue import Unit
+from benchmark.work.pretraining import PretrainItem
+from benchmark.work.queue import WorkItem
+from headstart.errors import Spelling, python_spelling, worded
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
@@ -18,22 +19,27 @@ Record = Mapping[str, Any]
 PAUSE = 0.25
 
 
-class Show:
-    """Shows nothing. The driver calls these."""
+class Progress:
+    """Shows nothing; the base of those that show something. A run calls these methods.
+
+    spelling: how lines spell arguments (headstart.errors).
+    """
+
+    spelling: Spelling = staticmethod(python_spelling)
 
     def say(self, line: str) -> None:
         """A line that is worth reading."""
 
     def plan(
-        self, units: Sequence[Unit], *, done: Sequence[Record], total: int, workers: int
+        self, items: Sequence[WorkItem], *, done: Sequence[Record], total: int, workers: int
     ) -> None:
-        """These units are about to be run; ``done`` are the records of earlier runs."""
+        """These items are about to be run; ``done`` are the records of earlier runs."""
 
-    def heard(self, what: str, unit: Unit, value: Any) -> None:
-        """A worker has "begun" a unit, made a "step" (stage, part of it), or has a line to "say"."""
+    def on_event(self, kind: str, item: WorkItem, payload: Any) -> None:
+        """A worker has "begun" an item, made a "step" (stage, part of it), or has a line to "say"."""
 
-    def over(self, unit: Unit, outcome: Record) -> None:
-        """A unit has ended."""
+    def complete(self, item: WorkItem, outcome: Record) -> None:
+        """An item has ended."""
 
     def done(self, number: int, total: int, record: Record) -> None:
         """A cell has ended, the ``number``-th of ``total``."""
@@ -42,60 +48,61 @@ class Show:
         """The run ends, well or not."""
 
 
-class Lines(Show):
+class LineProgress(Progress):
     """One line a cell, and one when a pretraining begins."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._say = reporter.say
+        self.spelling = getattr(reporter, "spelling", python_spelling)
 
     def say(self, line: str) -> None:
         """Print it."""
         self._say(line)
 
-    def heard(self, what: str, unit: Unit, value: Any) -> None:
+    def on_event(self, kind: str, item: WorkItem, payload: Any) -> None:
         """Print lines, and what takes long."""
-        if what == "say":
-            self._say(f"{title(unit)}: {value}")
-        elif what == "begun" and isinstance(unit.config, PretrainUnit):
-            self._say(f"{title(unit)} begins")
+        if kind == "say":
+            self._say(f"{item.title}: {payload}")
+        elif kind == "begun" and isinstance(item, PretrainItem):
+            self._say(f"{item.title} begins")
 
     def done(self, number: int, total: int, record: Record) -> None:
         """Print the result."""
         self._say(f"[{number}/{total}] {line(record)}")
 
 
-class Left:
-    """The time left, by what units of the same kind have taken so far."""
+class TimeLeft:
+    """The time left, by what items of the same kind have taken so far."""
 
     def __init__(self) -> None:
         self._took: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, unit: Unit, seconds: float) -> None:
-        """Note what a unit took."""
-        self._took[cost_kind(unit)].append(seconds)
+    def add(self, item: WorkItem, seconds: float) -> None:
+        """Note what an item took."""
+        self._took[item.cost_kind].append(seconds)
 
-    def seconds(self, units: Sequence[Unit], workers: int) -> float | None:
-        """Return an estimate for ``units`` on so many workers, or None as long as nothing is known."""
+    def seconds(self, items: Sequence[WorkItem], workers: int) -> float | None:
+        """Return an estimate for ``items`` shared by ``workers``, or None while nothing is known."""
         known = [s for took in self._took.values() for s in took]
         if not known:
             return None
         usual = sum(known) / len(known)
         total = 0.0
-        for unit in units:
-            took = self._took.get(cost_kind(unit))
+        for item in items:
+            took = self._took.get(item.cost_kind)
             total += sum(took) / len(took) if took else usual
-        return total / max(1, min(workers, len(units)))
+        return total / max(1, min(workers, len(items)))
 
 
-class Screen(Show):
+class LiveProgress(Progress):
     """A live table: how many cells are done, what each worker does, the best so far, the time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, spelling: Spelling = python_spelling) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(stderr=True)
-        self._left, self._open = Left(), dict[str, Unit]()
+        self._console, self.spelling = Console(stderr=True), spelling
+        self._left, self._open = TimeLeft(), dict[str, WorkItem]()
         self._running: dict[str, tuple[float, str]] = {}
         self._records: list[Record] = []
         self._total, self._workers, self._drawn = 0, 1, 0.0
@@ -104,31 +111,32 @@ class Screen(Show):
 
     def say(self, line: str) -> None:
         """Print it above the table."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        text = worded(line, self.spelling)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def plan(
-        self, units: Sequence[Unit], *, done: Sequence[Record], total: int, workers: int
+        self, items: Sequence[WorkItem], *, done: Sequence[Record], total: int, workers: int
     ) -> None:
         """Count."""
-        self._open = {unit.key: unit for unit in units}
+        self._open = {item.key: item for item in items}
         self._records, self._total, self._workers = list(done), total, workers
         self._draw(now=True)
 
-    def heard(self, what: str, unit: Unit, value: Any) -> None:
+    def on_event(self, kind: str, item: WorkItem, payload: Any) -> None:
         """Note what runs and how far it is."""
-        if what == "say":
-            self.say(f"{title(unit)}: {value}")
+        if kind == "say":
+            self.say(f"{item.title}: {payload}")
             return
-        began = self._running.get(unit.key, (time.monotonic(), ""))[0]
-        where = f"{value[0]} {100 * value[1]:.0f} %" if what == "step" else ""
-        self._running[unit.key] = (began, f"{title(unit)}{': ' + where if where else ''}")
-        self._draw(now=what == "begun")
+        began = self._running.get(item.key, (time.monotonic(), ""))[0]
+        where = f"{payload[0]} {100 * payload[1]:.0f} %" if kind == "step" else ""
+        self._running[item.key] = (began, f"{item.title}{': ' + where if where else ''}")
+        self._draw(now=kind == "begun")
 
-    def over(self, unit: Unit, outcome: Record) -> None:
+    def complete(self, item: WorkItem, outcome: Record) -> None:
         """Note what it took."""
-        began, _ = self._running.pop(unit.key, (time.monotonic(), ""))
-        self._left.add(unit, time.monotonic() - began)
-        self._open.pop(unit.key, None)
+        began, _ = self._running.pop(item.key, (time.monotonic(), ""))
+        self._left.add(item, time.monotonic() - began)
+        self._open.pop(item.key, None)
         self._draw(now=True)
 
     def done(self, number: int, total: int, record: Record) -> None:
@@ -165,15 +173,15 @@ class Screen(Show):
         return table
 
 
-def make_show(quiet: bool) -> Show:
-    """Return what fits: nothing when quiet, a live view on a terminal, else lines."""
+def make_progress(quiet: bool, spelling: Spelling = python_spelling) -> Progress:
+    """Return the progress that fits: nothing when quiet, a live view on a terminal, else lines."""
     if quiet:
-        return Show()
+        return Progress()
     if sys.stderr.isatty():
-        return Screen()
+        return LiveProgress(spelling)
     from pretrain.engine.progress import LineReporter
 
-    return Lines(LineReporter())
+    return LineProgress(LineReporter(spelling=spelling))
 
 
 def best_so_far(records: Sequence[Record]) -> list[str]:
@@ -191,36 +199,12 @@ def best_so_far(records: Sequence[Record]) -> list[str]:
     return said
 
 
-def title(unit: Unit) -> str:
-    """Return the unit in words."""
-    from benchmark.planning.budget import MeasureUnit
-    from benchmark.work.cell import CellUnit
-
-    config = unit.config
-    if isinstance(config, CellUnit):
-        return f"{config.cell.row}, {config.cell.labels} labels, seed {config.cell.seed}"
-    if isinstance(config, PretrainUnit):
-        return f"pretraining {config.pretrain.strategy}, seed {config.pretrain.seed}"
-    if isinstance(config, MeasureUnit):
-        return f"looking at {config.pretrain.strategy}"
-    return "exporting the best model"
-
-
 def line(record: Record) -> str:
     """Return a cell's result in words."""
     where = f"{record['row']}, {record['labels']} labels, seed {record['seed']}"
     if record["status"] != "done":
         return f"{where}: {record['status'].upper()}: {record['reason']}"
     return f"{where}: {100 * record['accuracy']:.2f} % ({record['seconds']:.1f} s)"
-
-
-def cost_kind(unit: Unit) -> str:
-    """Return what units that cost about as much have in common."""
-    from benchmark.work.cell import CellUnit
-
-    if isinstance(unit.config, CellUnit):
-        return f"{unit.shape} {unit.config.cell.base} {unit.config.cell.labels}"
-    return unit.shape
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
-"""Long-lived worker processes, any of which may die without taking more than its unit along.
+"""Long-lived worker processes, any of which may die without taking more than its item along.
 
-Each has one end of a pipe for orders and answers, and one of a pipe that only tells whether its
+Each has one end of a pipe for orders and answers, and one of a pipe that only shows whether its
 parent lives: when that closes, the worker ends at once, so a benchmark that is killed leaves nothing
 behind that still computes. Workers are sessions of their own: Ctrl-C reaches the parent alone, which
 passes it on once.
@@ -14,12 +14,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any
 
-from benchmark.data import DataConfig, Loaded
-from benchmark.work.queue import Queue, Unit, failure
+from benchmark.data import BenchmarkData
+from benchmark.runner.base import EventReporter, OnEvent, ignore
+from benchmark.work.queue import Outcome, Queue, WorkItem
 from headstart.errors import Interrupted
 
 ENVIRONMENT = (
@@ -31,14 +31,6 @@ ENVIRONMENT = (
 )
 # For a step, a checkpoint and the interpreter's end, after Ctrl-C.
 GRACE = 20.0
-TOLD_EVERY = 0.5
-
-Heard = Callable[[str, Unit, Any], None]
-"""What happened ("begun", "step", "say"), to which unit, and what belongs to it."""
-
-
-def ignore(what: str, unit: Unit, value: Any) -> None:
-    """Hear nothing."""
 
 
 class Worker:
@@ -55,15 +47,15 @@ class Worker:
             self.process.start()
         theirs.close()
         alive.close()
-        self.unit: Unit | None = None
+        self.item: WorkItem | None = None
         self.shapes: set[str] = set()
 
-    def give(self, unit: Unit) -> None:
-        """Have it done; the answer comes through the pipe."""
-        self.unit = unit
-        self.shapes.add(unit.shape)
+    def give(self, item: WorkItem) -> None:
+        """Send it; the answer comes through the pipe."""
+        self.item = item
+        self.shapes.add(item.shape)
         with contextlib.suppress(OSError):  # dead: its silence is answer enough
-            self.pipe.send(unit.config)
+            self.pipe.send(item)
 
     def end(self, *, now: bool = False) -> None:
         """Close the pipes, upon which it ends, and see that it does."""
@@ -86,27 +78,27 @@ class Worker:
         return f"ended with code {code}"
 
 
-class Pool:
+class WorkerProcesses:
     """``workers`` processes of one thread each (or ``threads``)."""
 
     def __init__(self, workers: int, threads: int = 1) -> None:
         self.size, self._threads = workers, threads
         self._workers: list[Worker] = []
 
-    def lend(self, config: DataConfig, loaded: Loaded) -> None:
-        """Do without: the workers load for themselves."""
+    def share_data(self, data: BenchmarkData) -> None:
+        """Nothing to do: the workers load their own data."""
 
     def run(
-        self, units: Sequence[Unit], heard: Heard = ignore
-    ) -> Iterator[tuple[Unit, dict[str, Any]]]:
-        """Yield each unit with its outcome as it ends. Raises Interrupted on Ctrl-C or SIGTERM."""
-        queue = Queue(units)
+        self, items: Sequence[WorkItem], on_event: OnEvent = ignore
+    ) -> Iterator[tuple[WorkItem, Outcome]]:
+        """Yield each item with its outcome as it ends. Raises Interrupted on Ctrl-C or SIGTERM."""
+        queue = Queue(items)
         with _as_interrupt():
             try:
-                while queue.left:
-                    self._hand_out(queue, heard)
+                while queue.open:
+                    self._hand_out(queue, on_event)
                     for worker in self._with_news():
-                        yield from self._read(worker, queue, heard)
+                        yield from self._read(worker, queue, on_event)
             except KeyboardInterrupt:
                 self._interrupt()
                 raise Interrupted("Interrupted.") from None
@@ -114,46 +106,46 @@ class Pool:
     def close(self) -> None:
         """End all workers."""
         for worker in self._workers:
-            worker.end(now=worker.unit is not None)
+            worker.end(now=worker.item is not None)
         self._workers = []
 
-    def _hand_out(self, queue: Queue, heard: Heard) -> None:
+    def _hand_out(self, queue: Queue, on_event: OnEvent) -> None:
         while True:
-            idle = [w for w in self._workers if w.unit is None]
+            idle = [w for w in self._workers if w.item is None]
             fresh = not idle and len(self._workers) < self.size
             own = idle[0].shapes if idle else set()
             if not idle and not fresh:
                 return
             others = set().union(*(w.shapes for w in self._workers if not idle or w is not idle[0]))
-            unit = queue.take(own, others)
-            if unit is None:
+            item = queue.take(own, others)
+            if item is None:
                 return
             if fresh:
                 self._workers.append(Worker(self._threads))
                 idle = self._workers[-1:]
-            heard("begun", unit, None)
-            idle[0].give(unit)
+            on_event("begun", item, None)
+            idle[0].give(item)
 
     def _with_news(self) -> list[Worker]:
         by_thing = {thing: w for w in self._workers for thing in (w.pipe, w.process.sentinel)}
         return list(dict.fromkeys(by_thing[thing] for thing in wait(list(by_thing))))  # type: ignore[index]
 
     def _read(
-        self, worker: Worker, queue: Queue, heard: Heard
-    ) -> Iterator[tuple[Unit, dict[str, Any]]]:
-        """Hear what a worker has to say; a dead one's unit is put back, or has failed."""
-        unit = worker.unit
+        self, worker: Worker, queue: Queue, on_event: OnEvent
+    ) -> Iterator[tuple[WorkItem, Outcome]]:
+        """Take a worker's messages; a dead one's item is put back, or has failed."""
+        item = worker.item
         try:
-            # What it said before it died counts.
+            # Messages that were sent before it died count.
             while worker.pipe.poll():
-                what, value = worker.pipe.recv()
-                if unit is None:
+                kind, payload = worker.pipe.recv()
+                if item is None:
                     continue
-                if what != "done":
-                    heard(what, unit, value)
+                if kind != "done":
+                    on_event(kind, item, payload)
                     continue
-                worker.unit = None
-                yield from queue.over(unit, value)
+                worker.item = None
+                yield from queue.complete(item, payload)
                 return
         except (EOFError, OSError):
             pass
@@ -163,17 +155,17 @@ class Pool:
         self._workers.remove(worker)
         died = worker.died_of
         worker.end(now=True)
-        if unit is None:
+        if item is None:
             return
-        if queue.back(unit):
-            heard("say", unit, f"A worker {died} and was replaced; its unit is tried once more.")
+        if queue.retry(item):
+            on_event("say", item, f"A worker {died} and was replaced; its item is tried once more.")
             return
-        reason = f"The worker process {died} {queue.attempts[unit.key]} times while it ran this."
-        yield from queue.over(unit, failure(unit, reason))
+        reason = f"The worker process {died} {queue.attempts[item.key]} times while it ran this."
+        yield from queue.complete(item, item.failed(reason))
 
     def _interrupt(self) -> None:
-        """Pass Ctrl-C on, and give the workers time to save what they have."""
-        busy = [w for w in self._workers if w.unit is not None]
+        """Pass Ctrl-C on, and give the workers time to save their checkpoints."""
+        busy = [w for w in self._workers if w.item is not None]
         for worker in busy:
             with contextlib.suppress(OSError, TypeError):
                 os.kill(worker.process.pid, signal.SIGINT)  # type: ignore[arg-type]
@@ -184,40 +176,25 @@ class Pool:
 
 
 def serve(pipe: Connection, alive: Connection, threads: int) -> None:
-    """Be a worker: take units from the pipe until it closes."""
+    """Be a worker: take items from the pipe until it closes."""
     with contextlib.suppress(OSError, AttributeError):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine listens for it while it trains
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
-    from benchmark.work.cell import Workshop
-    from pretrain.engine.progress import Reporter
+    from benchmark.work.context import WorkerContext
 
-    class Told(Reporter):
-        """Sends lines, and now and then how far a stage is."""
+    def send(kind: str, payload: object) -> None:
+        pipe.send((kind, payload))
 
-        def __init__(self) -> None:
-            self._steps, self._name, self._last = 1, "", 0.0
-
-        def stage(self, name: str, *, steps: int, **_: Any) -> None:
-            self._name, self._steps = name, max(1, steps)
-
-        def step(self, done: int, **_: Any) -> None:
-            if time.monotonic() - self._last > TOLD_EVERY:
-                self._last = time.monotonic()
-                pipe.send(("step", (self._name, done / self._steps)))
-
-        def say(self, line: str) -> None:
-            pipe.send(("say", line))
-
-    here = Workshop(threads=threads)
+    context = WorkerContext(threads=threads)
     while True:
         try:
-            config = pipe.recv()
+            item = pipe.recv()
         except (EOFError, OSError):
             return
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            outcome = config.run(here, Told())
+            outcome = item.run(context, EventReporter(send))
         except (Interrupted, KeyboardInterrupt):
             return
         finally:
@@ -234,7 +211,7 @@ def _end_with_parent(alive: Connection) -> None:
 
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables that a child is to inherit; those that the user set stay."""
+    """Set variables for a child to inherit; those that the user set stay."""
     new = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(new)
     try:

@@ -1,100 +1,105 @@
-"""Units of work, what each waits for, and which one a worker had best do next."""
+"""Work items, the order in which they wait for each other, and which one a worker does next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-from benchmark.work.cell import CellUnit, Workshop
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.work.context import WorkerContext
     from pretrain.engine.progress import Reporter
 
-TRIES = 2
-"""How often a unit is begun whose worker dies under it."""
+MAX_ATTEMPTS = 2
+"""How often an item is begun whose worker dies under it."""
 
-
-class Config(Protocol):
-    """What a unit's work depends on; it is pickled on its way to a worker."""
-
-    def run(self, here: Workshop, reporter: Reporter | None) -> dict[str, Any]:
-        """Do it, and return "status" ("done" or "failed" with a "reason"), "seconds" and what it made.
-
-        Raises Interrupted on Ctrl-C, and nothing else.
-        """
+Outcome = dict[str, Any]
+"""An item's "status" ("done", or "failed" with a "reason"), "seconds", and whatever it made."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
-    """One thing to do.
+class WorkItem:
+    """One piece of work that any process can do; it is pickled on its way there.
 
-    key: names it, once.
-    after: the key of the unit that must be done first, or None.
-    shape: units of one shape share compiled steps, so one worker had best do them all.
+    Attributes:
+        key: its name, unique in a queue.
+        after: the key of the item that must be done before, or None.
+        shape: items of one shape share compiled steps, so one worker had best do them all.
     """
 
-    key: str
-    config: Config
+    key: str = ""
     after: str | None = None
     shape: str = ""
 
+    def run(self, context: WorkerContext, reporter: Reporter) -> Outcome:
+        """Do the work. Raises Interrupted on Ctrl-C, and nothing else."""
+        raise NotImplementedError
+
+    def failed(self, reason: str, attempts: int = 1) -> Outcome:
+        """Return the outcome when the work cannot be done to its end."""
+        return {"status": "failed", "reason": reason, "seconds": 0.0, "attempts": attempts}
+
     @property
-    def is_cell(self) -> bool:
-        """Whether its outcome is a record of the results."""
-        return isinstance(self.config, CellUnit)
+    def title(self) -> str:
+        """The item in words."""
+        return self.key
 
-
-def failure(unit: Unit, reason: str, attempts: int = 1) -> dict[str, Any]:
-    """Return the outcome of a unit that could not be run to its end."""
-    found = {"status": "failed", "reason": reason, "seconds": 0.0, "attempts": attempts}
-    if isinstance(unit.config, CellUnit):
-        return {"id": unit.config.id, **asdict(unit.config.cell), **found}
-    return found
+    @property
+    def cost_kind(self) -> str:
+        """A name that is the same for items that take about as long."""
+        return self.shape
 
 
 class Queue:
-    """Units that are not done yet, in order."""
+    """Items that are not done yet, in order."""
 
-    def __init__(self, units: Sequence[Unit]) -> None:
-        self._waiting = {unit.key: unit for unit in units}
-        self._order = {unit.key: number for number, unit in enumerate(units)}
+    def __init__(self, items: Sequence[WorkItem]) -> None:
+        self._waiting = {item.key: item for item in items}
+        self._order = {item.key: number for number, item in enumerate(items)}
         self._open = set(self._waiting)
         self.attempts: dict[str, int] = {}
 
     @property
-    def left(self) -> int:
-        """How many are not over, running ones counted."""
+    def open(self) -> int:
+        """The number of items that are not complete; running ones count."""
         return len(self._open)
 
-    def take(self, own: set[str], others: set[str]) -> Unit | None:
-        """Take the next unit: of a shape that is ``own``, else of one that is not ``others``', else any."""
-        ready = [u for u in self._waiting.values() if u.after not in self._open]
+    def take(self, own: set[str], others: set[str]) -> WorkItem | None:
+        """Take the next item for a worker.
+
+        Args:
+            own: the shapes that the worker has compiled: they come first.
+            others: the shapes of other workers: they come last.
+
+        Returns:
+            The item, or None while every waiting one needs another that is not complete.
+        """
+        ready = [item for item in self._waiting.values() if item.after not in self._open]
         if not ready:
             return None
         # Alone with a shape or in nobody's way, a worker keeps to the grid's order.
-        unit = min(ready, key=lambda u: (u.shape not in own, u.shape in others, self._order[u.key]))
-        del self._waiting[unit.key]
-        self.attempts[unit.key] = self.attempts.get(unit.key, 0) + 1
-        return unit
+        item = min(ready, key=lambda i: (i.shape not in own, i.shape in others, self._order[i.key]))
+        del self._waiting[item.key]
+        self.attempts[item.key] = self.attempts.get(item.key, 0) + 1
+        return item
 
-    def back(self, unit: Unit) -> bool:
-        """Put a unit back whose worker died; False when it was begun often enough."""
-        if self.attempts[unit.key] >= TRIES:
+    def retry(self, item: WorkItem) -> bool:
+        """Put an item back whose worker died; False when it was begun often enough."""
+        if self.attempts[item.key] >= MAX_ATTEMPTS:
             return False
-        self._waiting = {unit.key: unit, **self._waiting}
+        self._waiting = {item.key: item, **self._waiting}
         return True
 
-    def over(self, unit: Unit, outcome: dict[str, Any]) -> Iterator[tuple[Unit, dict[str, Any]]]:
-        """Yield the unit with its outcome, and those that cannot be done without it, if it failed."""
+    def complete(self, item: WorkItem, outcome: Outcome) -> Iterator[tuple[WorkItem, Outcome]]:
+        """Yield the item with its outcome; if it failed, those that need it too."""
         # A cluster's worker may have tried more than once before it answered.
-        tried = max(self.attempts.get(unit.key, 1), outcome.get("attempts", 1))
-        outcome = {**outcome, "attempts": tried}
-        self._open.discard(unit.key)
-        yield unit, outcome
+        attempts = max(self.attempts.get(item.key, 1), outcome.get("attempts", 1))
+        outcome = {**outcome, "attempts": attempts}
+        self._open.discard(item.key)
+        yield item, outcome
         if outcome["status"] == "done":
             return
-        for other in [u for u in self._waiting.values() if u.after == unit.key]:
+        for other in [i for i in self._waiting.values() if i.after == item.key]:
             del self._waiting[other.key]
-            fallen = failure(other, outcome["reason"], outcome["attempts"])
-            yield from self.over(other, {**fallen, "error": outcome.get("error")})
+            failed = other.failed(outcome["reason"], attempts)
+            yield from self.complete(other, {**failed, "error": outcome.get("error")})

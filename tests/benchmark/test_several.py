@@ -8,20 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import plan, run
 from commands import environment
 from commands import run as command
-from toys import Lines, patterns
+from toys import patterns
 from transfers import QUICK
 
 from benchmark.analysis.rows import grouped
-from benchmark.config import Mode
+from benchmark.config import BenchmarkConfig, Mode, RunnerConfig
+from benchmark.data import paired
 from benchmark.grid import RANDOM, SCRATCH
-from benchmark.planning.plan import Benchmark, BenchmarkConfig
 from benchmark.report.build import redraw
-from benchmark.runner.in_process import Serial
-from benchmark.runner.launch import Running, paired_pools
-from benchmark.runner.progress import Lines as ShownLines
-from benchmark.runner.scheduler import drive
+from benchmark.runner.in_process import InProcess
 from headstart.errors import InputError
 from tasks.task import TargetTask
 
@@ -29,7 +27,7 @@ SHORT = replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2)
 CONFIG = BenchmarkConfig(
     strategies=["rotation"],
     labels=[6],
-    seeds=[0],
+    seeds=1,
     recipe=SHORT,
     encoder="mlp",
     encoder_options={"units": [8, 4]},
@@ -44,8 +42,7 @@ def named(name, **how):
 def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_path):
     tasks = [named("one", n=60, test=9), named("two", n=12, test=9, seed=3)]
     config = replace(CONFIG, labels=[6, 20])
-    benches = [Benchmark(task, None, config, tmp_path, lenient=True) for task in tasks]
-    outcome = drive(benches, Serial(), ShownLines(Lines()))
+    outcome, _ = run(plan(tasks, config, tmp_path))
     assert [r["task"] for r in outcome.records] == ["one"] * 12 + ["two"] * 12
     lacking = [r for r in outcome.records if r["task"] == "two" and r["labels"] == 20]
     assert {r["status"] for r in lacking} == {"skipped"}
@@ -68,14 +65,14 @@ def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_pa
     )
     (skipped,) = [note for note in report.notes if note.startswith("Skipped")]
     assert skipped.startswith("Skipped: two, 20 labels: labels must be 12 or less")
-    with pytest.raises(InputError, match="labels must be 12 or less"):
-        Benchmark(tasks[1], None, config, tmp_path)
+    with pytest.raises(InputError) as caught:
+        plan(tasks[1], config, tmp_path)
+    assert caught.value.argument == "labels"
 
 
 def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
     task = named("one", n=60, test=9)
-    first = Benchmark(task, None, CONFIG, tmp_path)
-    alone = first.run(Lines()).records
+    alone = run(plan(task, CONFIG, tmp_path))[0].records
     assert {r["mode"] for r in alone if r["kind"] != "raw"} == {"fine-tune"}
     probe = replace(SHORT, freeze_epochs=2, epochs=0)
     both = replace(
@@ -84,9 +81,9 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
         encoder_options={"mlp.units": [8, 4], "convnet.filters": [2, 3]},
         modes={"fine-tune": Mode(recipe=SHORT), "linear-probe": Mode(recipe=probe)},
     )
-    heard = Lines()
-    found = Benchmark(task, None, both, tmp_path).run(heard).records
-    assert "6 of 15 cells are done already" in " ".join(heard.said)
+    outcome, said = run(plan(task, both, tmp_path))
+    found = outcome.records
+    assert "6 of 15 cells are done already" in " ".join(said)
     assert [r["row"] for r in found[3:6]] == [
         f"{RANDOM} (mlp, fine-tune)",
         f"{SCRATCH} (mlp, fine-tune)",
@@ -110,8 +107,8 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
 def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_chose(tmp_path):
     # No time to search: the plain transfer is what is left, and the record says so.
     modes = {"fine-tune": Mode(recipe=SHORT), "auto": Mode(recipe=SHORT, search=1e-9)}
-    bench = Benchmark(named("one", n=60, test=9), None, replace(CONFIG, modes=modes), tmp_path)
-    records = bench.run(Lines()).records
+    made = plan(named("one", n=60, test=9), replace(CONFIG, modes=modes), tmp_path)
+    records = run(made)[0].records
     assert len({r["id"] for r in records}) == len(records) == 9
     searched = [r for r in records if "search" in r]
     chosen = {r["base"]: r["search"]["chosen"] for r in searched}
@@ -129,30 +126,29 @@ def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_cho
 def test_an_option_for_an_encoder_that_is_not_there_is_refused(tmp_path):
     config = replace(CONFIG, encoder_options={"resnet.filters": [2]})
     with pytest.raises(InputError, match="the encoder 'resnet' is not in this benchmark"):
-        Benchmark(named("one", n=60, test=9), None, config, tmp_path)
+        plan(named("one", n=60, test=9), config, tmp_path)
 
 
 def test_pools_are_paired_with_data():
-    assert paired_pools(["a"], []) == [("a", None)]
-    assert paired_pools(["a", "b"], ["p"]) == [("a", "p"), ("b", "p")]
-    assert paired_pools(["a", "b"], ["own", "q"]) == [("a", None), ("b", "q")]
-    with pytest.raises(InputError, match="once for each of the 3"):
-        paired_pools(["a", "b", "c"], ["p", "q"])
-    with pytest.raises(InputError, match="'a' twice"):
-        paired_pools(["a", "a"], [])
-    with pytest.raises(InputError, match="--scheduler changes nothing"):
-        Running(scheduler="tcp://there")
+    assert paired(["a"], []) == [("a", None)]
+    assert paired(["a", "b"], ["p"]) == [("a", "p"), ("b", "p")]
+    assert paired(["a", "b"], ["own", "q"]) == [("a", None), ("b", "q")]
+    for data, pools, argument in (("abc", "pq", "pretrain_data"), ("aa", "", "data")):
+        with pytest.raises(InputError) as caught:
+            paired(list(data), list(pools))
+        assert caught.value.argument == argument
+    with pytest.raises(InputError) as caught:
+        RunnerConfig(scheduler="tcp://there")
+    assert caught.value.argument == "scheduler"
 
 
 def test_steps_are_traced_as_often_for_three_seeds_as_for_one(tmp_path):
     task = named("one", n=60, test=9)
     traces = []
-    for seeds in ([0], [0, 1, 2]):
-        engine = Serial()
-        folder = tmp_path / str(len(seeds))
-        bench = Benchmark(task, None, replace(CONFIG, seeds=seeds), folder)
-        drive([bench], engine, ShownLines(Lines()))
-        traces.append(engine.here.programs.traces)
+    for seeds in (1, 3):
+        runner = InProcess()
+        run(plan(task, replace(CONFIG, seeds=seeds), tmp_path / str(seeds)), runner=runner)
+        traces.append(runner.context.programs.traces)
     assert traces[0] == traces[1] > 0
 
 

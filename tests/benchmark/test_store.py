@@ -5,8 +5,13 @@ import json
 import pytest
 from records import about, benchmark, write
 
-from benchmark.store import read_results
+from benchmark.store import BenchmarkFolder
 from headstart.errors import InputError
+
+
+def read(folder):
+    return BenchmarkFolder(folder).read()
+
 
 RECORDS = benchmark(0, gains={"one": 0.02}, labels=(50,), seeds=2)
 GOOD = RECORDS[-1]
@@ -20,7 +25,7 @@ def lines(folder, *texts):
 
 def test_it_reads_what_was_written(tmp_path):
     write(tmp_path, RECORDS, about())
-    found = read_results(tmp_path)
+    found = read(tmp_path)
     assert found.records == RECORDS
     assert found.about == about()
     assert found.warnings == []
@@ -51,14 +56,14 @@ def test_it_reads_what_was_written(tmp_path):
 )
 def test_a_damaged_line_is_left_out_and_told(tmp_path, damage):
     good, bad = json.dumps({**GOOD, "seed": 9}), damage(json.dumps(GOOD)) or "{}"
-    found = read_results(lines(tmp_path, bad, good))
+    found = read(lines(tmp_path, bad, good))
     assert [r["seed"] for r in found.records] == [9]
     assert any("1 damaged line of results.jsonl" in w and "number 1" in w for w in found.warnings)
 
 
 def test_bytes_that_are_no_text_are_damage_too(tmp_path):
     (tmp_path / "results.jsonl").write_bytes(b"\xff\xfe\x00\n" + json.dumps(GOOD).encode() + b"\n")
-    assert len(read_results(tmp_path).records) == 1
+    assert len(read(tmp_path).records) == 1
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "7"])
@@ -66,7 +71,7 @@ def test_without_what_it_is_about_the_numbers_are_there_still(tmp_path, content)
     write(tmp_path, RECORDS)
     if content is not None:
         (tmp_path / "benchmark.json").write_text(content)
-    found = read_results(tmp_path)
+    found = read(tmp_path)
     assert (found.records, found.about) == (RECORDS, {})
     assert "benchmark.json was not used" in found.warnings[0]
 
@@ -74,20 +79,20 @@ def test_without_what_it_is_about_the_numbers_are_there_still(tmp_path, content)
 def test_of_several_records_of_a_cell_the_first_counts(tmp_path):
     old = [{**r, "id": f"old{i}", "accuracy": 0.1} for i, r in enumerate(RECORDS)]
     write(tmp_path, [*RECORDS, *old], about())
-    assert read_results(tmp_path).records == RECORDS
+    assert read(tmp_path).records == RECORDS
 
 
 def test_a_folder_without_results_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(
-        InputError, match=r"holds no benchmark: there is no results.jsonl in it. Run `bench"
+        InputError, match=r"holds no benchmark: there is no results.jsonl in it. Run a bench"
     ):
-        read_results(tmp_path)
+        read(tmp_path)
     with pytest.raises(InputError, match="is not a folder"):
-        read_results(tmp_path / "nowhere")
+        read(tmp_path / "nowhere")
     lines(tmp_path, "{}", "")
     with pytest.raises(InputError, match="holds no result that can be read"):
-        read_results(tmp_path)
+        read(tmp_path)
     (tmp_path / "results.jsonl").unlink()
     (tmp_path / "results.jsonl").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
-        read_results(tmp_path)
+        read(tmp_path)

@@ -58,7 +58,7 @@ def test_options_have_their_own_names_and_tables_name_the_data(tmp_path):
         (("seeds = 3", "seeds = 0"), r"line 4: seeds: 0 is not in the range"),
         (("seeds = 3", "seeds = 'x'"), r"line 4: seeds: 'x' is not a valid"),
         (("quiet = true", "quiet = 1"), r"line 5: quiet must be true or false\. Got 1"),
-        (("seeds = 3", "seeds = "), r"is no TOML: .*line 4"),
+        (("seeds = 3", "seeds = "), r"is not TOML: .*line 4"),
         (("pretrain-data =", "pool ="), r"line 11: a \[\[task\]\] has no 'pool'"),
         (('data = "digits[2,3]"', ""), r"line 11: a \[\[task\]\] must name its data"),
         (("seeds = 3", 'data = "digits"'), r"line 4: \[\[task\]\] tables name the data"),
@@ -73,7 +73,7 @@ def test_errors_name_the_line(tmp_path, change, says):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"--config .*none\.toml cannot be read"):
+    with pytest.raises(InputError, match=r"config .*none\.toml cannot be read"):
         defaults(tmp_path / "none.toml", click.Context(cli))
 
 

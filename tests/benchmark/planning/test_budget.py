@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from toys import Lines, patterns
+from benchmarks import plan, run
+from toys import patterns
 from transfers import QUICK
 
-from benchmark.planning.budget import BUDGETS, Budget, StageCost, divide
-from benchmark.planning.plan import Benchmark, BenchmarkConfig
+from benchmark.config import BenchmarkConfig, Budget
+from benchmark.store import BUDGETS
+from benchmark.work.measure import StageCost, divide
 from headstart.errors import InputError
 from pretrain.weights.file import WeightsFile
 from tasks.task import TargetTask
@@ -16,11 +18,11 @@ from tasks.task import TargetTask
 CONFIG = BenchmarkConfig(
     strategies=["greedy-autoencoder", "rotation"],
     labels=[9],
-    seeds=[0],
+    seeds=1,
     recipe=replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2),
     encoder="mlp",
     encoder_options={"units": [8, 4]},
-    budget=Budget(updates=40),
+    pretrain_updates=40,
 )
 
 
@@ -56,9 +58,10 @@ def task():
 
 
 def test_epochs_are_decided_once_recorded_and_used_by_every_later_run(task, tmp_path):
-    bench = Benchmark(task, None, CONFIG, tmp_path)
-    assert bench.pretraining.undecided()
-    outcome = bench.run(Lines())
+    made = plan(task, CONFIG, tmp_path)
+    (bench,) = made.tasks
+    assert bench.pretrainings.undecided()
+    outcome, _ = run(made)
     decided = {e["strategy"]: e for e in json.loads((tmp_path / BUDGETS).read_text()).values()}
     # 54 examples are one batch of 128: two stages of one step, and one stage.
     assert decided["greedy-autoencoder"]["epochs"] == 20
@@ -77,16 +80,15 @@ def test_epochs_are_decided_once_recorded_and_used_by_every_later_run(task, tmp_
     for entry in known.values():
         entry["epochs"] = 3
     (tmp_path / BUDGETS).write_text(json.dumps(known))
-    again = Benchmark(task, None, CONFIG, tmp_path)
-    assert not again.pretraining.undecided()
+    (again,) = plan(task, CONFIG, tmp_path).tasks
+    assert not again.pretrainings.undecided()
     assert {plan.recipe.epochs for plan in again.plans.values()} == {3}
     assert bench.identity(bench.cells[-1]) != again.identity(again.cells[-1])
 
 
 def test_seconds_are_measured_and_planned(task, tmp_path):
-    config = replace(CONFIG, strategies=["rotation"], budget=Budget(seconds=0.5))
-    bench = Benchmark(task, None, config, tmp_path)
-    outcome = bench.run(Lines())
+    config = replace(CONFIG, strategies=["rotation"], pretrain_updates=None, pretrain_seconds=0.5)
+    outcome, _ = run(plan(task, config, tmp_path))
     (entry,) = json.loads((tmp_path / BUDGETS).read_text()).values()
     assert entry["stages"][0]["seconds"] > 0
     assert entry["epochs"] > 1
@@ -95,18 +97,18 @@ def test_seconds_are_measured_and_planned(task, tmp_path):
 
 
 def test_a_budget_of_less_than_an_epoch_is_told_to_be_exceeded(task, tmp_path):
-    config = replace(CONFIG, strategies=["rotation"], budget=Budget(updates=1))
+    config = replace(CONFIG, strategies=["rotation"], pretrain_updates=1)
     config = replace(config, pretrain_fields={"batch_size": 8})
-    bench = Benchmark(task, None, config, tmp_path)
-    bench.run(Lines())
+    made = plan(task, config, tmp_path)
+    run(made)
     (entry,) = json.loads((tmp_path / BUDGETS).read_text()).values()
     assert entry["updates"] > 1
-    (note,) = bench.budget_notes()
+    (note,) = made.notes
     times = f"{entry['updates']:.1f} times the budget"
     assert f"rotation 1 epoch (one epoch is the least, and takes {times})" in note
 
 
 def test_a_folder_whose_decisions_cannot_be_read_is_refused(task, tmp_path):
     (tmp_path / BUDGETS).write_text("{")
-    with pytest.raises(InputError, match=r"budgets\.json is no JSON"):
-        Benchmark(task, None, CONFIG, tmp_path)
+    with pytest.raises(InputError, match=r"budgets\.json is not JSON"):
+        plan(task, CONFIG, tmp_path)

@@ -1,20 +1,22 @@
 """Which strategies are compared: on one encoder, that from scratch has too."""
 
+import re
 from dataclasses import replace
 
 import pytest
+from benchmarks import plan
 from toys import patterns
 from transfers import QUICK
 
+from benchmark.config import BenchmarkConfig
 from benchmark.planning.eligibility import choose
-from benchmark.planning.plan import Benchmark, BenchmarkConfig
-from headstart.errors import InputError
+from headstart.errors import InputError, option_spelling, worded
 from pretrain.plan import choose_encoder
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Strategy
 from tasks.task import TargetTask
 
-CONFIG = BenchmarkConfig(strategies=["all"], labels=[9], seeds=[0], recipe=QUICK)
+CONFIG = BenchmarkConfig(strategies=["all"], labels=[9], seeds=1, recipe=QUICK)
 
 
 @pytest.fixture
@@ -39,17 +41,21 @@ def table(monkeypatch):
 def chosen(names=("all",), pool=None, **changes):
     pool = pool or patterns(40)
     config = replace(CONFIG, **changes)
-    encoder = choose_encoder(pool, config.encoder, config.encoder_options)
+    encoder = choose_encoder(pool, config.encoder or "auto", config.encoder_options)
     return choose(pool, names, encoder, config)
 
 
-FLAGS = "--encoder mlp --encoder-opt activation=tanh --encoder-opt units=9,8"
+FLAGS = "--encoder mlp --encoder-options activation=tanh --encoder-options units=9,8"
+
+
+def as_options(text):
+    return worded(text, option_spelling)
 
 
 def test_all_leaves_out_what_cannot_train_this_encoder_and_says_how_it_could(table):
     found = chosen()
     assert found.names == ["any", "views", "labelled", "square"]
-    assert found.notes == [
+    assert [as_options(note) for note in found.notes] == [
         "sigmoid was left out: it trains the encoder mlp (activation=tanh units=9,8), which is not "
         f"what the other rows have. To compare it, give all rows its encoder: {FLAGS}.",
         "dense was left out: it trains the encoder mlp, which is not what the other rows have. "
@@ -68,7 +74,7 @@ def test_all_leaves_out_what_the_pool_does_not_allow(table):
     pool = replace(pool, x=pool.x[:, :6])
     found = chosen(pool=pool, encoder="mlp")
     assert found.names == ["any", "views", "dense"]
-    notes = " ".join(found.notes)
+    notes = as_options(" ".join(found.notes))
     assert "labelled was left out: it needs a labelled pool (--pretrain-data)." in notes
     assert "square was left out: it needs images as high as wide." in notes
 
@@ -84,22 +90,28 @@ def test_all_leaves_out_what_the_pool_does_not_allow(table):
         (["any", "sigmoid"], {"encoder": "mlp"}, FLAGS),
         (["any", "dense"], {"encoder": "convnet"}, "--encoder mlp"),
         (["none"], {}, "There is no strategy 'none'"),
-        (["any", "square"], {"augment": "digits"}, r"None of .*\(any, square\) makes random views"),
+        (
+            ["any", "square"],
+            {"augment": "digits"},
+            r"--augment .*: none of .*\(any, square\) makes",
+        ),
         (["any"], {"augment_options": {"turn": "5"}}, "--augment changes nothing"),
     ],
 )
 def test_what_is_named_and_cannot_be_is_refused(table, names, changes, says):
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError) as caught:
         chosen(names, **changes)
+    assert re.search(says, caught.value.worded(option_spelling))
 
 
 def test_every_plan_has_the_encoder_of_scratch_and_views_go_where_they_are_made(table, tmp_path):
     task = TargetTask.from_dataset(patterns(60, test=9))
     options = {"encoder": "mlp", "encoder_options": {"units": "9,8", "activation": "tanh"}}
     config = replace(CONFIG, **options, augment="digits", augment_options={"turn": "3"})
-    bench = Benchmark(task, patterns(40, seed=4), config, tmp_path)
+    (bench,) = plan(task, config, tmp_path, pool=patterns(40, seed=4)).tasks
     assert bench.strategies == list(strategies())
-    assert all(plan.encoder == bench.fresh.encoder for plan in bench.plans.values())
-    views = {name: plan.augmentation for (name, _), plan in bench.plans.items()}
+    (fresh,) = bench.pretrainings.fresh.values()
+    assert all(made.encoder == fresh.encoder for made in bench.plans.values())
+    views = {name: made.augmentation for (name, _), made in bench.plans.items()}
     assert views["views"].options["turn"] == 3
     assert [name for name, view in views.items() if view] == ["views"]

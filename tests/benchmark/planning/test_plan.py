@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from benchmarks import plan
+from benchmarks import run as run_plan
 from commands import run as command
-from toys import Lines, patterns
+from toys import patterns
 from transfers import QUICK
 
 from benchmark.baselines import BASELINES
-from benchmark.data import Loaded
+from benchmark.config import BenchmarkConfig
+from benchmark.data import BenchmarkData
 from benchmark.grid import RANDOM, SCRATCH
-from benchmark.planning.plan import Benchmark, BenchmarkConfig
 from headstart.errors import InputError
 from pretrain.strategies import strategies
 from pretrain.weights.file import WeightsFile
@@ -26,7 +28,7 @@ UNLABELLED = [n for n, row in strategies().items() if not row.needs_labels and n
 CONFIG = BenchmarkConfig(
     strategies=["all"],
     labels=[10, 20],
-    seeds=[0, 1],
+    seeds=2,
     recipe=replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2),
     encoder="mlp",
     encoder_options={"units": [16, 8]},
@@ -40,9 +42,9 @@ def task():
 
 
 def run(folder, task, *, pool=None, **changes):
-    heard = Lines()
-    bench = Benchmark(task, pool, replace(CONFIG, **changes), folder)
-    return bench, bench.run(heard), [line for line in heard.said if line.startswith("[")]
+    made = plan(task, replace(CONFIG, **changes), folder, pool=pool)
+    outcome, said = run_plan(made)
+    return made.tasks[0], outcome, [line for line in said if line.startswith("[")]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def test_run_again_it_runs_nothing_and_extended_only_what_is_new(first, task, tm
     _, again, lines = run(tmp_path, task)
     assert lines == []
     assert again.records == outcome.records
-    _, wider, lines = run(tmp_path, task, seeds=[0, 1, 2], labels=[10])
+    _, wider, lines = run(tmp_path, task, seeds=3, labels=[10])
     assert len(lines) == len(wider.rows)
     assert all("seed 2" in line for line in lines)
     old = {record["id"]: record for record in outcome.records}
@@ -100,7 +102,7 @@ def test_another_recipe_is_run_anew(first, task, tmp_path):
     folder = first[0]
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     changed = replace(CONFIG.recipe, learning_rate=2e-3)
-    _, other, lines = run(tmp_path, task, recipe=changed, labels=[10], seeds=[0])
+    _, other, lines = run(tmp_path, task, recipe=changed, labels=[10], seeds=1)
     ran = [line.split("] ")[1].split(",")[0] for line in lines]
     assert ran == [RANDOM, SCRATCH, *UNLABELLED]  # raw rows have no recipe, and are kept
     assert len(other.records) == len(other.rows)
@@ -176,23 +178,24 @@ def test_test_examples_are_taken_out_of_the_pool_and_it_is_told(tmp_path):
     leaking = replace(
         pool, x=np.concatenate([pool.x, task.x_test[:7], task.x_test[:1]]), y=np.zeros(58, int)
     )
-    bench = Benchmark(task, leaking, replace(CONFIG, strategies=UNLABELLED), tmp_path)
-    assert np.array_equal(bench.pool.x, pool.x)
+    config = replace(CONFIG, strategies=UNLABELLED)
+    (bench,) = plan(task, config, tmp_path, pool=leaking).tasks
+    assert np.array_equal(bench.data.pool.x, pool.x)
     said = f"8 examples of the pool are test examples of {task.name} too and were left out of it."
-    assert bench.notes == [bench.loaded.leakage] == [said]
-    clean = Benchmark(task, pool, replace(CONFIG, strategies=UNLABELLED), tmp_path)
+    assert bench.notes == [bench.data.leakage] == [said]
+    (clean,) = plan(task, config, tmp_path, pool=pool).tasks
     assert clean.notes == []
-    assert "no test example of" in clean.loaded.leakage
-    assert clean.loaded.near == 0
-    assert clean.loaded.warned == []
+    assert "no test example of" in clean.data.leakage
+    assert clean.data.near == 0
+    assert clean.data.warned == []
     # The same values in another type are the same examples.
-    other = Loaded.of(task, replace(leaking, x=leaking.x.astype(np.float32)))
+    other = BenchmarkData.of(task, replace(leaking, x=leaking.x.astype(np.float32)))
     assert (other.left_out, len(other.pool.x)) == (8, 50)
-    wide = Loaded.of(task, replace(pool, x=np.repeat(pool.x, 2, axis=2)))
+    wide = BenchmarkData.of(task, replace(pool, x=np.repeat(pool.x, 2, axis=2)))
     assert wide.left_out is None
     assert "equal ones were not looked for" in wide.leakage
     with pytest.raises(InputError, match=r"Every example of the pool .* is a test example"):
-        Benchmark(task, replace(pool, x=task.x_test, y=task.y_test), CONFIG, tmp_path)
+        plan(task, CONFIG, tmp_path, pool=replace(pool, x=task.x_test, y=task.y_test))
 
 
 def test_near_duplicates_that_stay_in_the_pool_are_counted():
@@ -201,26 +204,22 @@ def test_near_duplicates_that_stay_in_the_pool_are_counted():
     brighter = np.clip(task.x_test[:7].astype(int) + 3, 0, 255).astype(np.uint8)
     both = np.concatenate([pool.x, brighter])
     planted = replace(pool, x=both, y=None, class_names=None)
-    loaded = Loaded.of(task, planted)
+    loaded = BenchmarkData.of(task, planted)
     assert (loaded.near, loaded.left_out) == (7, 0)
     assert "Of its 30 test examples, 7 are nearly the same" in loaded.leakage
     assert "7 of the 30 test examples" in loaded.warned[0]
     assert "may gain from having seen them" in loaded.warned[0]
-    labelled = Loaded.of(task, replace(pool, x=both, y=np.zeros(57, int)))
+    labelled = BenchmarkData.of(task, replace(pool, x=both, y=np.zeros(57, int)))
     assert "may know the answers" in labelled.warned[0]
 
 
 @pytest.mark.parametrize("name", LABELLED)
 def test_what_needs_labels_is_refused_by_name_when_the_pool_has_none(task, tmp_path, name):
-    with pytest.raises(InputError, match=f"'{name}' needs a labelled pool"):
-        Benchmark(task, None, replace(CONFIG, strategies=[name]), tmp_path)
-    pool = patterns(40)
-    assert (
-        name
-        in Benchmark(
-            TargetTask.from_dataset(patterns(60, test=9)), pool, CONFIG, tmp_path
-        ).strategies
-    )
+    with pytest.raises(InputError) as caught:
+        plan(task, replace(CONFIG, strategies=[name]), tmp_path)
+    assert f"{name!r} needs a labelled pool" in str(caught.value)
+    labelled = TargetTask.from_dataset(patterns(60, test=9))
+    assert name in plan(labelled, CONFIG, tmp_path, pool=patterns(40)).tasks[0].strategies
 
 
 def test_a_result_that_was_cut_short_costs_only_its_cell(first, task, tmp_path):

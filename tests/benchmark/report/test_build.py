@@ -15,8 +15,8 @@ from commands import run
 from PIL import Image
 from records import STRATEGIES, about, benchmark, everything, failed, write
 
+from benchmark.report import plot_style as style
 from benchmark.report.build import redraw
-from benchmark.report.markdown import plot_style as style
 
 
 class Page(HTMLParser):

@@ -28,7 +28,7 @@ def start(folder, *more):
     return subprocess.Popen(
         [sys.executable, "-m", "benchmark", *ARGUMENTS, "--out", str(folder), *more],
         env=environment(),
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,17 +80,17 @@ def test_dask_gives_the_same_results(expected, tmp_path):
     assert results(tmp_path) == expected
 
 
-def test_a_dask_worker_that_is_killed_costs_its_unit_one_try(tmp_path):
+def test_a_dask_worker_that_is_killed_costs_its_item_one_try(tmp_path):
     pytest.importorskip("distributed")
-    from workunits import Die, KillParent, Say, units
+    from workitems import Die, KillParent, Say, named
 
     from benchmark.runner.dask import Dask
 
     (tmp_path / "marks").mkdir()
     engine = Dask(None, 1)
     try:
-        given = units(KillParent(str(tmp_path / "mark")), Die(str(tmp_path / "marks"), 1), Say())
-        found = {unit.key: outcome for unit, outcome in engine.run(given)}
+        given = named(KillParent(str(tmp_path / "mark")), Die(str(tmp_path / "marks"), 1), Say())
+        found = {item.key: outcome for item, outcome in engine.run(given)}
     finally:
         engine.close()
     assert [found[key]["status"] for key in "012"] == ["done", "done", "done"]
@@ -109,7 +109,7 @@ def test_two_benchmarks_on_one_machine_can_have_clusters_of_their_own():
         Dask(None, 1).close()
 
 
-def test_a_worker_that_is_killed_loses_only_its_unit(expected, tmp_path):
+def test_a_worker_that_is_killed_loses_only_its_item(expected, tmp_path):
     process = start(tmp_path, "--workers", "2")
     while len(list(tmp_path.glob("weights/*.checkpoints"))) == 0 and len(cells(tmp_path)) < 16:
         assert process.poll() is None

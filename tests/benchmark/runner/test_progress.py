@@ -5,10 +5,11 @@ import sys
 
 import pytest
 from rich.console import Console
-from workunits import Say, units
+from workitems import Say, named
 
-from benchmark.runner.launch import Running
-from benchmark.runner.progress import Left, Screen, best_so_far, duration, line
+from benchmark.config import RunnerConfig
+from benchmark.runner.progress import LiveProgress, TimeLeft, best_so_far, duration, line
+from benchmark.runner.run import make_runner
 from headstart.errors import InputError
 
 
@@ -34,27 +35,27 @@ def test_the_best_row_is_the_one_whose_seeds_have_the_best_mean():
 
 
 def test_the_time_left_is_by_what_such_units_took():
-    left = Left()
-    slow, fast, new = units(Say("s"), shape="slow") + units(Say("f"), Say("n"), shape="fast")
+    left = TimeLeft()
+    slow, fast, new = named(Say("s"), shape="slow") + named(Say("f"), Say("n"), shape="fast")
     assert left.seconds([slow, fast], 1) is None
     left.add(slow, 30.0)
     left.add(fast, 10.0)
     assert left.seconds([slow, slow, new], 1) == 70.0
     assert left.seconds([slow, slow, new], 2) == 35.0
     assert left.seconds([slow], 8) == 30.0  # one cell is one worker's
-    (other,) = units(Say("o"), shape="other")
+    (other,) = named(Say("o"), shape="other")
     assert left.seconds([other], 1) == 20.0
     assert [duration(s) for s in (9.4, 130, 7300)] == ["9 s", "2 min", "2 h 2 min"]
 
 
 def test_the_live_view_counts_and_names_what_runs(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    screen = Screen()
-    one, two = units(Say("a"), Say("b"), shape="x")
+    screen = LiveProgress()
+    one, two = named(Say("a"), Say("b"), shape="x")
     try:
         screen.plan([one, two], done=[record("scratch", 0.9)], total=3, workers=2)
-        screen.heard("begun", one, None)
-        screen.heard("step", one, ("frozen", 0.5))
+        screen.on_event("begun", one, None)
+        screen.on_event("step", one, ("frozen", 0.5))
         screen.done(2, 3, record("simclr", 0.95))
         console = Console(width=100, file=io.StringIO())
         console.print(screen.render())
@@ -62,7 +63,7 @@ def test_the_live_view_counts_and_names_what_runs(monkeypatch):
         assert "2 of 3 cells done, 1 running" in shown
         assert "frozen 50 %" in shown
         assert "simclr 95.00 %" in shown
-        screen.over(one, {"status": "done"})
+        screen.complete(one, {"status": "done"})
         console = Console(width=100, file=io.StringIO())
         console.print(screen.render())
         assert "0 running, about 0 s left" in console.file.getvalue()
@@ -72,5 +73,6 @@ def test_the_live_view_counts_and_names_what_runs(monkeypatch):
 
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"pip install 'headstart\[dask\]'"):
-        Running(engine="dask").make()
+    with pytest.raises(InputError) as caught:
+        make_runner(RunnerConfig(engine="dask"))
+    assert "headstart[dask]" in caught.value.hint

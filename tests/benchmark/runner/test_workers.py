@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 from commands import environment
-from workunits import Die, Say, Sleep, units
+from workitems import Die, Say, Sleep, named
 
-from benchmark.runner.workers import Pool
+from benchmark.runner.workers import WorkerProcesses
 from headstart.errors import Interrupted
 
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
-def outcomes(pool, given, heard=lambda *_: None):
+def outcomes(workers, items, on_event=lambda *_: None):
     try:
-        return {unit.key: outcome for unit, outcome in pool.run(given, heard)}
+        return {item.key: outcome for item, outcome in workers.run(items, on_event)}
     finally:
-        pool.close()
+        workers.close()
 
 
 def alive(pid):
@@ -44,11 +44,11 @@ def wait_for(what, seconds=30):
 def test_workers_are_kept_and_have_one_thread_set_before_they_start():
     lines = []
 
-    def heard(what, unit, value):
-        if what == "say":
-            lines.append(value)
+    def on_event(kind, item, payload):
+        if kind == "say":
+            lines.append(payload)
 
-    found = outcomes(Pool(2), units(*[Say(f"line {i}") for i in range(6)]), heard)
+    found = outcomes(WorkerProcesses(2), named(*[Say(f"line {i}") for i in range(6)]), on_event)
     assert len(found) == 6
     assert 1 <= len({o["pid"] for o in found.values()}) <= 2
     assert max(o["count"] for o in found.values()) >= 3
@@ -57,11 +57,11 @@ def test_workers_are_kept_and_have_one_thread_set_before_they_start():
     assert all(not alive(o["pid"]) for o in found.values())
 
 
-def test_a_killed_worker_costs_its_unit_one_try_and_is_replaced(tmp_path):
+def test_a_killed_worker_costs_its_item_one_try_and_is_replaced(tmp_path):
     (tmp_path / "once").mkdir()
     (tmp_path / "always").mkdir()
-    given = units(Die(str(tmp_path / "once"), 1), Say(), Die(str(tmp_path / "always"), 9), Say())
-    found = outcomes(Pool(1), given)
+    given = named(Die(str(tmp_path / "once"), 1), Say(), Die(str(tmp_path / "always"), 9), Say())
+    found = outcomes(WorkerProcesses(1), given)
     assert [found[key]["status"] for key in "0123"] == ["done", "done", "failed", "done"]
     assert [found[key]["attempts"] for key in "0123"] == [2, 1, 2, 1]
     assert found["2"]["reason"] == (
@@ -71,7 +71,7 @@ def test_a_killed_worker_costs_its_unit_one_try_and_is_replaced(tmp_path):
 
 
 def test_ctrl_c_reaches_each_worker_once_and_ends_it(tmp_path):
-    pool = Pool(1)
+    workers = WorkerProcesses(1)
     file = tmp_path / "slept"
 
     def interrupt():
@@ -83,7 +83,7 @@ def test_ctrl_c_reaches_each_worker_once_and_ends_it(tmp_path):
     thread.start()
     try:
         with pytest.raises(Interrupted):
-            outcomes(pool, units(Sleep(str(file)), Say()))
+            outcomes(workers, named(Sleep(str(file)), Say()))
     finally:
         thread.join()
     assert file.read_text() == "interrupted"
@@ -95,10 +95,10 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     code = (
         "import sys\n"
         f"sys.path.insert(0, {str(SUPPORT)!r})\n"
-        "from workunits import Sleep, units\n"
-        "from benchmark.runner.workers import Pool\n"
+        "from workitems import Sleep, named\n"
+        "from benchmark.runner.workers import WorkerProcesses\n"
         "if __name__ == '__main__':\n"
-        f"    list(Pool(1).run(units(Sleep({str(file)!r}))))\n"
+        f"    list(WorkerProcesses(1).run(named(Sleep({str(file)!r}))))\n"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)

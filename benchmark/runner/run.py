@@ -1,0 +1,170 @@
+"""A benchmark run: measurements first, then every cell that has no result yet, then the best network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.config import RunnerConfig
+from benchmark.planning.plan import BenchmarkPlan
+from benchmark.runner.base import Runner
+from benchmark.runner.export_best import best_network
+from benchmark.runner.progress import LineProgress, Progress
+from benchmark.store import Record
+from benchmark.work.cell import CellItem
+from benchmark.work.measure import MeasureItem
+from headstart.errors import HeadstartError, Interrupted, worded
+from pretrain.engine.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkRun:
+    """The outcome of a run: every cell's record in the grid's order, and notes for the reader."""
+
+    plan: BenchmarkPlan
+    records: list[Record]
+    notes: list[str]
+
+    @property
+    def rows(self) -> list[str]:
+        """The names of the tables' rows."""
+        return list(dict.fromkeys(record["row"] for record in self.records))
+
+
+def make_runner(config: RunnerConfig, threads: int | None = None) -> Runner:
+    """Return the runner. Raises InputError when there is no cluster that answers."""
+    if config.engine == "dask":
+        from benchmark.runner.dask import Dask
+
+        return Dask(config.scheduler, config.workers, threads or 1)
+    if config.workers > 1:
+        from benchmark.runner.workers import WorkerProcesses
+
+        return WorkerProcesses(config.workers, threads or 1)
+    from benchmark.runner.in_process import InProcess
+
+    return InProcess(threads)
+
+
+def run_benchmark(
+    plan: BenchmarkPlan,
+    session: Session | None = None,
+    *,
+    progress: Progress | None = None,
+    runner: Runner | None = None,
+) -> BenchmarkRun:
+    """Run what is not done yet. A failed cell is recorded with its reason and is never dropped.
+
+    Args:
+        plan: the benchmark, checked.
+        session: threads, and with ``force`` every cell is run again; its reporter shows the progress.
+        progress: shows it in the reporter's place.
+        runner: does the work in place of the plan's; it is closed at the end.
+
+    Returns:
+        Every cell's record. The folder holds them too, and a report is drawn from the folder alone.
+
+    Raises:
+        InputError: another benchmark is running in the folder, or random views do not differ.
+        Interrupted: Ctrl-C; finished cells are kept, and the same call goes on.
+        HeadstartError: the best network could not be written.
+    """
+    session = session or Session()
+    progress = progress or LineProgress(session.reporter)
+    try:
+        with plan.folder.locked():
+            runner = runner or make_runner(plan.runner, session.threads)
+            try:
+                for task in plan.tasks:
+                    task.data.hand_over()
+                    runner.share_data(task.data)
+                return _run(plan, runner, progress, session.force)
+            finally:
+                runner.close()
+    except Interrupted:
+        raise Interrupted(
+            f"Interrupted. The finished cells are kept in {plan.folder}.",
+            hint="Run the same again to go on.",
+        ) from None
+    finally:
+        progress.close()
+
+
+def _run(plan: BenchmarkPlan, runner: Runner, progress: Progress, force: bool) -> BenchmarkRun:
+    for item, outcome in runner.run(plan.prepare(force=force), progress.on_event):
+        progress.complete(item, outcome)
+        assert isinstance(item, MeasureItem)
+        plan.decide(item, outcome)
+    notes = [worded(note, progress.spelling) for note in plan.notes]
+    records = GridRecords(plan, keep=not force)
+    # Before the cells: the report of an interrupted run can be drawn too.
+    plan.folder.write_about(plan.about(notes))
+    kept = sum(record["status"] == "done" for record in records.present)
+    if kept:
+        progress.say(f"{kept} of {records.size} cells are done already in {plan.folder}.")
+    items = plan.compile(force=force)
+    progress.plan(items, done=records.present, total=records.size, workers=runner.size)
+    for item, outcome in runner.run(items, progress.on_event):
+        if isinstance(item, CellItem):
+            record = records.add(outcome)
+            progress.done(len(records.present), records.size, record)
+        progress.complete(item, outcome)
+    records.write()
+    if plan.runner.export_best is not None:
+        notes += _export(plan, runner, records.present)
+        plan.folder.write_notes(notes)
+    return BenchmarkRun(plan=plan, records=records.present, notes=notes)
+
+
+def _export(plan: BenchmarkPlan, runner: Runner, records: list[Record]) -> list[str]:
+    """Write the best network of each data set; return a note each."""
+    notes = []
+    for number, task in enumerate(plan.tasks, start=1):
+        out = plan.folder.best(number, len(plan.tasks))
+        best = best_network(task, records, out, str(plan.runner.export_best))
+        for _, outcome in runner.run([best.item]):
+            if outcome["status"] != "done":
+                raise HeadstartError(f"The best model was not written: {outcome['reason']}")
+        notes.append(best.note)
+    return notes
+
+
+class GridRecords:
+    """The records of the grid: written one a cell as they come, and all together in results.jsonl."""
+
+    def __init__(self, plan: BenchmarkPlan, *, keep: bool) -> None:
+        """keep: take over the records of earlier runs."""
+        self._folder = plan.folder
+        self._records: dict[str, Record | None] = {}
+        self._fields: dict[str, Record] = {}
+        for task in plan.tasks:
+            for cell in task.cells:
+                identity = task.identity(cell)
+                record = task.skipped_record(cell)
+                if record is None and keep:
+                    record = task.finished(cell)
+                self._records[identity] = record
+                self._fields[identity] = task.record_fields(cell)
+        self.write()
+
+    @property
+    def size(self) -> int:
+        """The number of cells in the grid."""
+        return len(self._records)
+
+    @property
+    def present(self) -> list[Record]:
+        """The records that are there, in the grid's order."""
+        return [record for record in self._records.values() if record is not None]
+
+    def add(self, outcome: Record) -> Record:
+        """Take a cell's outcome, write it, and return the record."""
+        record = {**outcome, **self._fields[outcome["id"]]}
+        # Also of a worker elsewhere, which may have written to a disk of its own.
+        self._folder.write_cell(record)
+        self._records[record["id"]] = record
+        self.write()
+        return record
+
+    def write(self) -> None:
+        """Write results.jsonl."""
+        self._folder.write_results(self.present)

@@ -1,0 +1,61 @@
+"""A benchmark from Python, on data in memory: in this process and in others, with the same results."""
+
+from dataclasses import replace
+
+import pytest
+from benchmarks import plan, run
+from toys import patterns
+from transfers import QUICK
+
+from benchmark.config import BenchmarkConfig, RunnerConfig
+from headstart.errors import InputError
+from pretrain.engine.session import Session
+
+CONFIG = BenchmarkConfig(
+    strategies="rotation",
+    labels=[6],
+    seeds=1,
+    recipe=replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2),
+    encoder="mlp",
+    encoder_options={"units": [8, 4]},
+    pretrain_epochs=1,
+)
+RESULTS = ("id", "row", "status", "accuracy", "digest", "weights_digest")
+
+
+def results(outcome):
+    return [{name: record.get(name) for name in RESULTS} for record in outcome.records]
+
+
+@pytest.mark.slow
+def test_workers_are_given_data_of_arrays_and_have_the_same_results(tmp_path):
+    data = patterns(60, test=9)
+    # As the workers: one thread, in whichever process this test finds itself.
+    two = plan(data, CONFIG, tmp_path / "two", runner=RunnerConfig(workers=2))
+    shared, _ = run(two)
+    assert {record["status"] for record in shared.records} == {"done"}
+    assert len(list((tmp_path / "two" / "data").iterdir())) == 1
+    again, said = run(plan(data, CONFIG, tmp_path / "two", runner=RunnerConfig(workers=2)))
+    assert results(again) == results(shared)
+    assert "6 of 6 cells are done already" in " ".join(said)
+    session = Session(threads=two.tasks[0].environment["threads"]["intra_op"])
+    one = plan(data, CONFIG, tmp_path / "one", session=session)
+    if one.tasks[0].environment == two.tasks[0].environment:
+        assert results(run(one)[0]) == results(shared)
+
+
+def test_a_folder_is_one_benchmarks_at_a_time_and_not_a_file(tmp_path):
+    made = plan(patterns(60, test=9), CONFIG, tmp_path / "report")
+    with made.folder.locked(), pytest.raises(InputError) as caught:
+        run(made)
+    assert "Another benchmark is running in" in caught.value.rule
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as caught:
+        plan(patterns(60, test=9), CONFIG, tmp_path / "file")
+    assert caught.value.argument == "out"
+
+
+def test_data_sets_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError) as caught:
+        plan([patterns(60, test=9), patterns(60, test=9, seed=1)], CONFIG, tmp_path)
+    assert "'patterns'" in caught.value.rule
