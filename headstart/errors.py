@@ -75,10 +75,10 @@ class HeadstartError(Exception):
     """A run that failed.
 
     Attributes:
-        rule: what does not hold. With ``argument``, what follows its name: "must be 2 or more". Without, a
-            whole sentence.
+        rule: the rule that is broken: with ``argument``, the words after its name, "must be 2 or more";
+            without, a whole sentence.
         argument: the name of the argument to change, as Python spells it; None where none is at fault.
-        value: what was given; ABSENT where no single value is at fault.
+        value: the value given; ABSENT where no single value is at fault.
         hint: the way out, a whole sentence; "" where the rule says it already.
 
     Example:

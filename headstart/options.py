@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 from headstart.errors import InputError
 
 KINDS = ("text", "int", "float", "flag", "path", "pairs", "texts", "size", "sizes", "span")
-"""What a command's text is turned into: pairs is {name: value} of repeated name=value, texts a tuple of
-repeated options, size (height, width), sizes "96x96x3", span "-1,1"."""
+"""Types of an option's value, made of a command's text: pairs is {name: value} of repeated name=value, texts
+a tuple of repeated options, size (height, width), sizes "96x96x3", span "-1,1"."""
 # The entry of ``**options`` in a docstring's Args, with the lines that go on with it.
 _OPTIONS = re.compile(r"^    \*\*options:.*\n?(?:^ {5,}.*\n?)*", re.MULTILINE)
 Made = TypeVar("Made", bound=Callable[..., Any])
@@ -40,12 +40,12 @@ class OptionInfo:
         kind: a name in KINDS.
         at_least, above, at_most, below: the bounds of a number; None: unbounded.
         choices: the words that are allowed; empty: any.
-        metavar: what stands for the value in a command's help.
+        metavar: stands for the value in a command's help.
         spelled: how commands spell it, without hyphens in front, the first in errors too; empty: by its
             name. A flag that is on by default can be turned off, by "no-" before its spelling; "yes/no"
             spells both sides of a flag.
-        usual: what happens without it, where the default does not say: "the strategy's".
-        parse: the whole value from its text (or the value itself), in place of what ``kind`` says; raises
+        usual: the effect of leaving it out, where the default does not say it: "the strategy's".
+        parse: the whole value from its text (or the value itself), in place of ``kind``; raises
             ValueError with the rule.
         command, python: False where that surface does not have it.
     """

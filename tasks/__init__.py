@@ -1,1 +1,1 @@
-"""Data, splits and label budgets: what there is to learn from."""
+"""Data sets, splits and label budgets."""

@@ -1,12 +1,14 @@
 """Words of product code: no option names outside the commands, and docstrings that name their thing."""
 
 import ast
+import doctest
+import importlib
 import io
 import re
 import tokenize
 
 import pytest
-from product import held, shown
+from product import held, modules, shown
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 # Values of the variable XLA_FLAGS, which belong to TensorFlow.
@@ -51,3 +53,17 @@ def test_docstrings_begin_with_their_thing(path, tree):
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     texts = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
     assert [text for text in texts if text.startswith("What")] == []
+
+
+LIGHT = [
+    name
+    for name, (path, _) in modules().items()
+    if name.split(".")[0] in ("headstart", "tasks") and ">>> " in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_examples_in_docstrings_are_true(name):
+    done = doctest.testmod(importlib.import_module(name))
+    assert done.attempted > 0
+    assert done.failed == 0
