@@ -1,8 +1,10 @@
 """One pretraining run: what is refused, what is held out, how it is resumed, what is recorded."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,19 +305,29 @@ def test_heads_do_not_repeat_the_encoders_first_weights():
     assert abs(np.corrcoef(first.ravel(), head(stream(3, HEADS_STREAM)).ravel())[0, 1]) < 0.2
 
 
-def command(folder, *more):
-    """Run the command in a process of its own; return its JSON, or its exit code and errors."""
-    words = "--strategy supervised --data digits --encoder mlp --encoder-opt units=16,8 --epochs 3"
+def command(folder, *more, stop=False):
+    """Run the command in a process of its own; return its JSON, or its exit code and errors.
+
+    stop: by Ctrl-C when its first checkpoint is there.
+    """
+    words = "--strategy supervised --data digits --encoder mlp --encoder-opt units=16,8 --epochs 39"
     arguments = [*words.split(), "--batch-size", "32", "--learning-rate", "1", "--optimizer", "sgd"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pretrain", *arguments, "--threads", "2", "--json", *more],
+    arguments += ["--threads", "2", "--json", "--checkpoint-seconds", "0", "--out", "w.h5"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pretrain", *arguments, *more],
         cwd=folder,
         env=environment(PYTHONPATH=str(Path(__file__).parents[2])),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    return json.loads(done.stdout) if done.returncode == 0 else (done.returncode, done.stderr)
+    while stop and process.poll() is None:
+        if any((folder / "w.h5.checkpoints").glob("checkpoint-*.npz")):
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.01)
+    printed, errors = process.communicate()
+    return json.loads(printed) if process.returncode == 0 else (process.returncode, errors)
 
 
 PYTHON = """
@@ -337,7 +349,7 @@ class StopAt(Reporter):
 
 
 config = PretrainConfig(
-    strategy="supervised", encoder="mlp", encoder_options={{"units": [16, 8]}}, epochs=3, batch_size=32,
+    strategy="supervised", encoder="mlp", encoder_options={{"units": [16, 8]}}, epochs=39, batch_size=32,
     learning_rate=1, optimizer="sgd",
 )
 session = Session(threads=2, resume={resume}, checkpoint_seconds=0, reporter=StopAt())
@@ -365,17 +377,21 @@ def test_a_run_is_the_same_from_python_and_from_the_command_and_each_resumes_the
     whole, first, second = (tmp_path / name for name in ("whole", "first", "second"))
     for folder in (whole, first, second):
         folder.mkdir()
-    made = command(whole, "--out", "w.h5")
+    made = command(whole)
     identity = WeightsFile.read(whole / "w.h5").metadata["identity"]
     # Begun in Python, and finished by the command.
     assert "Interrupted" in python(first, stop=60)
-    refused = command(first, "--out", "w.h5")
+    refused = command(first)
     assert refused[0] == 2
     assert "--resume" in refused[1]
-    resumed = command(first, "--out", "w.h5", "--resume")
+    resumed = command(first, "--resume")
     assert resumed["resumed_from"].startswith("stage 1, epoch")
     assert resumed["digest"] == made["digest"]
     assert resumed["history"] == made["history"]
-    # Finished by the command, and recognised by Python; and made anew there.
+    # Begun by the command, and finished in Python.
+    assert command(second, stop=True)[0] == 130
+    digest, same_identity, where = python(second, resume=True)
+    assert (digest, same_identity) == (made["digest"], identity)
+    assert where.startswith("stage 1, epoch")
+    # Finished by the command, and recognised by Python.
     assert python(whole, resume=True) == [made["digest"], identity, "the end\n"]
-    assert python(second) == [made["digest"], identity, "None\n"]

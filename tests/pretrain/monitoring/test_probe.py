@@ -10,7 +10,7 @@ from toys import Lines, patterns
 
 from headstart.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.monitoring.probe import MOST, Probe, probe
+from pretrain.monitoring.probe import MAX_EXAMPLES, Probe, probe
 from pretrain.weights.file import WeightsFile
 
 POOL = patterns()
@@ -72,7 +72,7 @@ def test_at_most_two_thousand_examples_evenly_over_the_classes():
     )
     made = Probe.of(dataset, POOL)
     counts = np.bincount(made.y)
-    assert len(made.x) <= MOST
+    assert len(made.x) <= MAX_EXAMPLES
     assert list(counts[:3]) == pytest.approx([1000, 500, 500], abs=5)
     assert counts[3] >= 2
     assert len(counts) == 4

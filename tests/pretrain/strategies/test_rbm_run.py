@@ -50,6 +50,6 @@ def test_other_units_are_refused_before_anything_is_written(tmp_path):
 
 def test_convolutions_are_refused(tmp_path):
     with pytest.raises(
-        InputError, match="encoder cannot be trained by the strategy 'rbm'. Got 'convnet'"
+        InputError, match=r"cannot be trained by the strategy 'rbm'\. Got 'convnet'"
     ):
         pretrained(patterns(), PretrainConfig(strategy="rbm", encoder="convnet"), tmp_path / "w.h5")
