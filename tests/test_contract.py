@@ -13,6 +13,7 @@ import pretrain.strategies as table
 from headstart.errors import InputError, Interrupted
 from pretrain.config import PretrainConfig
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
+from pretrain.plan import PretrainPlan
 from pretrain.run import Pretrained
 from pretrain.strategies import strategies
 from pretrain.strategies.base import Recipe, Strategy
@@ -86,6 +87,20 @@ def test_the_loss_falls(case, made):
             # losses are computed with, still follow the first steps.
             if not strategies()[case[0]].augments:
                 assert rows[-1]["val_loss"] < rows[0]["val_loss"]
+
+
+def test_its_row_says_whether_the_first_stage_has_one_validation_loss(case):
+    from pretrain.encoders.encoder import Encoder
+
+    strategy, encoder = case
+    for pool in (patterns(120), patterns(30, classes=28)):
+        config = PretrainConfig(strategy=strategy, encoder=encoder, validation=0.2, epochs=1)
+        plan = PretrainPlan.resolve(pool, config)
+        arrays, held_out = plan.split()
+        with plan.setting_up(Encoder(plan.encoder, seed=None), arrays, held_out) as setup:
+            first = next(iter(plan.row.stages(setup)))
+        one = len(first.objectives) == 1 and first.validation is not None
+        assert plan.row.measures(held_out) == one
 
 
 def test_every_weight_of_the_encoder_moved(made):

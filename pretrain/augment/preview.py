@@ -1,4 +1,4 @@
-"""What an augmentation does, as a picture: each row an example, and what becomes of it."""
+"""A picture of an augmentation: each row an example and views of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ SIDE = 64
 
 
 def check_picturable(dataset: Dataset) -> None:
-    """Refuse examples that are no pictures. Raises InputError."""
+    """Refuse examples that are not images of one or three channels. Raises InputError."""
     if len(dataset.input_shape) != 3 or dataset.input_shape[-1] not in (1, 3):
         raise InputError(
-            f"--preview-augment draws images of one or three channels. {dataset.name!r} has examples "
-            f"of shape {dataset.input_shape}."
+            f"must be images of one or three channels to be drawn, and has examples of shape "
+            f"{dataset.input_shape}",
+            argument="data",
+            value=dataset.name,
         )
 
 

@@ -167,8 +167,10 @@ class Augmentation:
         if vectors != (row.table is VECTOR_OPTIONS) and row.name != "none":
             fits = [r.name for r in RECIPES.values() if vectors == (r.table is VECTOR_OPTIONS)]
             raise InputError(
-                f"The augmentation {row.name!r} is not for examples of shape {dataset.input_shape}. "
-                f"For these there are: {', '.join(fits)}."
+                f"is not for examples of shape {dataset.input_shape}",
+                argument="augment",
+                value=row.name,
+                hint=f"For these there are: {', '.join(fits)}.",
             )
         table = VECTOR_OPTIONS if vectors else row.table
         options = resolve_options(
@@ -185,8 +187,10 @@ def recipe(name: str) -> Recipe:
     """Return the recipe called ``name``. Raises InputError with near names."""
     if name not in RECIPES:
         raise InputError(
-            f"There is no augmentation {name!r}.{suggest(name, RECIPES)} "
-            f"There are: {', '.join(RECIPES)}."
+            f"must be one of {', '.join(RECIPES)}",
+            argument="augment",
+            value=name,
+            hint=suggest(name, RECIPES),
         )
     return RECIPES[name]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from pretrain.engine.session import Session
 from pretrain.metrics.verification import Thresholds, distances, resampled
 from pretrain.weights.file import WeightsFile
 from tasks.dataset import Dataset
@@ -36,9 +37,7 @@ def verify_command(
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
     check(weights, dataset)
 
-    from pretrain.engine.runtime import start
-
-    start(threads)
+    Session(threads=threads).start()
     return {"file": str(file), **verify_weights(weights, dataset, seed=seed)}
 
 

@@ -1,4 +1,4 @@
-"""The table of encoder architectures, and what can be said of one without TensorFlow."""
+"""The table of encoder architectures; configurations and shapes of weights, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def architecture(name: str) -> Architecture:
     """Return the row called ``name``. Raises InputError with near names."""
     if name not in ARCHITECTURES:
         raise InputError(
-            f"There is no encoder {name!r}.{suggest(name, ARCHITECTURES)} "
-            f"There are: {', '.join(ARCHITECTURES)}."
+            f"must be one of {', '.join(ARCHITECTURES)}",
+            argument="encoder",
+            value=name,
+            hint=suggest(name, ARCHITECTURES),
         )
     return ARCHITECTURES[name]
 

@@ -1,17 +1,21 @@
-"""Starting TensorFlow: quietly, on Keras' TensorFlow backend, with the threads that were asked for."""
+"""The start of TensorFlow, and the environment that a result depends on."""
 
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import tempfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
 from typing import Any
 
 from headstart.errors import InputError
 
 
 def start(threads: int | None = None) -> None:
-    """Import TensorFlow and Keras; call it before anything else does.
+    """Import TensorFlow and Keras; called by ``Session.start`` before anything else imports them.
 
     Args:
         threads: threads within one operation; None lets TensorFlow take every core. The bits of a
@@ -43,11 +47,13 @@ def start(threads: int | None = None) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
-            raise InputError("--threads must be set before TensorFlow has started.") from None
+            raise InputError(
+                "must be set before TensorFlow has started", argument="threads", value=threads
+            ) from None
 
 
 def xla_flags() -> str:
-    """Return what ``start`` sets XLA_FLAGS to: the user's flags, and one of ours unless they have it."""
+    """Return the XLA_FLAGS that ``start`` sets: the user's flags, and one of ours unless they have it."""
     # XLA's matrix products of a small batch lose more by sharing them out than they gain: 1.20 ms a step
     # against 0.65 for the seed's net on two cores, and no difference for a net of 2.3 M parameters.
     given = os.environ.get("XLA_FLAGS", "")
@@ -56,41 +62,46 @@ def xla_flags() -> str:
     return f"{given} --xla_cpu_multi_thread_eigen=false".strip()
 
 
-def settings() -> dict[str, Any]:
-    """Return what beside the configuration can decide a result's bits: versions and threads."""
-    import platform
+PACKAGES = ("tensorflow", "keras", "numpy")
 
-    import keras
-    import numpy as np
+
+def settings() -> dict[str, Any]:
+    """Return this process' ``environment``, by the threads that TensorFlow runs with."""
     import tensorflow as tf
 
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return environment(tf.config.threading.get_intra_op_parallelism_threads())
+
+
+def environment(threads: int, packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+    """Return what can decide a result's bits besides its configuration. Does not import TensorFlow.
+
+    Args:
+        threads: of one operation; 0 means every core, and then the number of cores counts too.
+        packages: distributions whose versions count, besides Headstart and Python.
+
+    Returns:
+        {"versions": {name: version}, "threads": {...}}, as JSON.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     return {
         "versions": {
             "headstart": version(),
             "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
+            **{name: version(name) for name in packages},
         },
         "threads": {
             "intra_op": threads,
-            # Their number decides nothing where the threads are set.
             "cores": 0 if threads else cores,
-            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "xla_flags": xla_flags(),
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         },
     }
 
 
-def version() -> str:
-    """Return the installed version of the distribution."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
+def version(distribution: str = "headstart") -> str:
+    """Return the installed version of a distribution, or "unknown"."""
     try:
-        return installed("headstart")
+        return installed_version(distribution)
     except PackageNotFoundError:
         return "unknown"
 

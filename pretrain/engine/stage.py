@@ -1,4 +1,4 @@
-"""What a strategy is made of: batches, objectives and stages.
+"""Batches, objectives and stages: the parts of which a strategy is made.
 
 An *objective* is a loss and the variables that it may move. A *stage* is the objectives that are
 trained together, on which arrays, for how long and at which learning rate. Frozen means "in no
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What a loss is given, inside the compiled step.
+    """The argument of a loss, inside the compiled step.
 
-    arrays: the stage's arrays cut to the batch, each (B, ...), in their own dtype.
-    seed: int32 (2,), a pure function of (run seed, step), for ``tf.random.stateless_*``.
-    training: False when the loss is computed for validation.
-    tables: the stage's tables, whole, for a loss that looks rows up by an index in ``arrays``.
+    Attributes:
+        arrays: the stage's arrays cut to the batch, each (B, ...), in their own dtype.
+        seed: int32 (2,), a pure function of (run seed, step), for ``tf.random.stateless_*``.
+        training: False when the loss is computed for validation.
+        tables: the stage's tables, whole, for a loss that looks rows up by an index in ``arrays``.
     """
 
     arrays: Mapping[str, Any]
@@ -49,7 +50,14 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """Which Keras optimizer an objective uses; made anew for every stage."""
+    """A Keras optimizer and its options; made anew for every stage.
+
+    Attributes:
+        name: "adam" or "sgd".
+        momentum: of sgd.
+        beta_1: of adam.
+        weight_decay: of both, decoupled; 0 for none.
+    """
 
     name: str = "adam"
     momentum: float = 0.0
@@ -72,15 +80,23 @@ class Optimizer:
 class Objective:
     """A loss and the variables that it may move.
 
-    loss: Batch -> {"loss": scalar float32, metric: scalar float32, ...}, each a mean over the batch. It is
-        traced without AutoGraph: what depends on a tensor's value takes ``tf.where`` or ``tf.cond``.
-    metrics: the names that ``loss`` returns beside "loss".
-    variables: the Keras variables that the gradient of the loss moves.
-    state: every other variable that the computation reads or updates by itself (statistics of
-        normalisation layers, a frozen part, a moving-average target). The engine refuses a
-        computation that touches a variable which is in neither list.
-    scales: what the stage's learning rate is multiplied by for each of ``variables``; None: by 1 for all.
-    after: called with the batch when the variables were moved (moving averages and the like).
+    Attributes:
+        name: unique in its stage; with several objectives it prefixes the metrics.
+        loss: Batch -> {"loss": scalar float32, metric: scalar float32, ...}, each a mean over the batch. It
+            is traced without AutoGraph: what depends on a tensor's value takes ``tf.where`` or ``tf.cond``.
+        variables: the Keras variables that the gradient of the loss moves.
+        metrics: the names that ``loss`` returns beside "loss".
+        state: every other variable that the computation reads or updates by itself (statistics of
+            normalisation layers, a frozen part, a moving-average target). The engine refuses a
+            computation that touches a variable which is in neither list.
+        optimizer: moves the variables.
+        scales: factors of the stage's learning rate, one for each of ``variables``; None: 1 for all.
+        after: called with the batch when the variables were moved (moving averages and the like).
+
+    Example:
+        >>> def loss(batch):
+        ...     return {"loss": tf.reduce_mean((model(batch.x) - batch.arrays["target"]) ** 2)}
+        >>> Objective(name="fit", loss=loss, variables=model.trainable_variables)
     """
 
     name: str
@@ -101,11 +117,12 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What a stage shows of itself after an epoch.
+class StageSnapshot:
+    """Metrics and pictures of a stage after an epoch.
 
-    metrics: numbers for the epoch's row, beside the means that the losses return.
-    pictures: uint8 (H, W) or (H, W, 3), by name; written beside the weights.
+    Attributes:
+        metrics: numbers for the epoch's row, beside the means that the losses return.
+        pictures: uint8 (H, W) or (H, W, 3), by name; written beside the weights.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -116,18 +133,29 @@ class Look:
 class Stage:
     """Objectives that are trained together.
 
-    arrays: {"x": (N, ...), optionally "y": (N,) and others}, all of N rows, held in memory.
-    validation: the same arrays of held-out examples, or None.
-    tables: arrays that every batch is given whole, such as the images that rows of indices mean.
-    validation_tables: the same for validation.
-    learning_rate: the peak; ``schedule`` is "constant" or "cosine" (to zero at the last step).
-    warmup: the part of all steps, 0 to below 1, in which the rate first rises to its peak.
-    evaluation_batch: examples at a time when the losses are computed for validation; that of training
-        where a loss compares the examples of a batch, and so depends on how many there are.
-    convolutional: True when a step holds convolutions or resamples images (never compiled by XLA on
-        CPU).
-    look: called when an epoch is over, every ``look_epochs`` epochs and after the last, with the
-        stage's variables as they are then; a pure function of them.
+    Attributes:
+        name: shown, and in the rows of the history.
+        objectives: moved one after the other on each batch.
+        arrays: {"x": (N, ...), optionally "y": (N,) and others}, all of N rows, held in memory.
+        validation: the same arrays of held-out examples, or None.
+        tables: arrays that every batch is given whole, such as the images that rows of indices mean.
+        validation_tables: the same for validation.
+        epochs: passes over the arrays.
+        batch_size: examples in a step; an epoch's last batch may be smaller.
+        learning_rate: the peak.
+        schedule: "constant" or "cosine" (to zero at the last step).
+        warmup: the part of all steps, 0 to below 1, in which the rate first rises to its peak.
+        evaluation_batch: examples at a time when the losses are computed for validation; that of training
+            where a loss compares the examples of a batch.
+        convolutional: True when a step holds convolutions or resamples images (never compiled by XLA on
+            CPU).
+        snapshot: called after every ``snapshot_epochs`` epochs and after the last; a pure function of the
+            stage's variables.
+        snapshot_epochs: epochs between two snapshots.
+
+    Example:
+        >>> how = {"epochs": 10, "batch_size": 32, "learning_rate": 1e-3}
+        >>> Stage(name="fit", objectives=[objective], arrays={"x": x}, **how)
     """
 
     name: str
@@ -143,8 +171,8 @@ class Stage:
     warmup: float = 0.0
     evaluation_batch: int = 512
     convolutional: bool = False
-    look: Callable[[], Look] | None = None
-    look_epochs: int = 1
+    snapshot: Callable[[], StageSnapshot] | None = None
+    snapshot_epochs: int = 1
 
     @property
     def size(self) -> int:

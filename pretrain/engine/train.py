@@ -108,9 +108,9 @@ class _Loop:
         )
         # A shared program computes on the variables of the stage it was compiled for: an earlier run's
         # trained model, which gets its own values back when this run is over.
-        self.lent = None
+        self.saved_values = None
         if self.program.stage is not stage:
-            self.lent = [v.numpy() for v in self.program.variables]
+            self.saved_values = [v.numpy() for v in self.program.variables]
         self.epoch, self.step = 0, 0
         self.sums = np.zeros(len(self.program.names), np.float32)
         self.best: Best | None = None
@@ -144,8 +144,8 @@ class _Loop:
                 assign(self.program.variables, self.best.variables)
         finally:
             trained = [v.numpy() for v in self.program.variables]
-            if self.lent is not None:
-                assign(self.program.variables, self.lent)
+            if self.saved_values is not None:
+                assign(self.program.variables, self.saved_values)
         assign(stage.variables, trained)
 
     def _train_epochs(self) -> None:
@@ -214,10 +214,10 @@ class _Loop:
         """Add to an epoch's row what the stage and the run's watcher see, and note the best epoch."""
         stage, run = self.stage, self.run
         last = row["epoch"] == stage.epochs
-        if self.lent is not None and (stage.look or run.watch):
+        if self.saved_values is not None and (stage.snapshot or run.watch):
             assign(stage.variables, [v.numpy() for v in self.program.variables])
-        if stage.look and (last or row["epoch"] % stage.look_epochs == 0):
-            seen = stage.look()
+        if stage.snapshot and (last or row["epoch"] % stage.snapshot_epochs == 0):
+            seen = stage.snapshot()
             row |= seen.metrics
             for name, picture in seen.pictures.items():
                 if run.gallery:

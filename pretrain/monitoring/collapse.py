@@ -1,4 +1,4 @@
-"""Collapse: an encoder that says the same of every example, or nearly so, while its loss falls.
+"""Detection of collapse: an encoder that maps all examples to nearly the same features.
 
 After an epoch the features F (N, D) of a fixed batch of examples are measured, whatever the strategy.
 
@@ -9,7 +9,7 @@ After an epoch the features F (N, D) of a fixed batch of examples are measured, 
   values over their sum (Roy & Vetterli 2007, "The effective rank"; Garrido et al. 2023, "RankMe"). Between
   1 and min(N, D): in how many directions the features vary. 0 when they do not vary.
 
-What is too little was measured (healthy runs and runs made to collapse, of every strategy):
+The limits were measured on healthy runs, and on runs made to collapse, of every strategy:
 
 - A strategy that compares views or pairs of examples can make its loss small by making all features
   alike. There the spread may fall to three tenths of what it was before the first step, where healthy
@@ -31,15 +31,15 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, arg
 
 EXAMPLES = 256
 LOOKS = 50
 PATIENCE = 3
-LEAST_SPREAD = 0.3
-LEAST_RANK = 0.15
+MIN_SPREAD = 0.3
+MIN_RANK = 0.15
 RANKED_SPREAD = 0.05
-LEAST_PROJECTED = 0.1
+MIN_PROJECTED = 0.1
 DEAD = 1e-4
 
 
@@ -83,15 +83,17 @@ def measure(features: np.ndarray) -> dict[str, float]:
 
 
 def due(epoch: int, epochs: int) -> bool:
-    """Whether to look after this epoch (from 1) of ``epochs``: at most about 50 times, and at the end."""
+    """Return True to measure after this epoch (from 1) of ``epochs``: about 50 times, and at the end."""
     return epoch == epochs or epoch % math.ceil(epochs / LOOKS) == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the features must not fall below.
+    """Lower limits of an epoch's numbers.
 
-    std: of ``feature_std``. rank: of ``feature_rank``, 0 where any rank will do.
+    Attributes:
+        std: of ``feature_std``.
+        rank: of ``feature_rank``; 0 where any rank will do.
     """
 
     std: float
@@ -101,38 +103,46 @@ class Limits:
     def of(
         cls, examples: np.ndarray, before: np.ndarray, *, compares: bool, labelled: bool
     ) -> Limits:
-        """Take them from the examples (N, ...) as the encoder sees them, and their first features (N, D).
+        """Return the limits of a run.
 
-        compares: the strategy compares examples or views. labelled: the run uses labels.
+        Args:
+            examples: (N, ...), as the encoder sees them.
+            before: their features (N, D) before the first step.
+            compares: the strategy compares examples or views.
+            labelled: the run uses labels.
         """
         if not compares:
             examples = np.asarray(examples).reshape(len(examples), -1)
             # A deep stack of sigmoids starts lower still, until the stage that trains its upper layers.
-            stack = LEAST_SPREAD * measure(before)["feature_std"]
+            stack = MIN_SPREAD * measure(before)["feature_std"]
             return cls(std=min(DEAD * measure(examples)["feature_std"], stack), rank=0.0)
         first = measure(before)
         # Of features that hardly vary, as those of a stack of sigmoids at first, the rank says little:
         # siamese pairs pulled them from a spread of 0.0003 to 0.04, and the rank fell from 22 to 3.
         judged = not labelled and first["feature_std"] > RANKED_SPREAD
         return cls(
-            std=LEAST_SPREAD * first["feature_std"],
-            rank=LEAST_RANK * first["feature_rank"] if judged else 0.0,
+            std=MIN_SPREAD * first["feature_std"],
+            rank=MIN_RANK * first["feature_rank"] if judged else 0.0,
         )
 
     def passed(self, row: Mapping[str, Any]) -> bool:
-        """Whether an epoch's numbers are below a limit. (Constant examples have limits of 0.)"""
+        """Return True when an epoch's numbers are below a limit. (Constant examples have limits of 0.)"""
         return (
             row["feature_std"] < self.std
             or row["feature_rank"] < self.rank
-            or row.get("spread", 1.0) < LEAST_PROJECTED
+            or row.get("spread", 1.0) < MIN_PROJECTED
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Monitor:
-    """Warns at the first collapsed look of a run, and stops it when three in a row are.
+    """Warns at the first collapsed measurement of a run, and stops it at the third in a row.
 
-    mode: "stop", "warn" or "off". advice: of the strategy. say: where a warning goes.
+    Attributes:
+        limits: lower limits of an epoch's numbers.
+        mode: "stop", "warn" or "off".
+        advice: the strategy's, for errors and warnings.
+        say: called with a warning.
     """
 
     limits: Limits
@@ -141,9 +151,10 @@ class Monitor:
     say: Callable[[str], None]
 
     def judge(self, history: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> None:
-        """Judge an epoch's row by it and by the rows before it, and by nothing else.
+        """Judge an epoch's row, by it and the rows before it alone: a resumed run decides the same.
 
-        So a resumed run decides as an uninterrupted one. Raises CollapseError.
+        Raises:
+            CollapseError: the third measurement in a row is below a limit.
         """
         if self.mode == "off" or not self.limits.passed(row):
             return
@@ -156,9 +167,9 @@ class Monitor:
             raise CollapseError(
                 f"The features have collapsed: {self._numbers(row)}, after the looks in epochs {epochs} "
                 f"of stage {row['stage']!r} all were below a limit. An encoder that hardly tells examples "
-                f"apart is of no use, so nothing was exported. "
-                f"{self.advice or 'Use a lower learning rate.'} Then start anew with --force, or go on "
-                f"all the same with --resume --collapse warn."
+                f"apart is of no use, so nothing was exported.",
+                hint=f"{self.advice or 'Use a lower learning rate.'} Then start anew with "
+                f"{arg.force:True}, or go on all the same with {arg.resume:True} and {arg.collapse:warn}.",
             )
         if not any(map(self.limits.passed, looks)):
             self.say(
@@ -172,5 +183,5 @@ class Monitor:
         limit = f" (limit {self.limits.rank:.1f})" if self.limits.rank else ""
         text += f", their effective rank {rank}{limit}"
         if "spread" in row:
-            text += f", their projections' spread {row['spread']:.2g} (limit {LEAST_PROJECTED:g})"
+            text += f", their projections' spread {row['spread']:.2g} (limit {MIN_PROJECTED:g})"
         return text

@@ -1,4 +1,4 @@
-"""Probing: how well simple classifiers do on the features while the encoder is still in training.
+"""Accuracy of simple classifiers on the features, while the encoder is still in training.
 
 On a small labelled set of its own, the features (N, D) are standardised, and a logistic regression and
 the 5 nearest neighbours are measured by stratified cross-validation: the folds, like everything here,
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from tasks.dataset import Dataset
 from tasks.splits import stratified_order
 from tasks.targets import KINDS
 
-MOST = 2000
+MAX_EXAMPLES = 2000
 FOLDS = 5
 NEIGHBOURS = 5
 # Enough for the comparison between epochs; a fit that goes on to the last digit takes much longer.
@@ -30,9 +30,14 @@ LOOKS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A labelled set to measure on: raw examples x (N, ...), classes y (N,) 0..K-1, each twice or more.
+    """A labelled set to measure on.
 
-    every: epochs between two measurements; None makes about 20 a stage.
+    Attributes:
+        name: the data set's.
+        x: raw examples (N, ...).
+        y: their classes (N,), 0 to K-1, each twice or more.
+        fingerprint: of these examples and labels.
+        every: epochs between two measurements; None makes about 20 a stage.
     """
 
     name: str
@@ -43,38 +48,49 @@ class Probe:
 
     @classmethod
     def of(cls, dataset: Dataset, pool: Dataset, every: int | None = None) -> Probe:
-        """Take at most 2,000 examples, evenly over the classes, of the data set's training part.
+        """Return at most 2,000 examples, evenly over the classes, of a data set's training part.
 
-        Raises InputError when it is unlabelled, has fewer than two classes, one example of a class, or
-        examples that are unlike those of ``pool``, on which the encoder is trained.
+        Args:
+            dataset: labelled with classes, each of two examples or more.
+            pool: the encoder is trained on it; the examples must have its shape, dtype and range.
+            every: epochs between two measurements.
+
+        Raises:
+            InputError: of the argument ``probe``.
         """
+
+        def refuse(rule: str, hint: str = "") -> InputError:
+            return InputError(rule, argument="probe", value=dataset.name, hint=hint)
+
         if dataset.y is None:
-            raise InputError(f"--probe needs labelled data, and {dataset.name!r} has no labels.")
+            raise refuse("must be labelled, and has no labels")
         if dataset.classes is None:
-            raise InputError(
-                f"--probe needs classes, and y of {dataset.name!r} is {KINDS[dataset.target or '']}."
+            raise refuse(
+                f"must be labelled with classes, and its y is {KINDS[dataset.target or '']}"
             )
         kinds = [f"{d.x.dtype} of shape {d.input_shape}" for d in (dataset, pool)]
         if kinds[0] != kinds[1]:
-            raise InputError(
-                f"--probe needs examples like those of the pool {pool.name!r}, {kinds[1]}. "
-                f"Those of {dataset.name!r} are {kinds[0]}. Images can be resized: --image-size."
+            raise refuse(
+                f"must have examples like those of the pool {pool.name!r}, {kinds[1]}; its own are "
+                f"{kinds[0]}",
+                f"Images can be resized: {arg.image_size}.",
             )
         if dataset.value_range != pool.value_range:
-            raise InputError(
-                f"--probe needs values in the range of the pool's, {_range(pool)}. Those of "
-                f"{dataset.name!r} are in {_range(dataset)}."
+            raise refuse(
+                f"must have values in the range of the pool's, {_range(pool)}; its own are in "
+                f"{_range(dataset)}"
             )
         classes, y = np.unique(dataset.y, return_inverse=True)
-        if len(classes) < 2 or np.bincount(y).min() < 2:
-            raise InputError(
-                f"--probe needs two classes or more, and two examples or more of each. "
-                f"{dataset.name!r} has {len(classes)} and {np.bincount(y).min()}."
+        least = int(np.bincount(y).min())
+        if len(classes) < 2 or least < 2:
+            raise refuse(
+                f"must have two classes or more, and two examples or more of each; it has {len(classes)} "
+                f"and {least}"
             )
-        if 2 * len(classes) > MOST:
-            raise InputError(
-                f"--probe takes {MOST} examples, too few for the {len(classes)} classes of "
-                f"{dataset.name!r}. Take some of them: --probe 'NAME[class,class]'."
+        if 2 * len(classes) > MAX_EXAMPLES:
+            raise refuse(
+                f"must have at most {MAX_EXAMPLES // 2} classes; it has {len(classes)}",
+                "Take some of them: 'NAME[class,class]'.",
             )
         rows = _rows(y)
         whole = replace(dataset, x=dataset.x[rows], y=dataset.y[rows], x_test=None, y_test=None)
@@ -83,7 +99,7 @@ class Probe:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what decides the measurements but for the encoder."""
+        """Return what decides the measurements, except the encoder."""
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -92,7 +108,7 @@ class Probe:
         }
 
     def due(self, epoch: int, epochs: int) -> bool:
-        """Whether to measure after this epoch (from 1) of a stage of ``epochs``: always at its end."""
+        """Return True to measure after this epoch (from 1) of a stage of ``epochs``: always at its end."""
         return epoch == epochs or epoch % (self.every or math.ceil(epochs / LOOKS)) == 0
 
 
@@ -102,10 +118,10 @@ def _range(dataset: Dataset) -> str:
 
 def _rows(y: np.ndarray) -> np.ndarray:
     """Return the sorted indices of at most 2,000 examples, two or more of every class."""
-    if len(y) <= MOST:
+    if len(y) <= MAX_EXAMPLES:
         return np.arange(len(y))
     count = int(y.max()) + 1
-    rows = stratified_order(y, MOST - count, seed=0)
+    rows = stratified_order(y, MAX_EXAMPLES - count, seed=0)
     # A rare class's share can be one place, and folds need two.
     rare = [k for k in range(count) if np.count_nonzero(y[rows] == k) < 2]
     more = [np.setdiff1d(np.flatnonzero(y == k), rows)[0] for k in rare]
@@ -113,9 +129,14 @@ def _rows(y: np.ndarray) -> np.ndarray:
 
 
 def probe(features: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return the accuracies {"probe_linear", "probe_knn"}, 0 to 1, on examples that were held out.
+    """Return the cross-validated accuracies of two classifiers on features.
 
-    features: float32 (N, D), finite. y: (N,) classes, each at least twice.
+    Args:
+        features: float32 (N, D), finite.
+        y: (N,) classes, each at least twice.
+
+    Returns:
+        {"probe_linear", "probe_knn"}, 0 to 1: of a logistic regression and of the 5 nearest neighbours.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

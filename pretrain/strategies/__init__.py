@@ -54,8 +54,8 @@ def strategies() -> dict[str, Strategy]:
             row = point.load()
         except Exception as error:
             raise InputError(
-                f"The strategy {point.name!r} of {owner} cannot be loaded: {error}. "
-                f"Mend or uninstall {owner}."
+                f"The strategy {point.name!r} of {owner} cannot be loaded: {error}.",
+                hint=f"Mend or uninstall {owner}.",
             ) from error
         if not isinstance(row, Strategy):
             raise InputError(
@@ -72,6 +72,9 @@ def strategy(name: str) -> Strategy:
     table = strategies()
     if name not in table:
         raise InputError(
-            f"There is no strategy {name!r}.{suggest(name, table)} There are: {', '.join(table)}."
+            f"must be one of {', '.join(table)}",
+            argument="strategy",
+            value=name,
+            hint=suggest(name, table),
         )
     return table[name]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, choice
-from pretrain.engine.stage import Batch, Look, Objective, Stage
+from pretrain.engine.stage import Batch, Objective, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
@@ -43,7 +43,7 @@ def shown(
         return {}
     examples = (setup.validation or setup.arrays)["x"][:SHOWN]
 
-    def look() -> Look:
+    def snapshot() -> StageSnapshot:
         import tensorflow as tf
 
         x = given = setup.preprocess(examples)
@@ -53,9 +53,9 @@ def shown(
         made = tf.sigmoid(decoder(setup.encoder(given, False), training=False))
         rows = [x, made] if spoil is None else [x, given, made]
         picture = tile(np.concatenate([np.asarray(row) for row in rows]), columns=len(examples))
-        return Look(pictures={"reconstructions": picture})
+        return StageSnapshot(pictures={"reconstructions": picture})
 
-    return {"look": look, "look_epochs": max(1, setup.recipe.epochs)}
+    return {"snapshot": snapshot, "snapshot_epochs": max(1, setup.recipe.epochs)}
 
 
 def stages(setup: Setup) -> Iterator[Stage]:

@@ -53,7 +53,7 @@ ROW = Strategy(
     summary="views correlate in each feature and in no two (no negatives)",
     stages=stages,
     augments=True,
-    advice="Use larger batches, a lower learning rate or a smaller --opt redundancy.",
+    advice="Use larger batches, a lower learning rate or a smaller redundancy (its option).",
     recipe=Recipe(epochs=20, batch_size=256, learning_rate=1e-3, schedule="cosine"),
     options={
         "redundancy": Option(

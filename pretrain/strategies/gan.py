@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, integer, number
-from pretrain.engine.stage import Batch, Look, Objective, Optimizer, Stage
+from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.gan_nets import generator
@@ -94,9 +94,9 @@ def stages(setup: Setup) -> Iterator[Stage]:
 
     fixed = np.random.default_rng(0).standard_normal((SAMPLES, latent)).astype(np.float32)
 
-    def look() -> Look:
+    def snapshot() -> StageSnapshot:
         images = np.asarray(make(fixed, training=False))
-        return Look(pictures={"samples": tile(images)})
+        return StageSnapshot(pictures={"samples": tile(images)})
 
     optimizer = setup.recipe.optimizer
     judge = [*encoder.trainable, *head.trainable_weights]
@@ -118,8 +118,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
             optimizer=optimizer,
         ),
         convolutional=encoder.row.convolutional or len(shape) == 3,
-        look=look if len(shape) == 3 and shape[-1] in (1, 3) else None,
-        look_epochs=max(1, math.ceil(setup.recipe.epochs / LOOKS)),
+        snapshot=snapshot if len(shape) == 3 and shape[-1] in (1, 3) else None,
+        snapshot_epochs=max(1, math.ceil(setup.recipe.epochs / LOOKS)),
     )
 
 
@@ -135,7 +135,7 @@ ROW = Strategy(
     summary="tell real examples from those that a generator, trained against it, makes up",
     stages=stages,
     measures=lambda held_out: False,  # two objectives that work against each other
-    advice="Raise the penalty (--opt penalty=10) or lower the learning rate.",
+    advice="Raise the penalty (option penalty=10) or lower the learning rate.",
     recipe=Recipe(
         epochs=10,
         batch_size=64,

@@ -35,7 +35,7 @@ import numpy as np
 
 from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
-from pretrain.engine.stage import Batch, Look, Objective, Optimizer, Stage
+from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.rbm_math import Machine, contrastive
@@ -112,8 +112,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
             ),
             arrays={"x": arrays["x"]},
             validation=validation and {"x": validation["x"]},
-            look=_look(setup, machine, raw) if i == 1 else None,
-            look_epochs=LOOK_EPOCHS,
+            snapshot=_snapshot(setup, machine, raw) if i == 1 else None,
+            snapshot_epochs=LOOK_EPOCHS,
         )
         # The next layer learns from what this one makes of the data, computed once.
         arrays = {"x": _through(block, setup.preprocess if i == 1 else same, arrays["x"])}
@@ -192,14 +192,16 @@ def _unrolled(setup: Setup, machines: list[Machine], raw: Callable[[Any], Any]) 
     )
 
 
-def _look(setup: Setup, machine: Machine, raw: Callable[[Any], Any]) -> Callable[[], Look] | None:
+def _snapshot(
+    setup: Setup, machine: Machine, raw: Callable[[Any], Any]
+) -> Callable[[], StageSnapshot] | None:
     """Return what shows the lowest layer of an encoder of images: its filters, and reconstructions."""
     shape = tuple(setup.encoder.config["input_shape"])
     if len(shape) != 3 or shape[-1] not in (1, 3):
         return None
     examples = (setup.validation or setup.arrays)["x"][: SHOWN // 10]
 
-    def look() -> Look:
+    def snapshot() -> StageSnapshot:
         import tensorflow as tf
 
         filters = np.transpose(machine.kernel)[:SHOWN]  # (units, D)
@@ -208,7 +210,7 @@ def _look(setup: Setup, machine: Machine, raw: Callable[[Any], Any]) -> Callable
         v = raw(examples)
         field = machine.visible_field(tf.sigmoid(machine.hidden_logits(v)))
         both = np.concatenate([v, machine.visible_means(field)])
-        return Look(
+        return StageSnapshot(
             pictures={
                 "filters": tile(filters.reshape(-1, *shape), columns=10),
                 # Examples above, what the layer makes of them below.
@@ -216,7 +218,7 @@ def _look(setup: Setup, machine: Machine, raw: Callable[[Any], Any]) -> Callable
             }
         )
 
-    return look
+    return snapshot
 
 
 def _variable(value: np.ndarray, name: str) -> Any:

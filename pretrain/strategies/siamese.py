@@ -31,7 +31,7 @@ import numpy as np
 
 from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
-from pretrain.engine.stage import Batch, Look, Objective, Stage
+from pretrain.engine.stage import Batch, Objective, Stage, StageSnapshot
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
@@ -209,8 +209,8 @@ def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> S
         changes |= {
             "validation": {"pair": np.arange(held_out, dtype=np.int32)},
             "validation_tables": _tables(held, held_out),
-            "look": _look(setup, held),
-            "look_epochs": LOOK_EPOCHS,
+            "snapshot": _snapshot(setup, held),
+            "snapshot_epochs": LOOK_EPOCHS,
         }
     return setup.stage("siamese", objective, **changes)
 
@@ -222,18 +222,18 @@ def _tables(arrays: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarra
     return {"x": arrays["x"], "y": labels, "left": left, "right": right, "same": same}
 
 
-def _look(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Look]:
+def _snapshot(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], StageSnapshot]:
     """Measure AUC and EER of the encoder's features on the examples held out."""
     pairs = all_pairs(held["y"], LOOK_PAIRS)
 
-    def look() -> Look:
+    def snapshot() -> StageSnapshot:
         from pretrain.encoders.encoder import features
         from pretrain.metrics.verification import verify
 
         found = verify(features(setup.encoder, setup.preprocess, held["x"]), pairs)
-        return Look(metrics={"auc": found.auc, "eer": found.eer})
+        return StageSnapshot(metrics={"auc": found.auc, "eer": found.eer})
 
-    return look
+    return snapshot
 
 
 def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
@@ -266,7 +266,7 @@ ROW = Strategy(
     takes_labels=_takes_labels,
     augments=True,
     split="classes",
-    advice="Use a larger margin (--opt margin=1.4), a lower learning rate or larger batches.",
+    advice="Use a larger margin (option margin=1.4), a lower learning rate or larger batches.",
     recipe=Recipe(
         epochs=20, least_updates=3000, batch_size=64, learning_rate=1e-3, schedule="cosine"
     ),

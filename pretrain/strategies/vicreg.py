@@ -71,7 +71,7 @@ ROW = Strategy(
     summary="views agree while every feature varies (no negatives, small batches)",
     stages=stages,
     augments=True,
-    advice="Raise the weight of the variance (--opt variance=25) or lower the learning rate.",
+    advice="Raise the weight of the variance (option variance=25) or lower the learning rate.",
     recipe=Recipe(epochs=20, batch_size=256, learning_rate=1e-3, schedule="cosine"),
     options={
         "invariance": _weight(25.0, "the agreement of the two views"),

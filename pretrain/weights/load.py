@@ -5,26 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pretrain.engine.session import Session
 from pretrain.weights.file import WeightsFile, assign
 
 
 def load_encoder(path: str | Path) -> Any:
     """Return a weights file's encoder as a ``keras.Model``, with its preprocessing inside.
 
-    The model takes raw examples (B, ...), as the pretraining had them (0 to 255 for images that were
-    uint8; any dtype, cast to float32), to features (B, D) float32. It holds stock Keras layers only:
-    ``rescale``, then ``encoder``, whose layers ``block1``, ``block2``, ... are models too.
+    Args:
+        path: a file that ``pretrain`` wrote.
 
-    Raises InputError when the file cannot be read or is not exactly what ``pretrain`` wrote.
+    Returns:
+        A ``keras.Model`` from raw examples (B, ...), as the pretraining had them (0 to 255 for images that
+        were uint8; any dtype, cast to float32), to features (B, D) float32. It holds stock Keras layers
+        only: ``rescale``, then ``encoder``, whose layers ``block1``, ``block2``, ... are models too.
+
+    Raises:
+        InputError: the file cannot be read, or is not exactly what ``pretrain`` wrote.
+
+    Example:
+        >>> encoder = load_encoder("weights.h5")
+        >>> features = encoder.predict(images)
     """
     return encoder_model(WeightsFile.read(Path(path)))
 
 
 def encoder_model(weights: WeightsFile) -> Any:
     """Return the encoder of a weights file in memory as ``load_encoder`` does."""
-    from pretrain.engine.runtime import start
-
-    start()
+    Session().start()
     import keras
 
     from pretrain.encoders.encoder import Encoder

@@ -1,4 +1,4 @@
-"""What a file is that is no weights file: told from its first bytes alone, so nothing can bite."""
+"""Identify a file that is not a Headstart weights file by its first bytes, without parsing it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ KERAS = (
     "Keras matches such weights by position and can load wrong ones silently, so they are not "
     "read; " + GIVE_OURS
 )
-IMPORT = "make one of it with pretrain import --from, under a name that ends in .keras"
+IMPORT = "make a weights file of it with `pretrain import`, under a name that ends in .keras"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 

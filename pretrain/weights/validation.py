@@ -1,7 +1,7 @@
-"""What a weights file says of itself, checked: its JSON, configuration, manifest and metadata.
+"""Checks of a weights file's JSON: its encoder, preprocessing, metadata and manifest.
 
-Nothing here touches HDF5 (that is ``weights_layout``) or TensorFlow. Everything is bounded before
-it is built: a file can be written by anyone.
+Nothing here touches HDF5 (that is ``hdf5``) or TensorFlow. Everything is bounded before it is built: a
+file can be written by anyone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DISTRUST = "Headstart never writes that, so do not use the file; " + WRITE_AGAIN
 
 
 class Fault(Exception):
-    """What is wrong with a weights file, and the way out; becomes an InputError naming the file."""
+    """A fault of a file, and the way out; becomes an InputError that names the file."""
 
     def __init__(self, what: str, way_out: str = DISTRUST) -> None:
         super().__init__(f"{what}; {way_out}")

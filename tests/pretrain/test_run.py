@@ -1,9 +1,16 @@
 """One pretraining run: what is refused, what is held out, how it is resumed, what is recorded."""
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import environment
 from pretraining import pretrained
 from toys import StopAt, listing, patterns
 
@@ -41,7 +48,7 @@ def same(a, b):
     [
         ({"strategy": "supervsed"}, {}, "Did you mean 'supervised'"),
         ({"options": {"loss": "bce"}}, {}, "strategy 'supervised' has no option 'loss'.* none"),
-        ({"encoder": "mpl"}, {}, "no encoder 'mpl'. Did you mean 'mlp'"),
+        ({"encoder": "mpl"}, {}, "encoder must be one of .*Got 'mpl'. Did you mean 'mlp'"),
         ({"encoder_options": {"units": []}}, {}, "'units' .* list of 1 to 64 integers. Got"),
         ({"encoder_options": {"units": [True]}}, {}, "'units'"),
         ({"validation": 1.0}, {}, "validation must be 0 or more and 0.9 or less. Got 1.0"),
@@ -52,7 +59,7 @@ def same(a, b):
         ({"optimizer": "rmsprop"}, {}, "optimizer must be one of adam, sgd"),
         ({"recipe": "notbook"}, {}, "Did you mean 'notebook'"),
         ({"keep_best": "validation", "strategy": "gan"}, {}, "no single validation loss.*'probe'"),
-        ({}, {"labelled": False}, "needs a labelled pool, and 'patterns' has no labels"),
+        ({}, {"labelled": False}, "strategy needs a labelled pool, and 'patterns' has no labels"),
         ({}, {"classes": 1}, "needs two classes or more, and 'patterns' has one"),
     ],
 )
@@ -296,3 +303,95 @@ def test_heads_do_not_repeat_the_encoders_first_weights():
     assert np.corrcoef(first.ravel(), head(3).ravel())[0, 1] > 0.99  # why there are streams
     assert HEADS_STREAM != HEAD_STREAM
     assert abs(np.corrcoef(first.ravel(), head(stream(3, HEADS_STREAM)).ravel())[0, 1]) < 0.2
+
+
+def command(folder, *more, stop=False):
+    """Run the command in a process of its own; return its JSON, or its exit code and errors.
+
+    stop: by Ctrl-C when its first checkpoint is there.
+    """
+    words = "--strategy supervised --data digits --encoder mlp --encoder-opt units=16,8 --epochs 39"
+    arguments = [*words.split(), "--batch-size", "32", "--learning-rate", "1", "--optimizer", "sgd"]
+    arguments += ["--threads", "2", "--json", "--checkpoint-seconds", "0", "--out", "w.h5"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pretrain", *arguments, *more],
+        cwd=folder,
+        env=environment(PYTHONPATH=str(Path(__file__).parents[2])),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while stop and process.poll() is None:
+        if any((folder / "w.h5.checkpoints").glob("checkpoint-*.npz")):
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.01)
+    printed, errors = process.communicate()
+    return json.loads(printed) if process.returncode == 0 else (process.returncode, errors)
+
+
+PYTHON = """
+import os, signal
+from pathlib import Path
+
+from pretrain.config import PretrainConfig
+from pretrain.engine.progress import Reporter
+from pretrain.engine.session import Session
+from pretrain.plan import PretrainPlan
+from pretrain.run import pretrain
+from tasks.loading.resolve import load_dataset
+
+
+class StopAt(Reporter):
+    def step(self, done, **_):
+        if {stop} and done >= {stop}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+config = PretrainConfig(
+    strategy="supervised", encoder="mlp", encoder_options={{"units": [16, 8]}}, epochs=39, batch_size=32,
+    learning_rate=1, optimizer="sgd",
+)
+session = Session(threads=2, resume={resume}, checkpoint_seconds=0, reporter=StopAt())
+plan = PretrainPlan.make(load_dataset("digits"), config, out=Path("w.h5"), session=session)
+done = pretrain(plan, session)
+print(done.weights.digest, done.weights.metadata["identity"], done.resumed_from)
+"""
+
+
+def python(folder, *, stop=0, resume=False):
+    """Make the same run by Python, in a process that started nothing before; its last line's words."""
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHON.format(stop=stop, resume=resume)],
+        cwd=folder,
+        env=environment(PYTHONPATH=str(Path(__file__).parents[2])),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.split(maxsplit=2) if done.returncode == 0 else done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_is_the_same_from_python_and_from_the_command_and_each_resumes_the_other(tmp_path):
+    whole, first, second = (tmp_path / name for name in ("whole", "first", "second"))
+    for folder in (whole, first, second):
+        folder.mkdir()
+    made = command(whole)
+    identity = WeightsFile.read(whole / "w.h5").metadata["identity"]
+    # Begun in Python, and finished by the command.
+    assert "Interrupted" in python(first, stop=60)
+    refused = command(first)
+    assert refused[0] == 2
+    assert "--resume" in refused[1]
+    resumed = command(first, "--resume")
+    assert resumed["resumed_from"].startswith("stage 1, epoch")
+    assert resumed["digest"] == made["digest"]
+    assert resumed["history"] == made["history"]
+    # Begun by the command, and finished in Python.
+    assert command(second, stop=True)[0] == 130
+    digest, same_identity, where = python(second, resume=True)
+    assert (digest, same_identity) == (made["digest"], identity)
+    assert where.startswith("stage 1, epoch")
+    # Finished by the command, and recognised by Python.
+    assert python(whole, resume=True) == [made["digest"], identity, "the end\n"]

@@ -10,7 +10,7 @@ from toys import StopAt
 from headstart.errors import Interrupted
 from pretrain.engine.program import Programs
 from pretrain.engine.session import Session
-from pretrain.engine.stage import Look
+from pretrain.engine.stage import StageSnapshot
 from pretrain.engine.train import Run, train
 
 pytestmark = pytest.mark.usefixtures("look_up_after_every_step")
@@ -88,10 +88,12 @@ def test_a_look_is_of_the_stage_as_it_is_then_and_comes_before_the_watcher():
     for programs in (SHARED, SHARED, Programs()):
         linear, shown, order = Linear(epochs=5), [], []
 
-        def look(linear=linear, order=order):
+        def snapshot(linear=linear, order=order):
             order.append("look")
             values = linear.w.numpy()[:, 0]
-            return Look(metrics={"w0": float(values[0])}, pictures={"w": np.uint8(abs(values) * 9)})
+            return StageSnapshot(
+                metrics={"w0": float(values[0])}, pictures={"w": np.uint8(abs(values) * 9)}
+            )
 
         def watch(stage, row, order=order):
             order.append("watch" if "w0" in row else "watch alone")
@@ -100,7 +102,7 @@ def test_a_look_is_of_the_stage_as_it_is_then_and_comes_before_the_watcher():
         def show(name, row, picture, shown=shown):
             shown.append((name, row["epoch"], picture.tobytes()))
 
-        stage = replace(linear.stage(), look=look, look_epochs=2)
+        stage = replace(linear.stage(), snapshot=snapshot, snapshot_epochs=2)
         run = Run(
             seed=1, key="look", session=Session().sharing(programs), watch=watch, gallery=show
         )

@@ -16,7 +16,7 @@ from toys import Lines, StopAt, listing, patterns
 
 from headstart.errors import InputError, Interrupted
 from pretrain.config import PretrainConfig
-from pretrain.engine.stage import Look
+from pretrain.engine.stage import StageSnapshot
 from pretrain.monitoring.artifacts import Companions, draw, panels, table, write_picture
 from pretrain.strategies import STRATEGIES
 
@@ -123,13 +123,13 @@ def showing(monkeypatch):
         for stage in row.stages(setup):
             weight = setup.encoder.trainable[0]
 
-            def look(weight=weight):
+            def snapshot(weight=weight):
                 level = int(abs(weight.numpy()).sum() * 10) % 256
-                return Look(
+                return StageSnapshot(
                     metrics={"level": level}, pictures={"tone": np.full((4, 4), level, "u1")}
                 )
 
-            yield replace(stage, look=look, look_epochs=2)
+            yield replace(stage, snapshot=snapshot, snapshot_epochs=2)
 
     shown = replace(row, name="showing", stages=stages)
     monkeypatch.setitem(STRATEGIES, "showing", shown)

@@ -10,7 +10,7 @@ from toys import Lines, patterns
 
 from headstart.errors import InputError
 from pretrain.config import PretrainConfig
-from pretrain.monitoring.probe import MOST, Probe, probe
+from pretrain.monitoring.probe import MAX_EXAMPLES, Probe, probe
 from pretrain.weights.file import WeightsFile
 
 POOL = patterns()
@@ -72,7 +72,7 @@ def test_at_most_two_thousand_examples_evenly_over_the_classes():
     )
     made = Probe.of(dataset, POOL)
     counts = np.bincount(made.y)
-    assert len(made.x) <= MOST
+    assert len(made.x) <= MAX_EXAMPLES
     assert list(counts[:3]) == pytest.approx([1000, 500, 500], abs=5)
     assert counts[3] >= 2
     assert len(counts) == 4
@@ -129,12 +129,16 @@ def run(programs):
 @pytest.mark.parametrize(
     ("probed", "changes", "says"),
     [
-        (patterns(labelled=False), {}, "--probe needs labelled data, and 'patterns' has no labels"),
-        (patterns(size=9), {}, r"uint8 of shape \(8, 8, 1\). Those of .*\(9, 9, 1\).*--image-size"),
-        (replace(POOL, value_range=(0, 16)), {}, "range of the pool's, 0 to 255. Those .* 0 to 16"),
+        (patterns(labelled=False), {}, "probe must be labelled, and has no labels. Got 'patterns'"),
+        (patterns(size=9), {}, r"uint8 of shape \(8, 8, 1\); its own .*\(9, 9, 1\).*image_size"),
+        (
+            replace(POOL, value_range=(0, 16)),
+            {},
+            "range of the pool's, 0 to 255; its own .* 0 to 16",
+        ),
         (patterns(channels=3), {}, r"\(8, 8, 3\)"),
-        (patterns(20, classes=1), {}, "two classes or more.* has 1 and 20"),
-        (patterns(4), {}, "two examples or more of each. 'patterns' has 3 and 1"),
+        (patterns(20, classes=1), {}, "two classes or more.* it has 1 and 20"),
+        (patterns(4), {}, "two examples or more of each; it has 3 and 1"),
         (None, {"keep_best": "probe"}, "Give probe=DATA"),
         (None, {"probe_every": 2}, "probe_every changes nothing without probe=DATA"),
         (POOL, {"probe_every": 0}, "must be 1 or more"),

@@ -199,15 +199,15 @@ def test_the_maps_double_from_a_small_one():
 
 def test_the_look_shows_the_same_noise_each_time():
     stage, *_ = stage_of(patterns(24), "convnet", recipe={"epochs": 35})
-    assert stage.look_epochs == 4
-    first, again = (stage.look().pictures["samples"] for _ in range(2))
+    assert stage.snapshot_epochs == 4
+    first, again = (stage.snapshot().pictures["samples"] for _ in range(2))
     assert first.dtype == np.uint8
     assert first.shape == (8 * 9 - 1, 8 * 9 - 1)
     assert np.array_equal(first, again)
     one_step(stage)
-    assert not np.array_equal(first, stage.look().pictures["samples"])
-    assert stage_of(points(), "mlp")[0].look is None
-    assert stage_of(patterns(8, channels=2), "mlp")[0].look is None
+    assert not np.array_equal(first, stage.snapshot().pictures["samples"])
+    assert stage_of(points(), "mlp")[0].snapshot is None
+    assert stage_of(patterns(8, channels=2), "mlp")[0].snapshot is None
 
 
 def test_the_generator_learns_where_the_examples_lie():

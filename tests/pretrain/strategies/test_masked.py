@@ -32,9 +32,11 @@ def test_the_patch_goes_by_the_shorter_side(shape, asked, expected):
 
 
 def test_a_patch_that_does_not_fit_is_refused():
-    with pytest.raises(InputError, match=r"'patch' .* at most .* shorter side, 8\. Got 9"):
+    with pytest.raises(InputError, match=r"patch of at most .* shorter side, 8\. Got 'patch=9'"):
         patch_size((8, 10, 1), 9)
-    with pytest.raises(InputError, match=r"'patch' .* is for images.* \(30,\) have none\. Got 4"):
+    with pytest.raises(
+        InputError, match=r"patch, which is for images.* \(30,\) have none.*Got 'patch=4'"
+    ):
         patch_size((30,), 4)
 
 

@@ -184,7 +184,7 @@ def test_the_next_layer_learns_from_the_probabilities_below():
         assert found == pytest.approx(expected, abs=1e-5)
     mine = {id(v) for v in above.variables}
     assert mine.isdisjoint({id(v) for v in below.variables})
-    assert above.look is None
+    assert above.snapshot is None
     assert next(stages, None) is None
 
 
@@ -225,7 +225,7 @@ def test_pictures_of_filters_and_reconstructions():
     (stage,) = strategy("rbm").stages(made)
     kernel, hidden_bias, visible_bias = stage.objectives[0].variables
     kernel.assign(np.random.default_rng(0).normal(0, 1, kernel.shape))
-    pictures = stage.look().pictures
+    pictures = stage.snapshot().pictures
     filters, both = pictures["filters"], pictures["reconstructions"]
     assert filters.shape == (8, 6 * 9 - 1)
     assert both.shape == (17, 9 * 9 - 1)
@@ -244,7 +244,7 @@ def test_vectors_are_learnt_and_have_no_pictures(tmp_path):
         name="table", x=x, y=None, x_test=None, y_test=None, class_names=None,
         value_range=(0, 1), source="made up",
     )  # fmt: skip
-    assert next(iter(strategy("rbm").stages(setup(pool)))).look is None
+    assert next(iter(strategy("rbm").stages(setup(pool)))).snapshot is None
     made = pretrained(
         pool,
         PretrainConfig(strategy="rbm", options={"visible": "gaussian"}, epochs=1),

@@ -17,11 +17,11 @@ def test_examples_stand_above_what_was_made_of_them(name):
     made = setup_of(name, Passing(*held_out.input_shape), held_out=held_out)
     (stage,) = strategy(name).stages(made)
     # After the last epoch only.
-    assert stage.look_epochs == stage.epochs
-    picture = stage.look().pictures["reconstructions"]
+    assert stage.snapshot_epochs == stage.epochs
+    picture = stage.snapshot().pictures["reconstructions"]
     rows = 2 if name == "autoencoder" else 3
     assert picture.shape[:2] == (rows * (height + 1) - 1, 10 * (width + 1) - 1)
-    assert np.array_equal(picture, stage.look().pictures["reconstructions"])
+    assert np.array_equal(picture, stage.snapshot().pictures["reconstructions"])
     cut = [picture[k * (height + 1) :][:height] for k in range(rows)]
     seen = made.encoder.seen.reshape(10, height, width)
     for i in range(10):
@@ -38,4 +38,4 @@ def test_tables_have_no_picture():
     images = patterns(12)
     made = setup_of("autoencoder", "mlp", replace(images, x=images.x.reshape(12, -1)))
     (stage,) = strategy("autoencoder").stages(made)
-    assert stage.look is None
+    assert stage.snapshot is None

@@ -255,4 +255,4 @@ def test_held_out_people_are_looked_at_and_never_trained_on(tmp_path):
 
 def test_validation_that_makes_no_pairs_is_left_out():
     stage, _ = made(patterns(40), validation=patterns(3))
-    assert (stage.validation, stage.look) == (None, None)
+    assert (stage.validation, stage.snapshot) == (None, None)
