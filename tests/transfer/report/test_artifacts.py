@@ -172,5 +172,5 @@ def test_the_cheap_baseline_is_the_plain_one_and_knows_when_to_stay_away(folder,
     assert baselines(on, np.flatnonzero(on.y == 1)) == {}
     some = np.concatenate([np.flatnonzero(on.y == 2)[:5], np.flatnonzero(on.y == 1)[:5]])
     assert 0.5 < baselines(on, some)[NAME]["accuracy"] <= 2 / 3  # one class was never seen
-    monkeypatch.setattr("transfer.metrics.baselines.MOST", 40 * 64 * 3 - 1)
+    monkeypatch.setattr("transfer.metrics.baselines.MAX_SIZE", 40 * 64 * 3 - 1)
     assert baselines(on, rows) == {}
