@@ -71,7 +71,7 @@ def transfer(
     plan = Plan.make(task, source, config)
     leaked = leakage(task, plan.rows, source.weights) if guard and source.weights else None
     if leaked is not None:
-        refuse(leaked, task.name, f"the encoder {source.digest}", "guard=False")
+        refuse(leaked, task.name, f"the encoder {source.digest}")
 
     from transfer.export.keras_file import whole_model
     from transfer.inference import predict_batched

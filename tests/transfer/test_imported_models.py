@@ -196,10 +196,10 @@ def test_images_of_another_size_colour_and_range_are_fitted(tmp_path):
 @pytest.mark.parametrize(
     ("table", "data", "says"),
     [
-        (False, "table.npz", "a table cannot be given to an encoder of images"),
-        (True, "images.npz", "images cannot be given to an encoder of tables"),
-        (True, "folder", "images cannot be given to an encoder of tables"),
-        (True, "wide.npz", "give a table of the same columns"),
+        (False, "table.npz", "A table cannot be given to an encoder of images"),
+        (True, "images.npz", "Images cannot be given to an encoder of tables"),
+        (True, "folder", "Images cannot be given to an encoder of tables"),
+        (True, "wide.npz", "Give a table of the same columns"),
         (False, "table.csv", "neither a .npz file nor a folder of images"),
         (False, "words.txt", "neither a .npz file nor a folder of images"),
     ],

@@ -1,4 +1,4 @@
-"""The file between ``transfer suggest`` and ``transfer --labels-from``: which examples, of which data."""
+"""The CSV file between ``transfer suggest`` and a transfer: which examples to label, of which data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from transfer.active_learning.typiclust import Suggestion
 
-LARGEST = 64 << 20
+MAX_BYTES = 64 << 20
+GIVE_THE_FILE = "Give the file of `transfer suggest`."
 
 
 def data_digest(x: np.ndarray) -> str:
-    """Return 16 hexadecimal digits that name the examples ``x`` (N, ...) and their order."""
+    """Return 16 hexadecimal digits that identify the examples ``x`` (N, ...) and their order."""
     digest = hashlib.sha256(f"{x.dtype.str} {x.shape}\n".encode())
     digest.update(np.ascontiguousarray(x).data.cast("B"))
     return digest.hexdigest()[:16]
@@ -26,60 +27,70 @@ def data_digest(x: np.ndarray) -> str:
 def to_csv(suggestion: Suggestion, x: np.ndarray, files: Sequence[str] | None) -> str:
     """Return one line an example: index, file (of a folder), cluster_size, distance, data.
 
-    x: (N, ...), the examples that were chosen from; each line bears their mark.
+    Args:
+        suggestion: the chosen examples.
+        x: (N, ...), all examples; each line bears their digest.
+        files: (N,) names, of a folder of images.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    where = [] if files is None else ["file"]
-    writer.writerow(["index", *where, "cluster_size", "distance", "data"])
-    mark = data_digest(x)
+    file_column = [] if files is None else ["file"]
+    writer.writerow(["index", *file_column, "cluster_size", "distance", "data"])
+    digest = data_digest(x)
     for row, size, distance in zip(
         suggestion.rows, suggestion.sizes, suggestion.distances, strict=True
     ):
-        named = [] if files is None else [files[row]]
-        writer.writerow([row, *named, size, f"{distance:.6f}", mark])
+        file = [] if files is None else [files[row]]
+        writer.writerow([row, *file, size, f"{distance:.6f}", digest])
     return text.getvalue()
 
 
 def read_selection(path: Path, x: np.ndarray) -> tuple[int, ...]:
-    """Return the rows of ``x`` (N, ...) that the CSV file names, in its order.
+    """Return the rows of ``x`` that a CSV file names, in its order.
 
     Only the columns ``index`` and ``data`` count; lines may be removed, moved or added.
-    Raises InputError when the file cannot be read, names no rows, rows twice or rows that are not
-    there, or is of other data.
+
+    Args:
+        path: the file.
+        x: (N, ...), the training examples.
+
+    Raises:
+        InputError: the file cannot be read, names no rows, a row twice or a row that does not exist, or is
+            of other data.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path} is larger than {LARGEST >> 20} MiB: that is no list of rows.")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(
+                f"{path} is larger than {MAX_BYTES >> 20} MiB, too large for a list of rows.",
+                hint=GIVE_THE_FILE,
+            )
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"--labels-from {path} cannot be read: {reason}. Give the file of `transfer suggest`."
-        ) from None
+        raise InputError(f"{path} cannot be read: {reason}.", hint=GIVE_THE_FILE) from None
     if not lines or not {"index", "data"} <= set(lines[0]):
         raise InputError(
-            f"--labels-from {path} must have the columns index and data, and a line an example. "
-            f"Give the file of `transfer suggest`."
+            f"{path} must have the columns index and data, and a line an example.",
+            hint=GIVE_THE_FILE,
         )
-    mark = data_digest(x)
-    others = {str(line["data"]) for line in lines} - {mark}
+    digest = data_digest(x)
+    others = {str(line["data"]) for line in lines} - {digest}
     if others:
         raise InputError(
-            f"--labels-from {path} names examples of other data: its mark is {min(others)[:40]!r}, "
-            f"that of the training part here is {mark!r}. Give the --data, --image-size, --test-part "
-            f"and --seed that `transfer suggest` was given."
+            f"{path} names examples of other data: its column data has {min(others)[:40]!r}, and the "
+            f"training part here has {digest!r}.",
+            hint=f"Give the {arg.data}, {arg.image_size}, {arg.test_part} and {arg.seed} that `transfer "
+            f"suggest` was given.",
         )
     texts = [str(line["index"]).strip() for line in lines]
     for text in texts:
         if not (text.isascii() and text.isdecimal()) or len(text) > 12 or int(text) >= len(x):
             raise InputError(
-                f"--labels-from {path}: an index must be a number from 0 to {len(x) - 1}. "
-                f"Got {text[:40]!r}."
+                f"{path}: an index must be a number from 0 to {len(x) - 1}", value=text[:40]
             )
     rows = tuple(int(text) for text in texts)
     if len(set(rows)) < len(rows):
         twice = next(row for row in rows if rows.count(row) > 1)
-        raise InputError(f"--labels-from {path} names the index {twice} twice. Remove one line.")
+        raise InputError(f"{path} names the index {twice} twice.", hint="Remove one line.")
     return rows

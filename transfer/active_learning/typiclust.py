@@ -1,10 +1,9 @@
-"""Which examples to label first: the most typical ones, by the encoder's features.
+"""TypiClust: label the most typical examples first, by the encoder's features.
 
-Features are standardised, brought to length 1, and grouped by k-means into as many clusters as there are
-labels to spend. Of each cluster the example in the densest place is taken: the one with the smallest
-mean distance to its 20 nearest neighbours in the cluster (Hacohen, Dekel and Weinshall 2022, "Active
-Learning on a Budget"). On Fashion-MNIST that was better than the one nearest to the centre. Examples that
-stand for many others come first.
+Features are standardised, scaled to length 1, and grouped by k-means into one cluster a label. Of each
+cluster the most typical example is taken: the one with the smallest mean distance to its 20 nearest
+neighbours in the cluster (Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"). On Fashion-MNIST
+that was better than the one nearest to the centre. Examples of large clusters come first.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from transfer.numerics import mean_and_spread
 if TYPE_CHECKING:
     from transfer.data.input_adapter import InputAdapter
 
-SAMPLE = 20_000
-"""At most as many examples decide the centres, unless there are many clusters."""
-PER_CLUSTER = 20
+MAX_SAMPLE, MIN_PER_CLUSTER = 20_000, 20
+"""Examples that k-means runs on, at most; but this many a cluster."""
 NEIGHBOURS = 20
-MEMBERS = 2000
-"""Of a larger cluster, as many of the examples nearest to its centre are looked at."""
-CHUNK = 4096
+MAX_MEMBERS = 2000
+"""Members of a cluster that are compared with one another, the nearest to its centre."""
+BATCH = 4096
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Suggestion:
-    """n examples, the one of the largest cluster first.
+    """n examples to label, the one of the largest cluster first.
 
-    rows: (n,) int64 indices of the examples, no two equal.
-    sizes: (n,) int64, how many examples each one's cluster has.
-    distances: (n,) float64, from each one to its cluster's centre, features being of length 1.
+    Attributes:
+        rows: int64 (n,), indices of the examples, no two equal.
+        sizes: int64 (n,), the size of each one's cluster.
+        distances: float64 (n,), from each one to its cluster's centre, features being of length 1.
     """
 
     rows: np.ndarray
@@ -46,28 +45,32 @@ class Suggestion:
     distances: np.ndarray
 
 
-def suggest(features: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
-    """Return (n,) int64 indices of the examples to label; see ``clusters``."""
-    return clusters(features, n, seed).rows
-
-
-def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
-    """Return the n most typical of N examples with ``features`` (N, D), finite floats.
+def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
+    """Return the most typical examples.
 
     The same features, n and seed always give the same examples. Where there are fewer different
     features than n, the examples farthest from those taken fill up the number.
 
-    Raises InputError unless 1 <= n <= N and all features are finite.
+    Args:
+        features: (N, D) float, finite.
+        n: the number of examples to suggest.
+        seed: of k-means.
+
+    Raises:
+        InputError: n is below 1 or above N, or some features are not finite.
+
+    Example:
+        >>> suggest(np.array([[0.0], [0.1], [9.0]]), n=1).rows.shape
+        (1,)
     """
     if features.ndim != 2 or not 1 <= n <= len(features):
         raise InputError(
-            f"The number of examples to suggest must be 1 to {len(features):,}, as many as there are. "
-            f"Got {n}."
+            f"must be 1 to {len(features):,}, the number of examples", argument="labels", value=n
         )
     if not np.isfinite(features).all():
         raise InputError(
-            "The encoder's features of these examples are not all finite. Check the data for values "
-            "far outside the pool's range."
+            "The encoder's features of these examples are not all finite.",
+            hint="Check the data for values far outside the pool's range.",
         )
     x = _normalised(features)
     centres = _centres(x, n, seed)
@@ -75,7 +78,7 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     taken = {}
     for k in np.unique(nearest):
         members = np.flatnonzero(nearest == k)
-        close = np.argsort(distances[members], kind="stable")[:MEMBERS]
+        close = np.argsort(distances[members], kind="stable")[:MAX_MEMBERS]
         taken[int(k)] = _densest(x, members[close])
     sizes = np.bincount(nearest, minlength=len(centres))
     order = sorted(taken, key=lambda k: (-sizes[k], taken[k]))
@@ -88,21 +91,28 @@ def clusters(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 
 
 def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
-    """Return the file's features (N, D) float32 of raw examples ``x`` (N, ...)."""
+    """Return the features (N, D) float32 of raw examples.
+
+    Args:
+        weights: the encoder.
+        inputs: the adapter of the examples.
+        x: (N, ...), raw.
+    """
     from pretrain.encoders.encoder import Encoder
     from transfer.inference import predict_batched
 
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
-    front = inputs.model()
-    # Part by part: as the encoder's float32 input, all examples at once may not fit into memory.
-    return predict_batched((front, encoder.model), x, CHUNK)
+    # In a row: as the encoder's float32 input, all examples at once may not fit into memory.
+    return predict_batched((inputs.model(), encoder.model), x, BATCH)
 
 
 def image_grid(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
-    """Return examples (n, H, W, C) side by side, in their order, as a uint8 picture.
+    """Return images side by side, in their order, as a uint8 picture.
 
-    None for what is no picture: vectors, and images of other than one or three channels.
+    Args:
+        x: (n, H, W, C). Anything but images of one or three channels returns None.
+        value_range: (low, high), drawn as black and white.
     """
     if x.ndim != 4 or x.shape[-1] not in (1, 3):
         return None
@@ -120,32 +130,32 @@ def _normalised(features: np.ndarray) -> np.ndarray:
 
 
 def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Return at most n centres (n, D) of ``x`` (N, D), decided by a sample of a large set."""
+    """Return at most n centres (n, D) of ``x`` (N, D), found on a sample of a large set."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     rng = np.random.default_rng(seed)
-    size = min(len(x), max(SAMPLE, PER_CLUSTER * n))
+    size = min(len(x), max(MAX_SAMPLE, MIN_PER_CLUSTER * n))
     sample = x[np.sort(rng.choice(len(x), size, replace=False))]
-    means: Any = KMeans(n, n_init=1, random_state=int(rng.integers(2**31)))
+    kmeans: Any = KMeans(n, n_init=1, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
         # Fewer different examples than clusters: the caller fills up.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        means.fit(sample)
-    return np.asarray(means.cluster_centers_)
+        kmeans.fit(sample)
+    return np.asarray(kmeans.cluster_centers_)
 
 
 def _densest(x: np.ndarray, members: np.ndarray) -> int:
-    """Return which of the ``members`` of ``x`` (N, D) has its nearest neighbours among them closest.
+    """Return the member of a cluster with the smallest mean distance to its neighbours in it.
 
-    Of equally good ones the first: give them by their distance to the centre.
+    x: (N, D). members: (M,) rows, by rising distance to the centre; of equally good ones the first is taken.
     """
     part = x[members].astype(np.float64)
     lengths = (part**2).sum(axis=1)
-    apart = np.sqrt(np.maximum(lengths[:, None] + lengths - 2 * part @ part.T, 0))
+    distances = np.sqrt(np.maximum(lengths[:, None] + lengths - 2 * part @ part.T, 0))
     count = min(NEIGHBOURS + 1, len(members))  # each is its own nearest
-    means = np.partition(apart, count - 1, axis=1)[:, :count].mean(axis=1)
-    # Rounded, for distances that are equal come out of the product a little different.
+    means = np.partition(distances, count - 1, axis=1)[:, :count].mean(axis=1)
+    # Rounded: equal distances come out of the product a little different.
     return int(members[np.round(means, 9).argmin()])
 
 
@@ -153,25 +163,25 @@ def _assign(x: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return each row's nearest centre (N,) and its distance (N,)."""
     nearest, distances = np.empty(len(x), np.int64), np.empty(len(x))
     lengths = (centres.astype(np.float64) ** 2).sum(axis=1)
-    for i in range(0, len(x), CHUNK):
-        part = x[i : i + CHUNK].astype(np.float64)
-        apart = (part**2).sum(axis=1)[:, None] + lengths - 2 * part @ centres.T
-        best = apart.argmin(axis=1)
-        nearest[i : i + CHUNK] = best
-        distances[i : i + CHUNK] = np.sqrt(np.maximum(apart[np.arange(len(part)), best], 0))
+    for i in range(0, len(x), BATCH):
+        part = x[i : i + BATCH].astype(np.float64)
+        squares = (part**2).sum(axis=1)[:, None] + lengths - 2 * part @ centres.T
+        best = squares.argmin(axis=1)
+        nearest[i : i + BATCH] = best
+        distances[i : i + BATCH] = np.sqrt(np.maximum(squares[np.arange(len(part)), best], 0))
     return nearest, distances
 
 
 def _farthest(x: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     """Return ``count`` further rows, each the farthest from all that were taken before."""
-    apart = np.full(len(x), np.inf)
+    squares = np.full(len(x), np.inf)
     more: list[int] = []
     for row in rows:
-        apart = np.minimum(apart, ((x - x[row]) ** 2).sum(axis=1))
-    apart[rows] = -1
+        squares = np.minimum(squares, ((x - x[row]) ** 2).sum(axis=1))
+    squares[rows] = -1
     for _ in range(count):
-        row = int(apart.argmax())
+        row = int(squares.argmax())
         more.append(row)
-        apart = np.minimum(apart, ((x - x[row]) ** 2).sum(axis=1))
-        apart[row] = -1
+        squares = np.minimum(squares, ((x - x[row]) ** 2).sum(axis=1))
+        squares[row] = -1
     return np.array(more, np.int64)

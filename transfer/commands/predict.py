@@ -19,11 +19,11 @@ def predict_command(
     force: bool,
 ) -> dict[str, Any]:
     """Read the model's card, load the examples to its size, and predict."""
-    from transfer.export.keras_file import read_about
+    from transfer.export.keras_file import ModelInfo
     from transfer.export.predict import predict
 
     check_apart(output, model, data)
-    shape = read_about(model)["input"]["shape"]
+    shape = ModelInfo.read(model).shape
     check_output(output, force)
     image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
@@ -31,7 +31,7 @@ def predict_command(
     from pretrain.engine.runtime import start
 
     start()
-    return predict(model, dataset, output, force=force)
+    return predict(model, dataset, output, force=force).to_json()
 
 
 def export_command(
@@ -39,17 +39,15 @@ def export_command(
 ) -> list[dict[str, Any]]:
     """Write a model in other formats, compared on the examples of ``data`` or on random ones."""
     from transfer.export.formats import check_formats, export_model
-    from transfer.export.keras_file import read_about
-    from transfer.export.predict import values_for
+    from transfer.export.keras_file import ModelInfo
+    from transfer.export.predict import examples_for
 
-    about = read_about(model)
+    info = ModelInfo.read(model)
     check_formats(model, to, force=force)
     examples = None
     if data is not None:
-        shape = about["input"]["shape"]
-        image_size = folder_size(data, shape)
-        dataset = load_dataset(data, image_size=image_size)
-        examples = values_for(model, dataset, about, resizable=False)
+        dataset = load_dataset(data, image_size=folder_size(data, info.shape))
+        examples = examples_for(model, info, dataset, resizable=False)
 
     from pretrain.engine.runtime import start
 

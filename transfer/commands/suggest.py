@@ -63,14 +63,14 @@ def suggest_command(
     from pretrain.monitoring.artifacts import write_picture
 
     start(threads)
-    from transfer.active_learning.typiclust import clusters, encode, image_grid
+    from transfer.active_learning.typiclust import encode, image_grid, suggest
 
     reporter = make_reporter(quiet)
     try:
         reporter.say(f"Data: {pool.name}, {len(pool.x):,} examples to choose from, {pool.source}")
         for change in inputs.changes:
             reporter.say(f"Inputs: {change}, to fit the encoder")
-        chosen = clusters(encode(file, inputs, pool.x), labels, seed)
+        chosen = suggest(encode(file, inputs, pool.x), labels, seed)
     finally:
         reporter.close()
     write_text(output, to_csv(chosen, pool.x, pool.files))

@@ -1,44 +1,57 @@
-"""Folds of a label budget, on which a search, a pool and a solved head validate."""
+"""Cross-validation folds inside a label budget."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 
-# Large budgets need fewer folds for the same precision, and can afford fewer.
-FOLDS, FEW_FOLDS, LARGE = 5, 3, 150
-# Shares of classes that differ by less are taken for equal.
-MOST_UNEQUAL = 0.1
+# Large budgets need fewer folds for the same precision, and each fold costs a training.
+FOLDS, FEW_FOLDS, MANY_LABELS = 5, 3, 150
+# A class whose share differs by a smaller part than this is not weighted.
+MIN_IMBALANCE = 0.1
 
 
 def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return [(rows to train on, rows to validate on)]: every row is validated on once.
+    """Return stratified folds in which every row is validated once.
 
-    Stratified: a class with fewer examples than there are folds has at most one in each, so that what is
-    trained on holds every class. classes: whether y are classes; the only example of one is then trained on
-    in every fold and never validated, for nothing could be told of a class without an example. Of classes
-    with one example each there is no fold. False: y only says what to stratify by.
+    A class with fewer examples than there are folds has at most one in each, so that every training part
+    holds every class.
 
-    Raises InputError for fewer than two examples.
+    Args:
+        y: (N,) integers, classes or groups.
+        seed: decides which rows share a fold.
+        classes: whether y are classes. The only example of a class is then trained on in every fold and
+            never validated, because without it the class could not be learnt. False: y are groups to
+            stratify by.
+
+    Returns:
+        [(rows to train on, rows to validate on)], int64. Empty where every class has one example only.
+
+    Raises:
+        InputError: there are fewer than two examples.
+
+    Example:
+        >>> [held.tolist() for _, held in folds(np.array([0, 0, 1, 1]), seed=0)]
+        [[0, 2], [1, 3]]
     """
     from tasks.splits import generator
 
     if len(y) < 2:
         raise InputError(
-            f"What is best is found out by training on some labels and looking at the others, which takes "
-            f"two or more. Got {len(y)}: leave --reuse auto out, and choose the method of a --pool yourself "
-            f"(--pool-method)."
+            "Cross-validation needs at least two labelled examples",
+            value=len(y),
+            hint=f"Choose {arg.reuse} and {arg.unlabelled_method} yourself.",
         )
     rng = generator(seed)
-    # Dealt out class by class without starting anew, so that the folds are of one size, give or take one.
+    # Dealt out class by class without starting anew, so that the folds differ in size by one at most.
     dealt = [rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)]
     order = np.concatenate(
         [rows for rows in dealt if len(rows) > 1 or not classes] or [dealt[0][:0]]
     )
     if not len(order):
         return []
-    count = FOLDS if len(y) < LARGE else FEW_FOLDS
+    count = FOLDS if len(y) < MANY_LABELS else FEW_FOLDS
     count = max(2, min(count, len(order) // 2))
     fold = np.full(len(y), -1)
     fold[order] = np.arange(len(order)) % count
@@ -46,13 +59,19 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
 
 
 def restore_class_proportions(y: np.ndarray, train: np.ndarray) -> np.ndarray | None:
-    """Return weights (M,) of the rows ``train`` that give each class the share that it has in y, int (N,).
+    """Return weights that restore the overall class proportions in a training fold.
 
-    Of a class with two labels a fold trains on one, beside classes of which it has both; and it is the one's
-    class that is then asked for. What learns shares readily would look worse than it is on all labels.
-    None where the shares differ by less than a tenth.
+    Without them a class with two labels is halved in the fold that validates it, which penalises candidates
+    sensitive to class priors.
+
+    Args:
+        y: (N,) integers, the classes of all labelled examples.
+        train: (M,) integers, the rows of the training fold.
+
+    Returns:
+        float32 (M,) with mean 1; None where no share differs by a tenth.
     """
-    whole, part = (np.bincount(rows, minlength=int(y.max()) + 1) for rows in (y, y[train]))
-    times = (whole / np.maximum(part, 1))[y[train]]
-    times /= times.mean()
-    return None if np.abs(times - 1).max() < MOST_UNEQUAL else times.astype(np.float32)
+    overall, fold = (np.bincount(rows, minlength=int(y.max()) + 1) for rows in (y, y[train]))
+    weights = (overall / np.maximum(fold, 1))[y[train]]
+    weights /= weights.mean()
+    return None if np.abs(weights - 1).max() < MIN_IMBALANCE else weights.astype(np.float32)

@@ -1,4 +1,4 @@
-"""From the target task's raw examples to what a pretrained encoder expects, in stock Keras layers."""
+"""Adapt raw examples to a pretrained encoder's shape and value range, in stock Keras layers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InputAdapter:
-    """How raw examples of one shape, dtype and range reach an encoder of another.
+    """The way of raw examples of one shape, dtype and value range to an encoder of another.
 
-    shape, dtype, value_range: of the raw examples.
-    encoder_shape: what the encoder expects.
-    scale, offset: ``x * scale + offset`` takes the raw range to what the encoder saw in pretraining.
-    channel_scale, channel_offset: one a channel of the encoder, applied after that, once the examples have
-        its channels; empty when one scale serves all channels.
-    changes: what had to be done, in words; empty when the examples fit as they are.
+    Attributes:
+        shape: of a raw example: (D,) or (H, W, C).
+        dtype: of the raw examples.
+        value_range: (low, high) of the raw examples.
+        encoder_shape: of an example as the encoder takes it.
+        scale, offset: ``x * scale + offset`` maps the raw range to the values of the pretraining.
+        changes: the conversions in words; empty when the examples fit as they are.
+        channel_scale, channel_offset: one a channel of the encoder, applied last; empty when one scale serves
+            all channels.
+
+    Example:
+        >>> adapter = InputAdapter.of(task, weights.encoder["input_shape"], weights.preprocessing)
+        >>> features = encoder.model(adapter.model()(task.x))
     """
 
     shape: tuple[int, ...]
@@ -41,7 +48,16 @@ class InputAdapter:
         encoder_shape: tuple[int, ...],
         preprocessing: dict[str, Any],
     ) -> InputAdapter:
-        """Plan the way from a data set's examples, whose range was read off them. Raises InputError."""
+        """Return the adapter of a data set's examples.
+
+        Args:
+            data: the raw examples, with the range that was read off them.
+            encoder_shape: of an example as the encoder takes it.
+            preprocessing: of the weights file.
+
+        Raises:
+            InputError: as in ``match``.
+        """
         known = preprocessing["value_range"]
         taken = resolve_value_range(data.input_shape, data.value_range, (known[0], known[1]))
         return cls.match(
@@ -57,24 +73,30 @@ class InputAdapter:
         encoder_shape: tuple[int, ...],
         preprocessing: dict[str, Any],
     ) -> InputAdapter:
-        """Plan the way from raw examples to the encoder. Raises InputError when there is none."""
+        """Return the adapter of raw examples; the arguments are its attributes.
+
+        preprocessing: of the weights file: "value_range", and "scale" and "offset", one or one a channel.
+
+        Raises:
+            InputError: the raw examples have another number of axes, columns or channels.
+        """
         changes = []
         if len(shape) != len(encoder_shape) or (len(shape) == 1 and shape != encoder_shape):
             raise InputError(
-                f"The encoder expects examples of shape {encoder_shape} and the data has {shape}: "
-                f"{_unlike(len(shape), len(encoder_shape))}"
+                f"The encoder expects examples of shape {encoder_shape}, and the data has {shape}.",
+                hint=_other_axes(len(shape), len(encoder_shape)),
             )
         if len(shape) == 3:
             if shape[-1] != encoder_shape[-1]:
                 if {shape[-1], encoder_shape[-1]} != {1, 3}:
                     raise InputError(
-                        f"The encoder expects {encoder_shape[-1]} channels and the data has "
-                        f"{shape[-1]}; only grey (1) and colour (3) can be turned into one another."
+                        f"The encoder expects {encoder_shape[-1]} channels, and the data has {shape[-1]}.",
+                        hint="Only grey (1) and colour (3) can be turned into one another.",
                     )
-                what = (
+                change = (
                     "colour turned to grey" if encoder_shape[-1] == 1 else "grey repeated as colour"
                 )
-                changes.append(f"{what} ({shape[-1]} -> {encoder_shape[-1]} channels)")
+                changes.append(f"{change} ({shape[-1]} -> {encoder_shape[-1]} channels)")
             if shape[:2] != encoder_shape[:2]:
                 changes.append(
                     f"resized from {shape[0]}x{shape[1]} to {encoder_shape[0]}x{encoder_shape[1]}"
@@ -104,8 +126,16 @@ class InputAdapter:
             **by_channel,
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return shape, dtype and range of the raw examples."""
+        return {
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "value_range": list(self.value_range),
+        }
+
     def model(self) -> Any:
-        """Return the way as a Keras model: raw (B, ...) to float32 (B, *encoder_shape)."""
+        """Return the adapter as a Keras model: raw (B, *shape) to float32 (B, *encoder_shape)."""
         import keras
 
         inputs = keras.Input(self.shape, dtype=self.dtype, name="examples")
@@ -127,14 +157,19 @@ class InputAdapter:
 def resolve_value_range(
     shape: tuple[int, ...], given: tuple[float, float], known: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return the range of raw examples that stands for ``known``, the range of those before.
+    """Return the range of new raw examples that corresponds to the range a model was made for.
 
-    Images are stretched from one range to the other: 0..1 and 0..255 are two spellings of one brightness. The
-    columns of a table mean the same in every file, and the range of a file only tells which rows are in it;
-    so tables are taken as they are, unless one holds bytes and the other fractions.
+    Images are stretched from one range to the other: 0..1 and 0..255 both span black to white. The columns
+    of a table mean the same in every file, and a file's range depends on the rows in it; so tables are
+    taken as they are, unless one holds bytes and the other fractions.
+
+    Args:
+        shape: of an example.
+        given: (low, high) of the new examples.
+        known: (low, high) of the examples that the model was made for.
     """
-    spellings = {(float(low), float(high)) for low, high in (given, known)}
-    if len(shape) == 1 and not (BYTES in spellings and spellings & FRACTIONS):
+    ranges = {(float(low), float(high)) for low, high in (given, known)}
+    if len(shape) == 1 and not (BYTES in ranges and ranges & FRACTIONS):
         return known
     return given
 
@@ -142,11 +177,11 @@ def resolve_value_range(
 BYTES, FRACTIONS = (0.0, 255.0), {(0.0, 1.0), (-1.0, 1.0)}
 
 
-def _unlike(given: int, expected: int) -> str:
-    """Say why examples with ``given`` axes cannot be given to an encoder of ``expected`` ones."""
+def _other_axes(given: int, expected: int) -> str:
+    """Return the way out for examples with ``given`` axes and an encoder of ``expected`` ones."""
     if given == expected == 1:
-        return "give a table of the same columns, or an encoder of this width."
+        return "Give a table of the same columns, or an encoder of this width."
     if expected == 1:
-        return "images cannot be given to an encoder of tables: give a table, or another encoder."
-    what = "a table" if given == 1 else "anything but images"
-    return f"{what} cannot be given to an encoder of images: give images, or another encoder."
+        return "Images cannot be given to an encoder of tables: give a table, or another encoder."
+    kind = "A table" if given == 1 else "Anything but images"
+    return f"{kind} cannot be given to an encoder of images: give images, or another encoder."

@@ -1,6 +1,6 @@
-"""Whether a transfer's examples were in the pretraining pool, by the fingerprints in the weights file.
+"""Overlap of a transfer's examples with the pretraining pool, by the fingerprints in the weights file.
 
-Also whether its labelled examples are test examples too.
+Labelled examples that are test examples too are counted as well.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from pretrain.commands.inspect import counts
 from pretrain.keras_import import STRATEGY as IMPORTED
 from pretrain.weights.file import WeightsFile
@@ -17,30 +17,30 @@ from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import MAX_EXACT, Fingerprints
 from tasks.task import TargetTask
 
-# More labelled examples than this are compared with the test part exactly only: it would take seconds.
-MOST_NEAR = 5000
+MAX_NEAR_LABELS = 5000
+"""Labelled examples up to which near duplicates in the test part are looked for: more would take seconds."""
 NEAR_ALLOWED = 0.01
-"""Test examples, as a part of all, that may be near duplicates of a labelled pool's.
+"""Share of the test examples that may be near duplicates of examples in a labelled pool.
 
-Sets have such pairs of their own: Fashion-MNIST's test part has 0.2 %.
+Data sets have such pairs of their own: Fashion-MNIST's test part has 0.2 %.
 """
 
 
 def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[str, Any]:
-    """Return how many of the labelled and of the test examples were in the pool.
+    """Count the labelled and the test examples that the pretraining saw.
 
     Args:
-        task: its test part is looked up, but not what is true of it.
-        rows: (n,) integers, the examples of ``task.x`` whose labels are spent.
-        weights: the file; without fingerprints it does not tell.
+        task: its examples are looked up; its test labels are not used.
+        rows: (n,) integers, the labelled examples of ``task.x`` that are used.
+        weights: the file, perhaps with fingerprints of its pool.
 
     Returns:
-        JSON: ``pool`` (name, examples, how many hashes and signatures the file has, and ``imported`` when
-        the model came from elsewhere, so that its pool is unknown),
-        ``labels_used`` by the pretraining (None: the file does not say), and ``labelled`` and
-        ``test``, each with ``n``, ``exact`` and ``near``: near duplicates that are not equal. A number
-        is None when it cannot be told. ``shared``: how many labelled examples are in the test part too,
-        ``exact`` and ``near`` (None with more than MOST_NEAR labels, or of no images).
+        JSON: ``pool`` ("name", "fingerprints": numbers of hashes and signatures in the file, or None, and
+        "imported" of a foreign model, whose pool is unknown); ``labels_used`` by the pretraining, None where
+        the file does not say; ``labelled`` and ``test``, each with "n", "exact" and "near" (near duplicates
+        that are not equal); ``shared``: "exact" and "near", the labelled examples that are in the test part
+        too. A number is None where it is unknown: without fingerprints, of no images, or with more than
+        MAX_NEAR_LABELS labels.
     """
     data, fingerprints = weights.metadata["data"], weights.fingerprints
     used = data.get("labels_used")
@@ -51,60 +51,64 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
     if weights.metadata["strategy"] == IMPORTED:
         found["pool"]["imported"] = True
     for part, x in (("labelled", task.x[rows]), ("test", task.x_test)):
-        exact, near = (
-            (None, None) if fingerprints is None else fingerprints.find(x, task.value_range)
-        )
-        equal = None if exact is None else int(exact.sum())
-        found[part] = {
-            "n": len(x),
-            "exact": equal,
-            "near": None if near is None else int(near.sum()) - (equal or 0),
-        }
-    return {**found, "shared": _shared(task.x[rows], task)}
+        found[part] = {"n": len(x), **_duplicates(fingerprints, x, task)}
+    x = task.x[rows]
+    if len(x) > MAX_NEAR_LABELS:
+        shared = {"exact": len(overlap(task.x_test, x)), "near": None}
+    else:
+        shared = _duplicates(Fingerprints.of(task.x_test, task.value_range), x, task)
+        shared["exact"] = shared["exact"] or 0
+    return {**found, "shared": shared}
 
 
-def _shared(x: np.ndarray, task: TargetTask) -> dict[str, int | None]:
-    """Return how many of the labelled examples ``x`` (n, ...) are test examples too."""
-    if len(x) > MOST_NEAR:
-        return {"exact": len(overlap(task.x_test, x)), "near": None}
-    exact, near = Fingerprints.of(task.x_test, task.value_range).find(x, task.value_range)
-    equal = 0 if exact is None else int(exact.sum())
-    return {"exact": equal, "near": None if near is None else int(near.sum()) - equal}
+def _duplicates(
+    fingerprints: Fingerprints | None, x: np.ndarray, task: TargetTask
+) -> dict[str, int | None]:
+    """Return how many of ``x`` (N, ...) are equal to, or near duplicates of, fingerprinted examples."""
+    if fingerprints is None:
+        return {"exact": None, "near": None}
+    exact, near = fingerprints.find(x, task.value_range)
+    equal = None if exact is None else int(exact.sum())
+    return {"exact": equal, "near": None if near is None else int(near.sum()) - (equal or 0)}
 
 
 def leaks(found: dict[str, Any]) -> bool:
-    """Say whether the test would measure memory: the pool had test examples, and used labels."""
+    """Whether the test would measure memory: the pretraining used labels, and saw test examples."""
     test = found["test"]
     many_near = (test["near"] or 0) > NEAR_ALLOWED * test["n"]
     return bool(found["labels_used"] and (test["exact"] or many_near))
 
 
-def refuse(found: dict[str, Any], task: str, weights: str, anyway: str = "--allow-leakage") -> None:
-    """Raises InputError, with the numbers and the ways out, when ``leaks(found)``.
+def refuse(found: dict[str, Any], task: str, weights: str) -> None:
+    """Refuse a test that would measure memory.
 
-    anyway: what to give to have it measured all the same.
+    Args:
+        found: of ``leakage``.
+        task: the name of the data.
+        weights: the name of the weights file.
+
+    Raises:
+        InputError: ``leaks(found)``.
     """
-    if not leaks(found):
-        return
-    raise InputError(
-        f"The pretraining of {weights} used labels, and its pool {found['pool']['name']!r} had "
-        f"{counted(found['test'])} of the {found['test']['n']:,} test examples of {task!r}: the "
-        f"test would measure memory. Test on other examples, pretrain without these, or measure "
-        f"all the same with {anyway}."
-    )
+    if leaks(found):
+        raise InputError(
+            f"The pretraining of {weights} used labels, and its pool {found['pool']['name']!r} had "
+            f"{counted(found['test'])} of the {found['test']['n']:,} test examples of {task!r}: the "
+            f"test would measure memory.",
+            hint=f"Test on other examples, pretrain without these, or measure all the same with "
+            f"{arg.allow_leakage:True}.",
+        )
 
 
 def describe(found: dict[str, Any]) -> str:
-    """Return one line for people."""
-    shared = found["shared"]
-    line = _pool_told(found)
+    """Return the counts of ``leakage`` as one line of text."""
+    line, shared = _describe_pool(found), found["shared"]
     if shared["exact"] or shared["near"]:
         line += f"; {counted(shared)} of the labelled examples are in the test part too"
     return line
 
 
-def _pool_told(found: dict[str, Any]) -> str:
-    """Say what was in the pool."""
+def _describe_pool(found: dict[str, Any]) -> str:
     pool = found["pool"]
     kept = pool["fingerprints"]
     if pool.get("imported"):
@@ -113,12 +117,11 @@ def _pool_told(found: dict[str, Any]) -> str:
             "test examples"
         )
     if kept is None:
-        return "Leakage: the weights file does not tell what was in the pool"
-    line = f"Leakage: in the pool {pool['name']} were "
-    line += " and ".join(
+        return "Leakage: unknown. The weights file does not say which examples the pool had"
+    test, labelled = (
         f"{counted(found[part])} of {found[part]['n']:,} {part}" for part in ("test", "labelled")
     )
-    line += " examples"
+    line = f"Leakage: in the pool {pool['name']} were {test} and {labelled} examples"
     if found["test"]["exact"] is None:
         line += "; shape or type differ from the pool's, so none could be compared exactly"
     if kept["exact"] == MAX_EXACT or 0 < kept["near"] < kept["exact"]:
@@ -130,7 +133,7 @@ def _pool_told(found: dict[str, Any]) -> str:
 
 
 def counted(part: dict[str, Any]) -> str:
-    """Return "3 (and 2 nearly)", with what cannot be told left out."""
+    """Return the counts of one part as text: "3 (and 2 near duplicates)"; unknown ones are left out."""
     exact, near = part["exact"], part["near"]
     if exact is None:
         return "?" if near is None else f"{near:,} near duplicates"

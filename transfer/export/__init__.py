@@ -1,1 +1,1 @@
-"""The model in other programs' formats, each compared with the model before it counts."""
+"""Files of a trained model: ``.keras`` and other formats, each compared with it, and predictions."""

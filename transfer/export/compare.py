@@ -1,4 +1,4 @@
-"""Comparing the outputs of an exported model with the model's own."""
+"""Comparison of an exported model's outputs with the model's own."""
 
 from __future__ import annotations
 
@@ -13,28 +13,34 @@ TOLERANCE = 1e-5
 
 
 def allowed(expected: np.ndarray) -> np.ndarray:
-    """Return (K,), by how much outputs (N, K) may differ from ``expected`` to be called the same.
+    """Return the greatest difference (K,) from outputs (N, K) that counts as equal.
 
-    1e-5; of numbers that vary by more than 1, that part of their spread; and what float32 cannot tell.
+    1e-5; that part of the spread of numbers that vary by more than 1; plus the rounding of float32.
     """
     values = expected.astype(np.float64)
     varies = np.abs(values - values.mean(axis=0)).max(axis=0)
     rounding = 4 * np.finfo(np.float32).eps * np.abs(values).max(axis=0)
-    found: np.ndarray = TOLERANCE * np.maximum(1.0, varies) + rounding
-    return found
+    limit: np.ndarray = TOLERANCE * np.maximum(1.0, varies) + rounding
+    return limit
 
 
 def difference(expected: np.ndarray, got: np.ndarray, path: Path) -> float:
-    """Return the greatest difference of two outputs (N, K). Raises HeadstartError when it is too much.
+    """Return the greatest difference between the outputs of a model and of a file made from it.
 
-    See ``transfer.export.keras_file.allowed``; of nothing else than numbers it is always too much.
+    Args:
+        expected: (N, K) float, of the model.
+        got: the outputs of the file.
+        path: the file that is to be written, for the message.
+
+    Raises:
+        HeadstartError: they differ by more than ``allowed``, in shape, or are not finite.
     """
     same = expected.shape == got.shape
     off = float(np.abs(expected - got).max()) if same else float("inf")
-    most = allowed(expected)
-    if not same or not np.allclose(expected, got, rtol=0, atol=most):
+    limit = allowed(expected)
+    if not same or not np.allclose(expected, got, rtol=0, atol=limit):
         raise HeadstartError(
-            f"What was made predicts differently from the .keras model (by up to {off:.2g}, and "
-            f"{most.max():.2g} is allowed); {path} was not written."
+            f"The exported file predicts differently from the model (by up to {off:.2g}, and "
+            f"{limit.max():.2g} is allowed); {path} was not written."
         )
     return off

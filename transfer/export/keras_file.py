@@ -6,111 +6,168 @@ import json
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.errors import HeadstartError, InputError
+from headstart.errors import InputError
 from headstart.files import atomic_write
 from transfer.data.input_adapter import InputAdapter
-from transfer.export.compare import allowed
+from transfer.export.compare import difference
 from transfer.inference import predict_batched
-from transfer.numerics import class_probabilities
-from transfer.targets import TARGETS
+from transfer.targets import TARGETS, Target, target_of_result
 
-ABOUT = "headstart.json"
+MEMBER = "headstart.json"
+"""An extra member of the archive, which Keras ignores."""
+MAX_BYTES = 1 << 20
 
 
-def whole_model(
-    front: Any, encoder: Any, head: Any, n_classes: int = 0, *, last: Any = None
-) -> Any:
-    """Return raw examples -> probabilities, (B, 1) for two classes, else (B, K); shares the weights.
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """The facts about a ``.keras`` file that predicting with it needs.
 
-    last: the layer behind the head (Target.layer); None is that of ``n_classes`` classes.
+    Attributes:
+        target: the kind of y, with the names of the classes.
+        shape: of a raw example.
+        dtype: of raw examples.
+        value_range: (low, high) of raw examples.
+        digest: of the model's weights.
+        source_digest: of the weights file; None of a fresh encoder.
+    """
+
+    target: Target
+    shape: tuple[int, ...]
+    dtype: str
+    value_range: tuple[float, float]
+    digest: str | None = None
+    source_digest: str | None = None
+
+    @classmethod
+    def of(cls, inputs: InputAdapter, result: Mapping[str, Any]) -> ModelInfo:
+        """Return the facts about a trained model.
+
+        Args:
+            inputs: the adapter of its raw examples.
+            result: "target", "classes", "digest" and "source_digest" of a transfer's JSON.
+        """
+        return cls(
+            target=target_of_result(result),
+            shape=inputs.shape,
+            dtype=inputs.dtype,
+            value_range=inputs.value_range,
+            digest=result["digest"],
+            source_digest=result["source_digest"],
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> ModelInfo:
+        """Read the facts from a file that ``save_model`` wrote, without loading the model.
+
+        Raises:
+            InputError: any other file.
+        """
+        if not path.is_file():
+            raise InputError(f"There is no model file {path}.")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if MEMBER not in archive.namelist():
+                    raise InputError(
+                        f"{path} is not a model that `transfer` wrote: it holds no {MEMBER}.",
+                        hint="Load it with keras.models.load_model instead.",
+                    )
+                if archive.getinfo(MEMBER).file_size > MAX_BYTES:
+                    raise InputError(f"{path}: its {MEMBER} is larger than a megabyte.")
+                return cls._from_json(json.loads(archive.read(MEMBER)))
+        except (
+            zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RecursionError
+        ) as error:  # fmt: skip
+            raise InputError(
+                f"{path} is not a readable .keras model ({type(error).__name__}: {error}).",
+                hint="Give the file that `transfer` wrote.",
+            ) from None
+
+    @classmethod
+    def _from_json(cls, stored: Any) -> ModelInfo:
+        classes, given = stored["classes"], stored["input"]
+        low, high = given["value_range"]
+        if not isinstance(classes, list) or stored.get("target", "classes") not in TARGETS:
+            raise ValueError("classes or target of the wrong kind")
+        return cls(
+            target=target_of_result(stored),
+            shape=tuple(given["shape"]),
+            dtype=given["dtype"],
+            value_range=(float(low), float(high)),
+            digest=stored.get("digest"),
+            source_digest=stored.get("source_digest"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts as the archive holds them."""
+        return {
+            "target": self.target.name,
+            "classes": list(self.target.names),
+            "input": {
+                "shape": list(self.shape),
+                "dtype": self.dtype,
+                "value_range": list(self.value_range),
+            },
+            "digest": self.digest,
+            "source_digest": self.source_digest,
+        }
+
+
+def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
+    """Return one Keras model of raw examples (B, ...), which shares the weights of its parts.
+
+    Args:
+        front: the input adapter's model.
+        encoder: its ``model`` is used.
+        head: a Keras layer or model.
+        last: the layer behind the head, as ``Target.layer`` makes it.
     """
     import keras
 
     inputs = keras.Input(front.input_shape[1:], dtype=front.inputs[0].dtype, name="raw")
-    if last is None:
-        activation = "sigmoid" if n_classes == 2 else "softmax"
-        last = keras.layers.Activation(activation, name="probabilities")
     return keras.Model(inputs, last(head(encoder.model(front(inputs)))), name="headstart")
 
 
-def probabilities(front: Any, encoder: Any, head: Any, x: np.ndarray) -> np.ndarray:
-    """Return class probabilities (N, K) float32 of raw examples ``x`` (N, ...)."""
-    return class_probabilities(predict_batched((front, encoder.model, head), x))
-
-
 def save_model(
-    model: Any, path: Path, inputs: InputAdapter, result: dict[str, Any], examples: np.ndarray
+    model: Any, path: Path, inputs: InputAdapter, result: Mapping[str, Any], examples: np.ndarray
 ) -> None:
-    """Write ``model`` as a ``.keras`` file that stock Keras loads, and verify it before it counts.
+    """Write a model as a ``.keras`` file that stock Keras loads, verified before it counts.
 
-    An extra member of the archive, which Keras ignores, holds class names and input range for
-    ``transfer predict``.
+    Args:
+        model: of ``whole_model``.
+        path: the file.
+        inputs: the adapter of raw examples.
+        result: of the transfer; see ``ModelInfo.of``.
+        examples: (N, ...) raw, on which the reloaded file is compared with the model.
 
-    Raises HeadstartError when the reloaded file does not predict ``examples`` as the model does.
+    Raises:
+        HeadstartError: the reloaded file predicts differently, or the disk refuses.
     """
     import keras
 
-    about = {
-        "target": result["target"],
-        "classes": result["classes"],
-        "input": {
-            "shape": list(inputs.shape),
-            "dtype": inputs.dtype,
-            "value_range": list(inputs.value_range),
-        },
-        "digest": result["digest"],
-        "source_digest": result["source_digest"],
-    }
     with tempfile.TemporaryDirectory() as folder:
         # Keras insists on the suffix, which the temporary name of an atomic write does not have.
         made = Path(folder) / "model.keras"
         model.save(made)
         with zipfile.ZipFile(made, "a") as archive:
-            archive.writestr(ABOUT, json.dumps(about))
+            archive.writestr(MEMBER, json.dumps(ModelInfo.of(inputs, result).to_json()))
         reloaded = keras.models.load_model(made, compile=False)
-        expected, got = predict_batched(model, examples), predict_batched(reloaded, examples)
-        if not np.allclose(expected, got, rtol=0, atol=allowed(expected)):
-            raise HeadstartError(
-                f"The saved model predicts differently from the trained one (by up to "
-                f"{np.abs(expected - got).max():.2g}); {path} was not written."
-            )
+        difference(predict_batched(model, examples), predict_batched(reloaded, examples), path)
         atomic_write(path, lambda temporary: _copy(made, temporary))
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """Return what ``save_model`` put into the archive. Raises InputError for any other file."""
-    if not path.is_file():
-        raise InputError(f"There is no model file {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if ABOUT not in archive.namelist():
-                raise InputError(
-                    f"{path} is not a model that `transfer` wrote: it holds no {ABOUT}. "
-                    f"Load it with keras.models.load_model instead."
-                )
-            if archive.getinfo(ABOUT).file_size > 1 << 20:
-                raise InputError(f"{path}: its {ABOUT} is larger than a megabyte.")
-            about = json.loads(archive.read(ABOUT))
-            classes, given = about["classes"], about["input"]
-            if not isinstance(classes, list) or len(given["value_range"]) != 2:
-                raise ValueError("classes or range of the wrong kind")
-            if about.setdefault("target", "classes") not in TARGETS:
-                raise ValueError("target of the wrong kind")
-            return about
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not a readable .keras model ({type(error).__name__}: {error}). "
-            f"Give the file that `transfer --out` wrote."
-        ) from None
-
-
 def load_model(path: Path) -> Any:
-    """Return the Keras model of a ``.keras`` file. Raises InputError when Keras refuses it."""
+    """Return the Keras model of a ``.keras`` file.
+
+    Raises:
+        InputError: Keras cannot load it.
+    """
     import keras
 
     try:

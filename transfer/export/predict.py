@@ -3,77 +3,138 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from headstart.files import atomic_write, check_output
 from tasks.dataset import Dataset
-from transfer.export.keras_file import load_model, read_about
+from transfer.data.input_adapter import FRACTIONS, resolve_value_range
+from transfer.export.keras_file import ModelInfo, load_model
 from transfer.metrics.scores import check_outputs
-from transfer.targets import target_of_result
 
-# Ranges of the images in a file and of a model's, which are plainly not the same: what is below 0 is not of
-# 0..1, and images of 0..255 that are all within 0..1 would be black.
-OTHER = {((-1.0, 1.0), (0.0, 1.0)), ((0.0, 1.0), (0.0, 255.0)), ((-1.0, 1.0), (0.0, 255.0))}
+# (range of the images in a file, range of the model) that cannot be the same: values below 0 are not of 0..1,
+# and images of 0..255 that are all within 0..1 would be black.
+OTHER_RANGES = {
+    ((-1.0, 1.0), (0.0, 1.0)),
+    ((0.0, 1.0), (0.0, 255.0)),
+    ((-1.0, 1.0), (0.0, 255.0)),
+}
 
 
-def predict(
-    model_path: Path, dataset: Dataset, out: Path, *, force: bool = False
-) -> dict[str, Any]:
-    """Write one row an example: index, predicted class, its probability, one column a class.
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """A written table of predictions.
 
-    Of numbers a row has the predicted number; of several labels an example those above one half, and the
-    probability of each. The examples are those of ``dataset.x``, with their file for a folder of images;
-    when it is labelled, what the predictions are worth is returned too. Grey and colour are turned into
-    one another as the model needs.
-    Raises InputError when the model, the examples or the output cannot be used.
+    Attributes:
+        examples: the number of rows.
+        out: the CSV file.
+        model: the ``.keras`` file.
+        scores: a few metrics, where the examples are labelled with the model's own classes.
     """
-    about = read_about(model_path)
+
+    examples: int
+    out: Path
+    model: Path
+    scores: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        about = {"examples": self.examples, "out": str(self.out), "model": str(self.model)}
+        return {**about, **self.scores}
+
+
+def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) -> Predicted:
+    """Write one row an example: index, file (of a folder of images), and the prediction.
+
+    A prediction is the likeliest class, its probability and those of all classes; or the number; or the
+    labels above one half and the probabilities of all. Grey and colour are converted as the model needs.
+
+    Args:
+        model: a ``.keras`` file that ``transfer`` wrote.
+        dataset: the examples, perhaps labelled.
+        out: the CSV file.
+        force: replace an existing file.
+
+    Raises:
+        InputError: the model, the examples or the output cannot be used.
+    """
+    info = ModelInfo.read(model)
     check_output(out, force)
-    examples = values_for(model_path, dataset, about)
+    examples = examples_for(model, info, dataset)
     from transfer.inference import predict_batched
 
-    outputs = predict_batched(load_model(model_path), examples)
-    check_outputs(outputs, str(model_path), f"examples of {dataset.name!r}")
-    target = target_of_result(about)
-    header, rows = target.table(outputs)
+    outputs = predict_batched(load_model(model), examples)
+    check_outputs(outputs, str(model), f"examples of {dataset.name!r}")
+    header, rows = info.target.table(outputs)
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["index", *(["file"] if dataset.files else []), *header])
             for i, row in enumerate(rows):
-                where = [dataset.files[i]] if dataset.files else []
-                table.writerow([i, *where, *row])
+                table.writerow([i, *([dataset.files[i]] if dataset.files else []), *row])
 
     atomic_write(out, write)
-    result: dict[str, Any] = {"examples": len(outputs), "out": str(out), "model": str(model_path)}
-    if dataset.y is not None and dataset.target == target.name:
-        result |= target.scores(outputs, dataset)
-    return result
+    scores: Mapping[str, Any] = {}
+    if dataset.y is not None and dataset.target == info.target.name:
+        scores = info.target.scores(outputs, dataset)
+    return Predicted(examples=len(outputs), out=out, model=model, scores=scores)
 
 
-def values_for(
-    model_path: Path, dataset: Dataset, about: dict[str, Any], *, resizable: bool = True
+def examples_for(
+    model: Path, info: ModelInfo, dataset: Dataset, *, resizable: bool = True
 ) -> np.ndarray:
-    """Return the raw examples of ``dataset`` (N, ...) as the model takes them.
+    """Return the raw examples (N, ...) of a data set in the shape, dtype and range that a model takes.
 
-    about: what ``read_about`` says of the model. resizable: the command has --image-size. Raises InputError
-    when they do not fit the model.
+    0..255 and 0..1 (or -1..1) both span black to white, and are converted. The range of any other new file
+    depends on the examples in it: its values are taken as they are.
+
+    Args:
+        model: the ``.keras`` file, for messages.
+        info: of the model.
+        dataset: the new examples.
+        resizable: whether the hint may propose another image size.
+
+    Raises:
+        InputError: shape or values do not fit.
     """
-    shape = tuple(about["input"]["shape"])
-    if not _fits(dataset.input_shape, shape):
-        ways = "Give examples of that shape"
-        if resizable and len(shape) == len(dataset.input_shape) == 3:
-            ways += f", or have them resized: --image-size {shape[0]}x{shape[1]}"
+    if not _fits(dataset.input_shape, info.shape):
+        way = "Give examples of that shape"
+        if resizable and len(info.shape) == len(dataset.input_shape) == 3:
+            size = f"{info.shape[0]}x{info.shape[1]}"
+            way += f", or have them resized: {format(arg.image_size, size)}"
         raise InputError(
-            f"{model_path} predicts examples of shape {shape}, and {dataset.name!r} has "
-            f"{dataset.input_shape}. {ways}."
+            f"{model} predicts examples of shape {info.shape}, and {dataset.name!r} has "
+            f"{dataset.input_shape}.",
+            hint=f"{way}.",
         )
-    return _values(dataset, about)
+    (low, high), given = info.value_range, dataset.value_range
+    x = _recolour(dataset.x, info.shape[-1])
+    # Raw values of the model's own type are what it was made for, whatever the new file's range is.
+    same = str(x.dtype) == info.dtype
+    if same and not (x.ndim == 4 and (given, info.value_range) in OTHER_RANGES):
+        return x
+    # As of a table, whatever the examples are: a prediction must not depend on the others in the file.
+    from_low, from_high = given if same else resolve_value_range((1,), given, info.value_range)
+    stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
+    if info.dtype != "uint8":
+        return stretched.astype(np.float32)
+    whole = np.rint(stretched)
+    if x.ndim == 4 and given in FRACTIONS:
+        whole = whole.clip(0, 255)  # a resize overshoots a little
+    wrong = (whole < 0) | (whole > 255) | ((whole != stretched) & (x.ndim == 2))
+    if wrong.any():
+        raise InputError(
+            f"The model was made for whole numbers from 0 to 255, and {dataset.name!r} has others, such "
+            f"as {stretched[wrong][0]:g}.",
+            hint="Train it on examples saved as floating point.",
+        )
+    return whole.astype(np.uint8)
 
 
 def _fits(shape: tuple[int, ...], model: tuple[int, ...]) -> bool:
@@ -91,35 +152,3 @@ def _recolour(x: np.ndarray, channels: int) -> np.ndarray:
     # The weights of Keras' and TensorFlow's rgb_to_grayscale (ITU-R BT.601).
     grey = x.astype(np.float32) @ np.array([[0.2989], [0.5870], [0.1140]], np.float32)
     return np.rint(grey).astype(x.dtype) if x.dtype == np.uint8 else grey.astype(x.dtype)
-
-
-def _values(dataset: Dataset, about: dict[str, Any]) -> np.ndarray:
-    """Return the examples in the dtype and range that the model takes.
-
-    0..255 and 0..1 (or -1..1) are two spellings of one brightness, and are turned into one another. The range
-    of any other new file only tells which examples are in it: its values are taken as they are.
-    """
-    from transfer.data.input_adapter import FRACTIONS, resolve_value_range
-
-    low, high = map(float, about["input"]["value_range"])
-    known, given = (low, high), dataset.value_range
-    x = _recolour(dataset.x, about["input"]["shape"][-1])
-    # Raw values of the model's own type are what it was made for; a new file's range says nothing else.
-    same = str(x.dtype) == about["input"]["dtype"]
-    if same and not (x.ndim == 4 and (given, known) in OTHER):
-        return x
-    # As of a table, whatever the examples are: a prediction must not hang on the others in the file.
-    from_low, from_high = given if same else resolve_value_range((1,), given, known)
-    stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
-    if about["input"]["dtype"] == "uint8":
-        whole = np.rint(stretched)
-        if x.ndim == 4 and given in FRACTIONS:
-            whole = whole.clip(0, 255)  # a resize overshoots a little
-        wrong = (whole < 0) | (whole > 255) | ((whole != stretched) & (x.ndim == 2))
-        if wrong.any():
-            raise InputError(
-                f"The model was made for whole numbers from 0 to 255, and {dataset.name!r} has others, such "
-                f"as {stretched[wrong][0]:g}. Train it on examples saved as floating point."
-            )
-        return whole.astype(np.uint8)
-    return stretched.astype(np.float32)

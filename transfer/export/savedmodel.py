@@ -10,26 +10,32 @@ from typing import Any
 import numpy as np
 
 from headstart.files import atomic_folder
+from transfer.export.compare import difference
 
 MARK = "saved_model.pb"
 ABOUT = Path("assets.extra") / "headstart.json"
-"""TensorFlow leaves a folder of this name to the users of a SavedModel."""
+"""TensorFlow leaves the folder assets.extra to the users of a SavedModel."""
 
 
 def write_savedmodel(
     model: Any, path: Path, about: Mapping[str, Any], examples: np.ndarray, expected: np.ndarray
 ) -> float:
-    """Write ``model`` as the folder ``path`` and return by how much its outputs differ.
+    """Write a model as a folder, reload it and compare its outputs before it counts.
 
-    examples, expected: raw examples (N, ...) and what the ``.keras`` model makes of them.
-    about: JSON, kept in the folder as assets.extra/headstart.json.
+    Args:
+        model: of Keras.
+        path: the folder.
+        about: JSON, kept in the folder as assets.extra/headstart.json.
+        examples: raw examples (N, ...).
+        expected: the outputs (N, K) of the ``.keras`` model for them.
 
-    Raises HeadstartError when the reloaded folder's outputs are others; nothing is at ``path`` then
-    that was not before.
+    Returns:
+        The greatest difference between an output and the expected one.
+
+    Raises:
+        HeadstartError: the outputs differ by too much, or the disk refuses; ``path`` is as it was.
     """
-    from transfer.export.compare import difference
-
-    found = []
+    off = []
 
     def write(temporary: Path) -> None:
         model.export(str(temporary), format="tf_saved_model", verbose=False)
@@ -37,14 +43,14 @@ def write_savedmodel(
         (temporary / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
     def verify(temporary: Path) -> None:
-        found.append(difference(expected, run_savedmodel(temporary, examples), path))
+        off.append(difference(expected, run_savedmodel(temporary, examples), path))
 
     atomic_folder(path, write, verify=verify)
-    return found[0]
+    return off[0]
 
 
 def run_savedmodel(path: Path, x: np.ndarray) -> np.ndarray:
-    """Return what the folder's serving signature makes of raw examples ``x`` (N, ...).
+    """Return the outputs (N, K) of the folder's serving signature for raw examples ``x`` (N, ...).
 
     The first is given by itself, then the rest, so that two sizes of batch are tried.
     """
@@ -56,8 +62,8 @@ def run_savedmodel(path: Path, x: np.ndarray) -> np.ndarray:
     parts = []
     for part in (x[:1], x[1:]):
         if len(part):
-            (made,) = serve(**{name: tf.constant(part)}).values()
-            parts.append(made.numpy())
+            (outputs,) = serve(**{name: tf.constant(part)}).values()
+            parts.append(outputs.numpy())
     return np.concatenate(parts)
 
 

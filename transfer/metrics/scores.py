@@ -1,4 +1,4 @@
-"""What is measured on the test part: of classes, of numbers, of several labels an example."""
+"""Metrics of predictions on a test part: of classes, of numbers, of several labels an example."""
 
 from __future__ import annotations
 
@@ -9,31 +9,47 @@ import numpy as np
 
 from headstart.errors import InputError
 
-# Percentile bootstrap: so many test parts are drawn from the test part, with replacement.
+# Percentile bootstrap: the number of resampled test parts, and of those drawn at once to bound the memory.
 SAMPLES, AT_ONCE = 1000, 50
 
 
 def check_outputs(outputs: np.ndarray, model: str, examples: str) -> None:
-    """Raise InputError when outputs (N, K) are not all finite.
+    """Check that a model's outputs are finite.
 
-    model, examples: what gave them, and of what they are, for the message.
+    Args:
+        outputs: (N, K) float.
+        model: the model, for the message.
+        examples: the examples, for the message: "test examples of 'digits'".
+
+    Raises:
+        InputError: some are NaN or infinite.
     """
     lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
     if len(lost):
         raise InputError(
             f"{model} gives no finite output for {len(lost):,} of the {len(outputs):,} {examples}, of which "
-            f"the first is number {lost[0]}: their values are far from those it was trained on. Leave them "
-            f"out. Nothing was written."
+            f"the first is number {lost[0]}: their values are far from those it was trained on. Nothing was "
+            f"written.",
+            hint="Leave them out.",
         )
 
 
 def measure(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Return the metrics of ``probabilities`` (N, K) float against labels ``y`` (N,) int.
+    """Return the metrics of class probabilities.
 
-    accuracy; accuracy_interval (Wilson 1927, 95 %: of the test examples, not of the labels drawn);
-    balanced_accuracy (mean recall over classes present); macro_f1 (an empty class counts
-    0); loss (mean -log p of the true class, p clipped at 1e-7); confusion (rows true, columns
-    predicted); n.
+    Args:
+        probabilities: (N, K) float.
+        y: (N,) int, the true classes.
+
+    Returns:
+        JSON: ``accuracy``; ``accuracy_interval`` [low, high] (Wilson 1927, 95 %, over test examples, not
+        over draws of labels); ``balanced_accuracy`` (mean recall over the classes present); ``macro_f1`` (a
+        class without any truth or prediction counts 0); ``loss`` (mean -log p of the true class, p clipped
+        at 1e-7); ``confusion`` (K x K counts, rows true, columns predicted); ``n``.
+
+    Example:
+        >>> measure(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))["accuracy"]
+        1.0
     """
     from scipy.stats import binomtest
     from sklearn.metrics import confusion_matrix, f1_score
@@ -59,11 +75,17 @@ def measure(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
 
 
 def measure_numbers(predicted: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Return the metrics of ``predicted`` (N,) against numbers ``y`` (N,), in their units.
+    """Return the metrics of predicted numbers.
 
-    rmse (root of the mean squared error), mae (mean absolute error), r2 (1 - squared error / squared
-    deviation of y from its mean; None where all of y are equal); each with a 95 % interval of test
-    examples (Efron & Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3); n.
+    Args:
+        predicted: (N,) float.
+        y: (N,) float, the true numbers, in the same units.
+
+    Returns:
+        JSON: ``rmse`` (root of the mean squared error), ``mae`` (mean absolute error), ``r2`` (1 - squared
+        error / squared deviation of y from its mean; None where all of y are equal); each with a 95 %
+        interval over test examples, ``rmse_interval`` and so on (Efron & Tibshirani 1993, "An Introduction
+        to the Bootstrap", section 13.3); ``n``.
     """
     y = y.astype(np.float64)
     error = predicted.astype(np.float64) - y
@@ -82,40 +104,48 @@ def measure_numbers(predicted: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     return {**_with_intervals(columns, scores), "n": len(y)}
 
 
-def measure_labels(chances: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Return the metrics of ``chances`` (N, K) against labels ``y`` (N, K) of 0 and 1.
+def measure_labels(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """Return the metrics of the probabilities of several labels an example.
 
-    A label is told where its chance is above one half. micro_f1 (over all labels together; with a 95 %
-    bootstrap interval of test examples), macro_f1 (mean over labels; one without any truth or
-    prediction counts 0), mean_average_precision (over labels that the test part has; None if it has
-    none), subset_accuracy (all labels of an example right; with its Wilson interval), hamming_loss (the
-    part of all single decisions that is wrong), loss (mean binary cross-entropy, chances
-    clipped at 1e-7); n.
+    A label is predicted where its probability is above one half.
+
+    Args:
+        probabilities: (N, K) float, of each label by itself.
+        y: (N, K) of 0 and 1.
+
+    Returns:
+        JSON: ``micro_f1`` (over all labels together; ``micro_f1_interval`` is a 95 % bootstrap interval over
+        test examples), ``macro_f1`` (mean over labels; one without any truth or prediction counts 0),
+        ``mean_average_precision`` (over labels that the test part has; None if it has none),
+        ``subset_accuracy`` (all labels of an example right; ``subset_accuracy_interval`` is Wilson's),
+        ``hamming_loss`` (share of wrong decisions), ``loss`` (mean binary cross-entropy, probabilities
+        clipped at 1e-7), ``n``.
     """
     from scipy.stats import binomtest
     from sklearn.metrics import average_precision_score, f1_score
 
-    told, true = chances > 0.5, y > 0.5
-    right = (told == true).all(axis=1)
+    predicted, true = probabilities > 0.5, y > 0.5
+    right = (predicted == true).all(axis=1)
     interval = binomtest(int(right.sum()), len(y)).proportion_ci(method="wilson")
     ranked = [
-        average_precision_score(true[:, k], chances[:, k]) for k in np.flatnonzero(true.any(0))
+        average_precision_score(true[:, k], probabilities[:, k])
+        for k in np.flatnonzero(true.any(0))
     ]
-    sure = np.clip(np.where(true, chances, 1 - chances.astype(np.float64)), 1e-7, 1)
-    counts = np.stack([(told & true).sum(1), (told ^ true).sum(1)], axis=1).astype(np.float64)
+    given = np.where(true, probabilities, 1 - probabilities.astype(np.float64))
+    counts = np.stack([(predicted & true).sum(1), (predicted ^ true).sum(1)], axis=1)
 
     def scores(sums: np.ndarray) -> dict[str, np.ndarray]:
         hits, misses = sums.T
         return {"micro_f1": 2 * hits / np.maximum(2 * hits + misses, 1)}
 
     return {
-        **_with_intervals(counts, scores),
-        "macro_f1": float(f1_score(true, told, average="macro", zero_division=0.0)),
+        **_with_intervals(counts.astype(np.float64), scores),
+        "macro_f1": float(f1_score(true, predicted, average="macro", zero_division=0.0)),
         "mean_average_precision": float(np.mean(ranked)) if ranked else None,
         "subset_accuracy": float(right.mean()),
         "subset_accuracy_interval": [float(interval.low), float(interval.high)],
-        "hamming_loss": float((told != true).mean()),
-        "loss": float(-np.log(sure).mean()),
+        "hamming_loss": float((predicted != true).mean()),
+        "loss": float(-np.log(np.clip(given, 1e-7, 1)).mean()),
         "n": len(y),
     }
 
@@ -123,9 +153,11 @@ def measure_labels(chances: np.ndarray, y: np.ndarray) -> dict[str, Any]:
 def _with_intervals(
     columns: np.ndarray, scores: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> dict[str, Any]:
-    """Return each score of the column sums of (N, C), and as NAME_interval its bootstrap interval.
+    """Return each score, and as NAME_interval its 95 % bootstrap interval over examples.
 
-    scores: sums (R, C) to a number (R,) by name; NaN where it cannot be told.
+    Args:
+        columns: (N, C) float64, of which the scores need the sums over examples only.
+        scores: maps sums (R, C) to {name: numbers (R,)}, NaN where a score is undefined.
     """
     rng = np.random.default_rng(0)
     n = len(columns)

@@ -16,24 +16,213 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
-from headstart.files import atomic_write, check_output
+from headstart.errors import InputError, arg
+from headstart.files import check_output, write_bytes
 from pretrain.monitoring.artifacts import metrics, panels
 from tasks.task import TargetTask
 from transfer.numerics import both_classes
 
-DPI = 120
-LONGEST = 22
+NAMES = ("curves", "confusion", "features", "unsure", "wrong")
+MAPS = ("pca", "umap")
+MAX_EXAMPLES = 24
+"""Examples in a grid."""
+MAX_POINTS = 2000
+"""Test examples on the map."""
+MAX_LETTERS = 22
 """Letters of a class name; more do not fit beside an axis."""
-COUNTED = 20
-"""Classes up to which a confusion matrix has its numbers written in."""
-NAMED = 60
+MAX_NUMBERED = 20
+"""Classes up to which a confusion matrix shows its numbers."""
+MAX_NAMED = 60
 """Classes up to which each one is named."""
 COLUMNS = 6
+DPI = 120
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """A model's outputs for N test examples.
+
+    Attributes:
+        probabilities: (N, K) float.
+        features: (N, D) float, the encoder's; None of a model without a part called so.
+    """
+
+    probabilities: np.ndarray
+    features: np.ndarray | None
+
+    @classmethod
+    def of(cls, model: Any, x: np.ndarray) -> Predictions:
+        """Run a Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
+        from transfer.inference import predict_batched
+
+        probabilities = both_classes(predict_batched(model, x))
+        try:
+            parts = [model.get_layer(name) for name in ("inputs", "encoder")]
+        except ValueError:
+            return cls(probabilities=probabilities, features=None)
+        features = predict_batched(parts, x).reshape(len(x), -1)
+        return cls(probabilities=probabilities, features=features)
+
+
+def folder_of(model: Path) -> Path:
+    """Return the folder of the figures of the ``.keras`` file ``model``."""
+    return model.with_name(f"{model.stem}-pictures")
+
+
+def check_pictures(model: Path, kind: str, *, force: bool) -> None:
+    """Check, before any work, that the figures can be drawn and written.
+
+    Args:
+        model: the ``.keras`` file.
+        kind: of the map, "pca" or "umap".
+        force: replace existing files.
+
+    Raises:
+        InputError: a package is missing, or a file exists.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError(
+            "takes matplotlib, which this environment does not have",
+            argument="figures",
+            hint="Run: pip install 'headstart[plot]'",
+        )
+    if kind == "umap" and find_spec("umap") is None:
+        raise InputError(
+            "takes umap-learn, which this environment does not have",
+            argument="map",
+            value=kind,
+            hint=f"Run: pip install 'headstart[umap]', or give {arg.map:pca}.",
+        )
+    for name in NAMES:
+        check_output(folder_of(model) / f"{name}.png", force)
+
+
+def write_pictures(
+    model: Path,
+    task: TargetTask,
+    seen: Predictions,
+    history: Sequence[Mapping[str, Any]],
+    *,
+    kind: str = "pca",
+    seed: int = 0,
+) -> list[str]:
+    """Draw the figures of a model of classes; those of an earlier model are replaced or removed.
+
+    Args:
+        model: the ``.keras`` file.
+        task: its test part is drawn.
+        seen: the model's outputs for the test part.
+        history: one row an epoch, as in ``curves``.
+        kind: of the map, "pca" or "umap".
+        seed: of the map, and of the examples on it.
+
+    Returns:
+        Paths as text, in the order of NAMES.
+
+    Raises:
+        HeadstartError: the disk refuses.
+    """
+    names, y = task.class_names, task.y_test
+    drawn: dict[str, bytes | None] = {
+        "curves": curves(history) if history else None,
+        "confusion": confusion(y, seen.probabilities.argmax(axis=1), names),
+    }
+    if seen.features is not None and len(y) > 2:
+        rows = _sample(len(y), seed)
+        points, axes = project(seen.features[rows], kind, seed)
+        right = seen.probabilities.argmax(axis=1)[rows] == y[rows]
+        drawn["features"] = scatter(points, y[rows], right, names, axes)
+    if task.x_test.ndim == 4 and task.x_test.shape[-1] in (1, 3):
+        for name, rows, title in (
+            ("unsure", least_sure(seen.probabilities), "least sure of"),
+            ("wrong", most_wrong(seen.probabilities, y), "most wrong about"),
+        ):
+            if len(rows):
+                images = _shown(task.x_test[rows], task.value_range)
+                drawn[name] = grid(
+                    images,
+                    seen.probabilities[rows],
+                    y[rows],
+                    names,
+                    f"The {len(rows)} test examples that the model is {title}",
+                )
+    folder, written = folder_of(model), []
+    for name in NAMES:
+        path, content = folder / f"{name}.png", drawn.get(name)
+        if content is not None:
+            write_bytes(path, content)
+            written.append(str(path))
+        else:
+            # An earlier model's would be taken for this one's.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    return written
+
+
+def least_sure(probabilities: np.ndarray) -> np.ndarray:
+    """Return up to 24 rows of ``probabilities`` (N, K), the least probable prediction first."""
+    return np.argsort(probabilities.max(axis=1), kind="stable")[:MAX_EXAMPLES]
+
+
+def most_wrong(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return up to 24 rows with a wrong prediction, the least probable truth first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != y)
+    return wrong[np.argsort(probabilities[wrong, y[wrong]], kind="stable")][:MAX_EXAMPLES]
+
+
+def project(features: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
+    """Return a map (N, 2) of standardised features, and the names of its axes.
+
+    Args:
+        features: (N, D) float.
+        kind: "pca", the two directions of greatest variance, or "umap" (McInnes, Healy and Melville 2018).
+        seed: of "umap".
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import StandardScaler
+
+    x = StandardScaler().fit_transform(features.astype(np.float64))
+    if kind == "umap":
+        return _umap(x, seed), ("UMAP 1", "UMAP 2")
+    if x.shape[1] == 1:
+        x = np.concatenate([x, np.zeros_like(x)], axis=1)
+    pca = PCA(2, svd_solver="full")
+    with np.errstate(invalid="ignore"):  # equal features have no variance
+        points = pca.fit_transform(x)
+    first, second = (
+        f"{100 * share:.0f} %" for share in np.nan_to_num(pca.explained_variance_ratio_)
+    )
+    return points, (
+        f"component 1 ({first} of the variance)",
+        f"component 2 ({second} of the variance)",
+    )
+
+
+def _umap(x: np.ndarray, seed: int) -> np.ndarray:
+    with warnings.catch_warnings():
+        # UMAP warns that a seed costs it its threads, numba of deprecations.
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        umap = UMAP(n_neighbors=min(15, len(x) - 1), random_state=seed, n_jobs=1)
+        return np.asarray(umap.fit_transform(x), np.float64)
+
+
+def _sample(count: int, seed: int) -> np.ndarray:
+    """Return at most MAX_POINTS of ``count`` rows, drawn at random, in their order."""
+    if count <= MAX_POINTS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, MAX_POINTS, replace=False))
+
+
+def _shown(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Return images (n, H, W, C) as floats from 0 to 1."""
+    low, high = value_range
+    return np.clip((x.astype(np.float32) - low) / (high - low), 0, 1)
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
-    """Draw each metric over the epochs of all stages, which are named above it.
+    """Draw each metric over the epochs of all stages, whose names stand above it.
 
     history: one row an epoch: stage, epoch (from 1 in each stage), and the metrics.
     """
@@ -84,20 +273,20 @@ def confusion(y: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> byt
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (y, predicted), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = min(16.0, 2.5 + max(0.48 * classes if classes <= COUNTED else 0.2 * classes, 1.5))
+    side = min(16.0, 2.5 + max(0.48 * classes if classes <= MAX_NUMBERED else 0.2 * classes, 1.5))
     figure = _figure(side + 0.8, side)
     axes = figure.add_subplot()
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    step = math.ceil(classes / NAMED)
+    step = math.ceil(classes / MAX_NAMED)
     ticks = range(0, classes, step)
-    size = 9 if classes <= COUNTED else 7
+    size = 9 if classes <= MAX_NUMBERED else 7
     labels = [_name(names[k]) for k in ticks]
     flat = max(map(len, labels)) <= 2 or (classes <= 4 and max(map(len, labels)) <= 10)
     axes.set_xticks(ticks, labels, fontsize=size, rotation=0 if flat else 90)
     axes.set_yticks(ticks, labels, fontsize=size)
     axes.set_xlabel("predicted", fontsize=10)
     axes.set_ylabel("true", fontsize=10)
-    if classes <= COUNTED:
+    if classes <= MAX_NUMBERED:
         for i, j in np.argwhere(counts):
             colour = "white" if shares[i, j] > 0.5 else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=9, color=colour)
@@ -116,9 +305,9 @@ def scatter(
     names: Sequence[str],
     labels: tuple[str, str],
 ) -> bytes:
-    """Draw ``points`` (N, 2), coloured by the true class ``y`` (N,); crosses where not ``right`` (N,)."""
+    """Draw points (N, 2), coloured by the true class ``y`` (N,); crosses where not ``right`` (N,)."""
     classes = len(names)
-    figure = _figure(8.6 if classes <= COUNTED else 7.4, 6.2)
+    figure = _figure(8.6 if classes <= MAX_NUMBERED else 7.4, 6.2)
     axes = figure.add_subplot()
     size = 18 if len(points) <= 1000 else 9
     colours = _colours(classes)
@@ -144,7 +333,7 @@ def scatter(
         f"crosses: the {wrong:,} predicted wrongly",
         fontsize=11,
     )
-    if classes <= COUNTED:
+    if classes <= MAX_NUMBERED:
         _legend(axes, colours, names)
     else:
         _middles(axes, points, y, names)
@@ -158,7 +347,7 @@ def grid(
     names: Sequence[str],
     title: str,
 ) -> bytes:
-    """Draw images (n, H, W, 1 or 3) in [0, 1], each with its true class, and what the model said.
+    """Draw images (n, H, W, 1 or 3) in [0, 1], each with its true and its predicted class.
 
     probabilities: (n, K); y: (n,). Wrong predictions are written in red.
     """
@@ -184,45 +373,10 @@ def grid(
     return _png(figure)
 
 
-def _figure(width: float, height: float) -> Any:
-    # Its first import in an account says that it builds a cache of fonts: no news of this run.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-
-
-def _png(figure: Any) -> bytes:
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class name may have letters that the font has not: it is drawn with boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        # Without the program's version, which would make the same run's pictures differ.
-        figure.savefig(
-            file, format="png", bbox_inches="tight", pad_inches=0.1, metadata={"Software": None}
-        )
-    return file.getvalue()
-
-
-def _name(name: str, longest: int = LONGEST) -> str:
-    """Return a class name that fits, and that matplotlib does not take for a formula."""
-    # The end is kept: long names often differ only there.
-    end = longest // 3
-    short = name if len(name) <= longest else f"{name[: longest - end - 1]}…{name[-end:]}"
-    return short.replace("$", r"\$")
-
-
-def _percent(chance: float) -> str:
-    """Return 0.994 as "99 %"; what is not quite certain never reads as 0 or 100."""
-    if 0 < chance < 0.01:
-        return "<1 %"
-    return ">99 %" if 0.99 < chance < 1 else f"{100 * chance:.0f} %"
-
-
 def _colours(classes: int) -> list[Any]:
     from matplotlib import colormaps
 
-    if classes > COUNTED:
+    if classes > MAX_NUMBERED:
         return list(colormaps["turbo"](np.linspace(0, 1, classes)))
     return list(colormaps["tab10" if classes <= 10 else "tab20"](np.arange(classes)))
 
@@ -241,7 +395,7 @@ def _legend(axes: Any, colours: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def _middles(axes: Any, points: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
-    """Write the names of many classes where each one has its middle, as far as there is room."""
+    """Write the names of many classes at their medians, as far as there is room."""
     size = np.maximum(np.ptp(points, axis=0), 1e-9)
     placed: list[np.ndarray] = []
     for k in np.unique(y):
@@ -254,176 +408,36 @@ def _middles(axes: Any, points: np.ndarray, y: np.ndarray, names: Sequence[str])
         axes.text(*middle, _name(names[k], 12), fontsize=8, ha="center", va="center", bbox=box)
 
 
-NAMES = ("curves", "confusion", "features", "unsure", "wrong")
-MAPS = ("pca", "umap")
-SHOWN = 24
-"""Examples in a grid."""
-MOST_POINTS = 2000
-"""Test examples on the map."""
+def _name(name: str, longest: int = MAX_LETTERS) -> str:
+    """Return a class name that fits, and that matplotlib does not take for a formula."""
+    # The end is kept: long names often differ only there.
+    end = longest // 3
+    short = name if len(name) <= longest else f"{name[: longest - end - 1]}…{name[-end:]}"
+    return short.replace("$", r"\$")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Predictions:
-    """What a model made of the N test examples.
-
-    probabilities: (N, K) float; features: (N, D) float, the encoder's, or None.
-    """
-
-    probabilities: np.ndarray
-    features: np.ndarray | None
-
-    @classmethod
-    def of(cls, model: Any, x: np.ndarray) -> Predictions:
-        """Run the Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
-        from transfer.inference import predict_batched
-
-        chances = both_classes(predict_batched(model, x))
-        try:
-            parts = [model.get_layer(name) for name in ("inputs", "encoder")]
-        except ValueError:
-            return cls(probabilities=chances, features=None)
-        features = x
-        for part in parts:
-            features = predict_batched(part, features)
-        return cls(probabilities=chances, features=features.reshape(len(x), -1))
+def _percent(probability: float) -> str:
+    """Return 0.98 as "98 %"; only certainty reads as 0 or 100."""
+    if 0 < probability < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.99 < probability < 1 else f"{100 * probability:.0f} %"
 
 
-def folder_of(model: Path) -> Path:
-    """Return where the pictures of the ``.keras`` file ``model`` go."""
-    return model.with_name(f"{model.stem}-pictures")
+def _figure(width: float, height: float) -> Any:
+    # The first import in an account logs that a cache of fonts is built.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def check_pictures(model: Path, kind: str, *, force: bool) -> None:
-    """Check, before any work, that they can be drawn and written. Raises InputError."""
-    if find_spec("matplotlib") is None:
-        raise InputError(
-            "--pictures takes matplotlib, which this environment does not have: "
-            "pip install 'headstart[plot]'"
-        )
-    if kind == "umap" and find_spec("umap") is None:
-        raise InputError(
-            "--map umap takes umap-learn, which this environment does not have: "
-            "pip install 'headstart[umap]', or use --map pca."
-        )
-    for name in NAMES:
-        check_output(folder_of(model) / f"{name}.png", force)
-
-
-def write_pictures(
-    model: Path,
-    task: TargetTask,
-    seen: Predictions,
-    history: Sequence[Mapping[str, Any]],
-    *,
-    kind: str = "pca",
-    seed: int = 0,
-) -> list[str]:
-    """Draw what there is to draw, replace the pictures of an earlier model, and return the new ones.
-
-    model: the ``.keras`` file that they are of. kind: of the map, "pca" or "umap".
-    Returns paths as text, in the order of NAMES. Raises HeadstartError on a full disk.
-    """
-    names, y = task.class_names, task.y_test
-    drawn: dict[str, bytes | None] = {
-        "curves": curves(history) if history else None,
-        "confusion": confusion(y, seen.probabilities.argmax(axis=1), names),
-    }
-    if seen.features is not None and len(y) > 2:
-        rows = _some(len(y), seed)
-        points, axes = project(seen.features[rows], kind, seed)
-        right = seen.probabilities.argmax(axis=1)[rows] == y[rows]
-        drawn["features"] = scatter(points, y[rows], right, names, axes)
-    if task.x_test.ndim == 4 and task.x_test.shape[-1] in (1, 3):
-        for name, rows, title in (
-            ("unsure", least_sure(seen.probabilities), "least sure of"),
-            ("wrong", most_wrong(seen.probabilities, y), "most wrong about"),
-        ):
-            if len(rows):
-                images = _shown(task.x_test[rows], task.value_range)
-                drawn[name] = grid(
-                    images,
-                    seen.probabilities[rows],
-                    y[rows],
-                    names,
-                    f"The {len(rows)} test examples that the model is {title}",
-                )
-    folder, written = folder_of(model), []
-    for name in NAMES:
-        path, content = folder / f"{name}.png", drawn.get(name)
-        if content is not None:
-            atomic_write(path, _writing(content))
-            written.append(str(path))
-        else:
-            # An earlier model's: it would be taken for this one's.
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-    return written
-
-
-def least_sure(probabilities: np.ndarray) -> np.ndarray:
-    """Return up to 24 rows of ``probabilities`` (N, K), the one with the smallest greatest value first."""
-    return np.argsort(probabilities.max(axis=1), kind="stable")[:SHOWN]
-
-
-def most_wrong(probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return up to 24 rows that are predicted wrongly, the least probable truth first."""
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != y)
-    return wrong[np.argsort(probabilities[wrong, y[wrong]], kind="stable")][:SHOWN]
-
-
-def project(features: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, tuple[str, str]]:
-    """Return a map (N, 2) of standardised ``features`` (N, D), and what its axes are called.
-
-    kind: "pca", the two directions of greatest variance, or "umap" (McInnes, Healy and Melville 2018).
-    """
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
-
-    x = StandardScaler().fit_transform(features.astype(np.float64))
-    if kind == "umap":
-        return _umap(x, seed), ("UMAP 1", "UMAP 2")
-    if x.shape[1] == 1:
-        x = np.concatenate([x, np.zeros_like(x)], axis=1)
-    pca = PCA(2, svd_solver="full")
-    with np.errstate(invalid="ignore"):  # features that are all equal have no variance to share out
-        points = pca.fit_transform(x)
-    first, second = (
-        f"{100 * share:.0f} %" for share in np.nan_to_num(pca.explained_variance_ratio_)
-    )
-    return points, (
-        f"component 1 ({first} of the variance)",
-        f"component 2 ({second} of the variance)",
-    )
-
-
-def _umap(x: np.ndarray, seed: int) -> np.ndarray:
-    import warnings
-
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
     with warnings.catch_warnings():
-        # It says that a seed costs it its threads, and numba that some things are deprecated.
-        warnings.simplefilter("ignore")
-        from umap import UMAP
-
-        neighbours = min(15, len(x) - 1)
-        made = UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(x)
-    return np.asarray(made, np.float64)
-
-
-def _some(count: int, seed: int) -> np.ndarray:
-    """Return at most MOST_POINTS of ``count`` rows, drawn without their order."""
-    if count <= MOST_POINTS:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, MOST_POINTS, replace=False))
-
-
-def _shown(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Return images (n, H, W, C) as floats from 0 to 1."""
-    low, high = value_range
-    return np.clip((x.astype(np.float32) - low) / (high - low), 0, 1)
-
-
-def _writing(content: bytes) -> Any:
-    def write(path: Path) -> None:
-        path.write_bytes(content)
-
-    return write
+        # A class name may have letters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        # Without the program's version, which would make figures of the same run differ.
+        figure.savefig(
+            file, format="png", bbox_inches="tight", pad_inches=0.1, metadata={"Software": None}
+        )
+    return file.getvalue()

@@ -12,7 +12,7 @@ from transfers import weights
 
 from headstart.errors import InputError
 from transfer.active_learning.selection_file import data_digest, read_selection, to_csv
-from transfer.active_learning.typiclust import Suggestion, clusters, image_grid, suggest
+from transfer.active_learning.typiclust import Suggestion, image_grid, suggest
 from transfer.cli import cli
 
 
@@ -27,7 +27,7 @@ def groups(sizes, *, dimensions=6, spread=0.05, seed=0):
 
 def test_one_of_each_group_the_largest_first():
     features, which = groups([50, 20, 90, 5])
-    found = clusters(features, 4)
+    found = suggest(features, 4)
     assert which[found.rows].tolist() == [2, 0, 1, 3]
     assert found.sizes.tolist() == [90, 50, 20, 5]
     assert found.rows.dtype == np.int64
@@ -45,16 +45,16 @@ def test_one_of_each_group_the_largest_first():
 
 def test_the_seed_decides():
     features = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
-    first = suggest(features, 20, 3)
-    assert np.array_equal(first, suggest(features, 20, 3))
-    assert not np.array_equal(first, suggest(features, 20, 4))
+    first = suggest(features, 20, 3).rows
+    assert np.array_equal(first, suggest(features, 20, 3).rows)
+    assert not np.array_equal(first, suggest(features, 20, 4).rows)
     assert len(set(first.tolist())) == 20
 
 
 def test_a_large_set_is_sampled_but_chosen_from_whole(monkeypatch):
-    monkeypatch.setattr("transfer.active_learning.typiclust.SAMPLE", 100)
+    monkeypatch.setattr("transfer.active_learning.typiclust.MAX_SAMPLE", 100)
     features, which = groups([600, 500, 400], spread=0.2)
-    found = clusters(features, 3)
+    found = suggest(features, 3)
     assert found.sizes.tolist() == [600, 500, 400]
     assert which[found.rows].tolist() == [0, 1, 2]
 
@@ -62,7 +62,7 @@ def test_a_large_set_is_sampled_but_chosen_from_whole(monkeypatch):
 @pytest.mark.parametrize("n", [1, 3, 10])
 def test_equal_features_fill_up_to_the_number(n):
     features = np.repeat(np.eye(3, 4, dtype=np.float32), [4, 4, 2], axis=0)
-    rows = suggest(features, n).tolist()
+    rows = suggest(features, n).rows.tolist()
     assert len(set(rows)) == n
     assert n < 3 or len({tuple(features[row]) for row in rows}) == 3
 
@@ -207,7 +207,7 @@ def test_the_part_put_aside_for_the_test_is_never_suggested(folder):
     assert result["examples"] == 40
     same = ["--labels-from", folder / "chosen.csv", "--test-part", "0.5"]
     assert train(folder, *same, "--seed", 3, data="whole.npz")["labels"] == 40
-    with pytest.raises(InputError, match=r"examples of other data.*--test-part and --seed"):
+    with pytest.raises(InputError, match=r"examples of other data.*, test_part and seed"):
         train(folder, *same, "--seed", 4, "--force", data="whole.npz")
 
 
@@ -283,7 +283,7 @@ def test_bad_requests_write_nothing(folder):
         choose(folder, labels=81)
     with pytest.raises(InputError, match=r"must end in \.csv"):
         choose(folder, "--out", folder / "chosen.txt")
-    with pytest.raises(InputError, match="a table cannot be given"):
+    with pytest.raises(InputError, match="A table cannot be given"):
         choose(folder, data="table.npz")
     with pytest.raises(InputError, match="--labels and --labels-from"):
         train(folder, "--labels", 3, "--labels-from", folder / "chosen.csv")

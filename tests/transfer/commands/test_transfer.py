@@ -11,7 +11,7 @@ from transfers import weights
 
 from headstart.errors import InputError, Interrupted
 from transfer.cli import cli
-from transfer.export.keras_file import read_about
+from transfer.export.keras_file import ModelInfo
 
 QUICK = ["--freeze-epochs", "2", "--epochs", "2", "--batch-size", "16", "--labels", "40"]
 
@@ -66,7 +66,7 @@ def test_the_files_hold_what_was_printed(folder):
     out = printed.pop("out")
     assert out == str(folder / "model.keras")
     assert json.loads((folder / "model.json").read_text()) == printed
-    assert read_about(folder / "model.keras")["digest"] == printed["digest"]
+    assert ModelInfo.read(folder / "model.keras").digest == printed["digest"]
     assert [row["stage"] for row in printed["history"]] == ["head on frozen encoder"] * 2 + [
         "fine-tune"
     ] * 2

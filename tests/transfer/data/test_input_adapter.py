@@ -114,11 +114,11 @@ def test_halving_a_picture_averages_it():
 @pytest.mark.parametrize(
     ("shape", "encoder_shape", "says"),
     [
-        ((64,), (8, 8, 1), r"expects examples of shape \(8, 8, 1\) and the data has \(64,\)"),
-        ((64,), (8, 8, 1), "a table cannot be given to an encoder of images"),
-        ((8, 8, 1), (64,), "images cannot be given to an encoder of tables"),
+        ((64,), (8, 8, 1), r"expects examples of shape \(8, 8, 1\), and the data has \(64,\)"),
+        ((64,), (8, 8, 1), "A table cannot be given to an encoder of images"),
+        ((8, 8, 1), (64,), "Images cannot be given to an encoder of tables"),
         ((3,), (4,), "a table of the same columns"),
-        ((8, 8, 2), (8, 8, 1), "expects 1 channels and the data has 2; only grey"),
+        ((8, 8, 2), (8, 8, 1), r"expects 1 channels, and the data has 2\. Only grey"),
         ((8, 8, 3), (8, 8, 4), "expects 4 channels"),
     ],
 )

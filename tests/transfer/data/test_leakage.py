@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from pictures import WAYS, blobs, jpeg, shifted
 from transfers import QUICK, weights
 
-from headstart.errors import InputError
+from headstart.cli import spelling
+from headstart.errors import InputError, arg
 from pretrain.weights.file import WeightsFile
 from tasks.duplicates.fingerprints import Fingerprints
 from tasks.loading.resolve import load_dataset
@@ -83,7 +84,7 @@ def test_planted_images_are_found():
 
 @pytest.mark.parametrize("most", [5000, 3])
 def test_labelled_examples_that_are_in_the_test_part_are_told(monkeypatch, most):
-    monkeypatch.setattr("transfer.data.leakage.MOST_NEAR", most)
+    monkeypatch.setattr("transfer.data.leakage.MAX_NEAR_LABELS", most)
     pool, x, x_test = blobs(100), blobs(50, seed=1), blobs(60, seed=2)
     x_test[[4, 7]], x_test[9] = x[[10, 11]], shifted(x[12], *WAYS[0])
     found = leakage(task_of(x, x_test), np.arange(8, 16), file_of(pool))
@@ -133,8 +134,9 @@ def test_it_is_refused_only_when_labels_were_used():
         found = leakage(task_of(x, test), np.arange(9), file_of(pool, labels_used=used))
         assert leaks(found) == refused
         if refused:
-            with pytest.raises(InputError, match="--allow-leakage"):
+            with pytest.raises(InputError, match="the test would measure memory") as caught:
                 refuse(found, "toy", "weights.h5")
+            assert f"{arg.allow_leakage:True}" in caught.value.hint
         else:
             refuse(found, "toy", "weights.h5")
 
@@ -156,7 +158,9 @@ def test_a_file_without_fingerprints_says_so():
     assert found["test"] == {"n": 50, "exact": None, "near": None}
     assert found["pool"]["fingerprints"] is None
     assert not leaks(found)
-    told = "Leakage: the weights file does not tell what was in the pool; 5 (and 0 near"
+    told = (
+        "Leakage: unknown. The weights file does not say which examples the pool had; 5 (and 0 near"
+    )
     assert describe(found).startswith(told)
 
 
@@ -211,11 +215,11 @@ def test_the_command_refuses_and_can_be_told_otherwise(folder):
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(InputError) as caught:
         run(folder, "used.h5")
-    assert str(caught.value) == (
+    assert caught.value.rule == (
         "The pretraining of used.h5 used labels, and its pool 'pool' had 2 (and 0 near duplicates) of "
-        "the 40 test examples of 'data.npz': the test would measure memory. Test on other examples, "
-        "pretrain without these, or measure all the same with --allow-leakage."
+        "the 40 test examples of 'data.npz': the test would measure memory."
     )
+    assert caught.value.worded(spelling(cli)).endswith("all the same with --allow-leakage.")
     assert caught.value.exit_code == 2
     assert sorted(path.name for path in folder.iterdir()) == before
     done = run(folder, "used.h5", "--allow-leakage")
@@ -236,7 +240,7 @@ def test_the_function_refuses_like_the_command_unless_it_is_told_not_to_look(fol
     task = TargetTask.from_dataset(load_dataset(str(folder / "data.npz")))
     source = Source.from_weights(WeightsFile.read(folder / "used.h5"))
     config = TransferConfig(recipe=QUICK, labels=30)
-    with pytest.raises(InputError, match="guard=False"):
+    with pytest.raises(InputError, match="allow_leakage=True"):
         transfer(task, source, config)
     assert "leakage" not in transfer(task, source, config, guard=False).result
     source = Source.from_weights(WeightsFile.read(folder / "unused.h5"))

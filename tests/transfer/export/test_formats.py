@@ -20,10 +20,11 @@ from transfer import cli, export_model
 from transfer.data.input_adapter import InputAdapter
 from transfer.export.compare import difference
 from transfer.export.formats import FORMATS, check_formats
-from transfer.export.keras_file import read_about, save_model, whole_model
+from transfer.export.keras_file import ModelInfo, save_model, whole_model
 from transfer.export.onnx import run_onnx
 from transfer.export.savedmodel import run_savedmodel
 from transfer.inference import predict_batched
+from transfer.targets import Classification
 
 CASES = {
     # architecture, options, the encoder's shape, the raw shape, dtype and range, classes
@@ -54,9 +55,9 @@ def make(folder, architecture, options, shape, raw, dtype, value_range, classes)
         if "norm" in weight.path or "bias" in weight.path:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
     x = rng.uniform(*value_range, (20, *raw)).astype(dtype)
-    model = whole_model(inputs.model(), encoder, head, classes)
+    names = tuple(f"class {k}" for k in range(classes))
+    model = whole_model(inputs.model(), encoder, head, Classification(names=names).layer())
     path = folder / "model.keras"
-    names = [f"class {k}" for k in range(classes)]
     save_model(
         model,
         path,
@@ -96,7 +97,7 @@ def test_both_formats_give_the_models_outputs_on_raw_inputs(made):
     (given,) = proto.graph.input
     assert given.type.tensor_type.shape.dim[0].dim_param == "N"
     kept = {entry.key: entry.value for entry in proto.metadata_props}
-    about = read_about(path)
+    about = ModelInfo.read(path).to_json()
     assert json.loads(kept["headstart"]) == about
     extra = path.parent / "model-savedmodel" / "assets.extra" / "headstart.json"
     assert json.loads(extra.read_text()) == about

@@ -10,8 +10,7 @@ import pytest
 from transfers import QUICK, source, task
 
 from headstart.errors import HeadstartError, InputError
-from transfer.export.keras_file import ABOUT, probabilities, read_about, save_model
-from transfer.inference import predict_batched
+from transfer.export.keras_file import MEMBER, ModelInfo, save_model
 from transfer.plan import TransferConfig
 from transfer.run import transfer
 
@@ -51,7 +50,7 @@ def test_what_was_measured_is_what_the_model_says(saved):
 
 def test_the_file_holds_its_card_and_only_stock_layers(saved):
     on, done, path = saved
-    about = read_about(path)
+    about = ModelInfo.read(path).to_json()
     assert about["classes"] == list(on.class_names)
     assert about["input"] == {"shape": [8, 8, 1], "dtype": "uint8", "value_range": [0.0, 255.0]}
     assert about["digest"] == done.result["digest"]
@@ -104,23 +103,6 @@ def test_a_file_that_predicts_otherwise_is_not_kept(saved, tmp_path, monkeypatch
     assert [p.name for p in tmp_path.iterdir()] == ["model.keras"]
 
 
-def test_probabilities_of_extreme_logits_are_finite():
-    class Encoder:
-        model = keras.Sequential([keras.Input((1,)), keras.layers.Rescaling(1.0)])
-
-    front = Encoder.model
-    x = np.array([[-2000.0], [0.0], [2000.0]], np.float32)
-    head = keras.layers.Dense(1, kernel_initializer="ones")
-    two = probabilities(front, Encoder, head, x)
-    assert two == pytest.approx(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
-    head = keras.layers.Dense(3)
-    head.build((None, 1))
-    head.kernel.assign([[1.0, -1.0, 0.0]])
-    three = probabilities(front, Encoder, head, x)
-    assert three == pytest.approx(np.array([[0, 1, 0], [1 / 3] * 3, [1, 0, 0]]))
-    assert np.array_equal(predict_batched(front, x), x)
-
-
 def archive(**members):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
@@ -134,7 +116,7 @@ def archive(**members):
     [
         (b"", "is not a readable .keras model"),
         (b"no archive", "is not a readable .keras model"),
-        (archive(config_json="{}"), f"holds no {ABOUT}"),
+        (archive(config_json="{}"), f"holds no {MEMBER}"),
         (archive(headstart_json=" " * (2 << 20)), "larger than a megabyte"),
         (archive(headstart_json="{"), "is not a readable .keras model"),
         (archive(headstart_json="[]"), "is not a readable .keras model"),
@@ -147,6 +129,6 @@ def test_another_file_is_refused(tmp_path, content, says):
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     with pytest.raises(InputError, match=says):
-        read_about(path)
+        ModelInfo.read(path)
     with pytest.raises(InputError, match="There is no model file"):
-        read_about(tmp_path / "none.keras")
+        ModelInfo.read(tmp_path / "none.keras")

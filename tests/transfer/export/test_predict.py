@@ -9,8 +9,8 @@ from transfers import QUICK, source, task
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
-from transfer.export.keras_file import save_model
-from transfer.export.predict import predict, values_for
+from transfer.export.keras_file import ModelInfo, save_model
+from transfer.export.predict import examples_for, predict
 from transfer.plan import TransferConfig
 from transfer.run import transfer
 from transfer.targets import Classification
@@ -43,7 +43,7 @@ def table(path):
 def test_a_row_an_example_with_every_classs_probability(which, request, tmp_path):
     on, done, path = request.getfixturevalue(which)
     new = patterns(25, classes=len(on.class_names), seed=8)
-    result = predict(path, new, tmp_path / "out.csv")
+    result = predict(path, new, tmp_path / "out.csv").to_json()
     header, *rows = table(tmp_path / "out.csv")
     assert header == ["index", "predicted", "probability", *(f"p({n})" for n in on.class_names)]
     assert [row[0] for row in rows] == [str(i) for i in range(25)]
@@ -67,12 +67,12 @@ def test_classes_without_names_are_scored_by_their_numbers():
 
 def test_unlabelled_examples_have_no_accuracy(three, tmp_path):
     result = predict(three[2], patterns(4, labelled=False), tmp_path / "out.csv")
-    assert "accuracy" not in result
+    assert not result.scores
     assert len(table(tmp_path / "out.csv")) == 5
 
 
 def test_classes_that_the_model_does_not_know_have_no_accuracy(two, tmp_path):
-    assert "accuracy" not in predict(two[2], patterns(6, classes=3), tmp_path / "out.csv")
+    assert not predict(two[2], patterns(6, classes=3), tmp_path / "out.csv").scores
 
 
 def test_values_of_the_models_own_type_are_taken_as_they_are(three, tmp_path):
@@ -126,16 +126,17 @@ def test_what_is_plainly_of_another_range_is_taken_to_the_models_own(three, tmp_
     done = transfer(on, source(), TransferConfig(recipe=QUICK))
     path = tmp_path / "model.keras"
     save_model(done.model, path, done.inputs, done.result, on.x_test)
-    about = {"input": {"shape": [8, 8, 1], "dtype": "float32", "value_range": [0, 1]}}
     around = replace(floats, x=2 * floats.x - 1, value_range=(-1, 1))
-    np.testing.assert_allclose(values_for(path, around, about), floats.x, atol=1e-6)
+    np.testing.assert_allclose(
+        examples_for(path, ModelInfo.read(path), around), floats.x, atol=1e-6
+    )
     yes = replace(bytes_, x=(bytes_.x > 127).astype(np.uint8), value_range=(0, 1))
-    about = {"input": {"shape": [8, 8, 1], "dtype": "uint8", "value_range": [0, 255]}}
-    assert np.array_equal(values_for(three[2], yes, about), 255 * yes.x)
+    info = ModelInfo.read(three[2])
+    assert np.array_equal(examples_for(three[2], info, yes), 255 * yes.x)
     # 0 and 1 of a table mean what they mean.
     flat = replace(yes, x=yes.x.reshape(60, -1))
-    about["input"]["shape"] = [64]
-    assert np.array_equal(values_for(three[2], flat, about), flat.x)
+    table = replace(info, shape=(64,))
+    assert np.array_equal(examples_for(three[2], table, flat), flat.x)
 
 
 def test_what_has_no_finite_prediction_is_refused(tmp_path):
@@ -179,7 +180,7 @@ def test_what_cannot_be_predicted_is_refused_and_nothing_changes(three, tmp_path
     (tmp_path / "bad.keras").write_bytes(three[2].read_bytes()[:-40])
     before = listing(tmp_path)
     for model, new, out, says in (
-        (three[2], patterns(3, size=9), "new.csv", r"shape \(8, 8, 1\).*--image-size 8x8"),
+        (three[2], patterns(3, size=9), "new.csv", r"shape \(8, 8, 1\).*image_size=.8x8"),
         (three[2], patterns(3), "old.csv", "exists already"),
         (tmp_path / "bad.keras", patterns(3), "new.csv", "is not a readable .keras model"),
     ):

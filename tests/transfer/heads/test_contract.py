@@ -14,13 +14,13 @@ from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.architecture import Arrangement
 from transfer.export.formats import export_model
-from transfer.export.keras_file import read_about, save_model
+from transfer.export.keras_file import ModelInfo, save_model
 from transfer.heads import HEADS, SolvedHead
 from transfer.inference import predict_batched
 from transfer.plan import TransferConfig
 from transfer.report.model_card import card
 from transfer.run import transfer
-from transfer.targets import TARGETS, target_of_result
+from transfer.targets import TARGETS
 
 Y = {
     "classes": lambda y: y,
@@ -69,7 +69,7 @@ def test_a_head_learns_a_target_from_fit_to_file(head, target, tmp_path):
     )
     # The outputs of the ONNX file were compared with these before it was kept.
     assert export_model(path, ["onnx"], examples=on.x_test)[0]["examples"]["n"] == 40
-    learnt = target_of_result(read_about(path))
+    learnt = ModelInfo.read(path).target
     assert (learnt.name, outputs.shape) == (target, (40, learnt.outputs))
     # What stands in the result is what anybody measures on the file's outputs.
     header, rows = learnt.table(outputs)

@@ -10,9 +10,10 @@ from transfers import QUICK, classes, source, task
 from headstart.errors import InputError
 from pretrain.engine.program import Programs
 from transfer.data.folds import folds
-from transfer.export.keras_file import probabilities
+from transfer.inference import predict_batched
 from transfer.metrics.temperature import losses
 from transfer.model.weight_interpolation import ANCHOR, Line
+from transfer.numerics import class_probabilities
 from transfer.plan import Plan, TransferConfig
 from transfer.recipes import recipe
 from transfer.run import transfer
@@ -160,7 +161,8 @@ def test_the_loss_on_the_line_is_that_of_the_labels(count):
     done = fit(x, y, given, plan, target=classes(count), seed=0, programs=SHARED)
     for share in (0.0, 0.5, 1.0):
         done.line.go(share)
-        told = losses(probabilities(done.front, done.encoder, done.head, x), y)
+        logits = predict_batched((done.front, done.encoder.model, done.head), x)
+        told = losses(class_probabilities(logits), y)
         assert done.line.loss() == pytest.approx(told.mean(), rel=1e-4)
 
 

@@ -140,7 +140,7 @@ def test_a_confusion_is_drawn_where_it_is():
 
 def test_long_names_keep_their_ends_and_chances_never_lie():
     assert pictures._name("quite a long class name 17").endswith("17")
-    assert len(pictures._name("quite a long class name 17")) == pictures.LONGEST
+    assert len(pictures._name("quite a long class name 17")) == pictures.MAX_LETTERS
     assert pictures._percent(0.9999) == ">99 %"
     assert pictures._percent(0.0001) == "<1 %"
     assert pictures._percent(1.0) == "100 %"
@@ -156,10 +156,10 @@ def test_missing_packages_and_existing_files_are_found_before_the_work(tmp_path,
         check_pictures(model, "pca", force=False)
     check_pictures(model, "pca", force=True)
     monkeypatch.setattr(pictures, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"--pictures takes matplotlib.*headstart\[plot\]"):
+    with pytest.raises(InputError, match=r"figures takes matplotlib.*headstart\[plot\]"):
         check_pictures(model, "pca", force=True)
     monkeypatch.setattr(pictures, "find_spec", lambda name: None if name == "umap" else name)
-    with pytest.raises(InputError, match=r"umap-learn.*headstart\[umap\].*--map pca"):
+    with pytest.raises(InputError, match=r"map takes umap-learn.*headstart\[umap\].*map=.pca"):
         check_pictures(model, "umap", force=True)
 
 

@@ -195,7 +195,7 @@ def test_many_classes_show_their_most_frequent_confusions():
 def test_what_cannot_be_told_of_the_pool():
     leakage = {**RESULT["leakage"], "pool": {"name": "digits", "fingerprints": None}}
     text = card({**RESULT, "leakage": leakage}, "model.keras")
-    assert "does not tell what was in the pretraining pool" in text
+    assert "does not say which examples were in the pretraining pool" in text
     leakage = {**RESULT["leakage"], "test": {"n": 73, "exact": None, "near": 4}}
     text = card({**RESULT, "leakage": leakage}, "model.keras")
     assert "Of 73 test examples 4 are near duplicates" in text

@@ -75,7 +75,7 @@ def test_candidates_change_only_what_the_recipe_leaves_open():
 
 
 def test_one_label_cannot_be_searched_on():
-    with pytest.raises(InputError, match=r"takes two or more\. Got 1: leave --reuse auto out"):
+    with pytest.raises(InputError, match=r"at least two labelled examples\. Got 1\. Choose reuse"):
         folds(np.zeros(1, int), 0)
 
 

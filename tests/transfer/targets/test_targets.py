@@ -15,7 +15,7 @@ from transfers import weights
 from headstart.errors import InputError
 from pretrain.engine.stage import Batch
 from transfer.cli import cli
-from transfer.export.keras_file import read_about
+from transfer.export.keras_file import ModelInfo
 from transfer.metrics.scores import measure_labels, measure_numbers
 from transfer.targets import MultiLabel
 
@@ -82,7 +82,7 @@ def test_numbers_are_learnt_told_and_predicted_in_their_own_units(folder, tmp_pa
     got = predicted(folder, "numbers")
     assert got.shape == (40, 1)
     assert result["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, got[:, 0]), rel=1e-4)
-    assert read_about(folder / "model.keras")["target"] == "numbers"
+    assert ModelInfo.read(folder / "model.keras").target.name == "numbers"
     summary, (header, *rows) = written(folder, "numbers", tmp_path)
     assert header == ["index", "predicted"]
     training = data(folder, "numbers")["y"]
