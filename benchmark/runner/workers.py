@@ -12,10 +12,12 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 
 from benchmark.data import BenchmarkData
 from benchmark.runner.base import EventReporter, OnEvent, ignore
@@ -43,7 +45,7 @@ class Worker:
         self.process = context.Process(
             target=serve, args=(theirs, alive, threads), daemon=True, name="headstart-worker"
         )
-        with _environment({name: str(threads) for name in ENVIRONMENT}):
+        with _environment({name: str(threads) for name in ENVIRONMENT}), _without_main():
             self.process.start()
         theirs.close()
         alive.close()
@@ -219,6 +221,17 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in new:
             del os.environ[name]
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep a child from importing the main module: a program without a guard would run once more in it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

@@ -97,8 +97,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         f"sys.path.insert(0, {str(SUPPORT)!r})\n"
         "from workitems import Sleep, named\n"
         "from benchmark.runner.workers import WorkerProcesses\n"
-        "if __name__ == '__main__':\n"
-        f"    list(WorkerProcesses(1).run(named(Sleep({str(file)!r}))))\n"
+        # Without a guard for the main module, which the worker does not import.
+        f"list(WorkerProcesses(1).run(named(Sleep({str(file)!r}))))\n"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)
