@@ -157,7 +157,7 @@ def test_a_finished_run_resumed_says_so_and_changes_nothing(tmp_path, capfd):
 
 
 def test_a_fault_of_ours_is_one_paragraph_that_says_how_to_see_more(capfd, monkeypatch):
-    def fail(**_):
+    def fail(*_, **__):
         raise ZeroDivisionError("one of\nours")
 
     monkeypatch.setattr("pretrain.commands.pretrain.pretrain_command", fail)
@@ -216,7 +216,7 @@ def test_a_collapse_exits_with_1_and_exports_nothing(tmp_path, capfd):
     assert "Warning: the features of stage 'siamese' are collapsing" in done.err
     last = done.err.splitlines()[-1]
     assert last.startswith("Error: The features have collapsed: their spread is 0.0")
-    assert "--opt margin=1.4" in last
+    assert "option margin=1.4" in last
     assert not (tmp_path / "w.h5").exists()
 
 
@@ -226,7 +226,7 @@ def test_a_collapse_exits_with_1_and_exports_nothing(tmp_path, capfd):
         (["--augment", "digits"], "makes no random views"),
         (["--probe", "digts"], "Did you mean 'digits'"),
         (["--probe-every", "2"], "changes nothing without --probe"),
-        (["--keep-best", "probe"], "give --probe DATA"),
+        (["--keep-best", "probe"], "Give --probe DATA"),
         (["--keep-best", "loss"], "is not one of"),
         (["--collapse", "never"], "is not one of"),
     ],

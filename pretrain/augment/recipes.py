@@ -77,7 +77,7 @@ VECTOR_OPTIONS: dict[str, Option] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A named augmentation: what it is for, and the options that differ from "change nothing"."""
+    """A named augmentation: its purpose, and the options that differ from "change nothing"."""
 
     name: str
     summary: str
@@ -196,7 +196,7 @@ def recipe(name: str) -> Recipe:
 
 
 def kind_of(dataset: Dataset) -> str:
-    """Return the recipe for the data set: the kind that its source tells, else by the shape."""
+    """Return the recipe's name for a data set: the kind that its source gives, else by the shape."""
     if dataset.kind is not None:
         return dataset.kind
     if len(dataset.input_shape) == 1:

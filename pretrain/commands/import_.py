@@ -1,4 +1,4 @@
-"""What ``pretrain import`` does with its options."""
+"""``pretrain import``: turn a foreign Keras model into a weights file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a weights file says, for people and as JSON; needs neither TensorFlow nor the strategy."""
+"""``pretrain inspect``: describe a weights file for people and as JSON, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def as_json(weights: WeightsFile) -> dict[str, Any]:
 
 
 def counts(fingerprints: Fingerprints | None) -> dict[str, int] | None:
-    """Return how many fingerprints of the pool there are; None when there are none."""
+    """Return the numbers of fingerprints of the pool; None without fingerprints."""
     if fingerprints is None:
         return None
     near = fingerprints.near

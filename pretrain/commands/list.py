@@ -1,4 +1,4 @@
-"""``pretrain --list`` and ``--describe``: what there is to choose from. Needs no TensorFlow."""
+"""``pretrain --list`` and ``--describe``: strategies, encoders and augmentations, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def listing() -> str:
 
 
 def description(name: str) -> str:
-    """Return all that is known of a strategy, an encoder or an augmentation. Raises InputError."""
+    """Return a page about a strategy, an encoder or an augmentation. Raises InputError."""
     table = strategies()
     found = []
     if name in table:
@@ -59,14 +59,16 @@ def description(name: str) -> str:
     if not found:
         known = [*table, *ARCHITECTURES, *RECIPES]
         raise InputError(
-            f"There is no strategy, encoder or augmentation {name!r}.{suggest(name, known)} "
-            f"There are: {', '.join(known)}."
+            f"must name a strategy, encoder or augmentation: {', '.join(known)}",
+            argument="describe",
+            value=name,
+            hint=suggest(name, known),
         )
     return "\n\n".join(found)
 
 
 def needs(row: Strategy) -> str:
-    """Return in words what a strategy asks of the pool and of the encoder."""
+    """Return in words the demands of a strategy on the pool and the encoder."""
     if row.needs_labels:
         parts = ["a labelled pool"]
     elif takes_labels(row):
@@ -87,7 +89,7 @@ def needs(row: Strategy) -> str:
 
 
 def takes_labels(row: Strategy) -> bool:
-    """Whether its row says anything of labels that it could do without."""
+    """Return True when its row has a rule for labels that it can do without."""
     (default,) = (f.default for f in fields(Strategy) if f.name == "takes_labels")
     return row.takes_labels is not default
 

@@ -1,4 +1,4 @@
-"""What ``pretrain verify`` measures: can the features tell whether two examples are the same item?"""
+"""``pretrain verify``: measure whether the features show that two examples are the same item."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from pretrain.engine.session import Session
 from pretrain.metrics.verification import Thresholds, distances, resampled
 from pretrain.weights.file import WeightsFile
@@ -16,7 +16,7 @@ from tasks.loading.resolve import folder_size, load_dataset
 from tasks.pairs import all_pairs
 from tasks.targets import KINDS
 
-MOST_PAIRS = 200_000
+MAX_PAIRS = 200_000
 SAMPLES = 1000
 LEVEL = 0.95
 
@@ -45,29 +45,38 @@ def check(weights: WeightsFile, dataset: Dataset) -> None:
     """Raise InputError unless the encoder can take the examples as they are."""
     if dataset.y is None:
         raise InputError(
-            f"Data set {dataset.name!r} has no labels, so nobody knows which examples are the same item. "
-            "Give labelled data: a .npz file with y, or a folder with one subfolder an item."
+            "must be labelled: labels say which examples are the same item",
+            argument="data",
+            value=dataset.name,
+            hint="Give a .npz file with y, or a folder with one subfolder an item.",
         )
     if dataset.classes is None:
         raise InputError(
-            f"Labels must say which examples are the same item, and y of {dataset.name!r} is "
-            f"{KINDS[dataset.target or '']}. Give data whose y is classes."
+            f"must be labelled with classes, and its y is {KINDS[dataset.target or '']}",
+            argument="data",
+            value=dataset.name,
         )
     shape = tuple(weights.encoder["input_shape"])
     if dataset.input_shape != shape:
-        hint = "Give data of that shape"
+        hint = "Give data of that shape."
         if len(shape) == len(dataset.input_shape) == 3 and shape[2] == dataset.input_shape[2]:
-            hint = f"Give --image-size {shape[0]}x{shape[1]}"
+            size = f"{shape[0]}x{shape[1]}"
+            hint = f"Give {arg.image_size:{size}}."
         raise InputError(
-            f"The encoder expects examples of shape {shape}, and those of {dataset.name!r} have shape "
-            f"{dataset.input_shape}. {hint}."
+            f"must have examples of shape {shape}, which the encoder expects; they have shape "
+            f"{dataset.input_shape}",
+            argument="data",
+            value=dataset.name,
+            hint=hint,
         )
     known = weights.preprocessing["value_range"]
     if list(dataset.value_range) != list(known):
         raise InputError(
-            f"The encoder expects values from {known[0]:g} to {known[1]:g}, and those of "
-            f"{dataset.name!r} span {dataset.value_range[0]:g} to {dataset.value_range[1]:g}. "
-            f"Scale the data to the encoder's range."
+            f"must have values from {known[0]:g} to {known[1]:g}, which the encoder expects; they span "
+            f"{dataset.value_range[0]:g} to {dataset.value_range[1]:g}",
+            argument="data",
+            value=dataset.name,
+            hint="Scale the data to the encoder's range.",
         )
 
 
@@ -75,7 +84,7 @@ def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> 
     """Return AUC and EER over all pairs of ``dataset.x``, of the features and of the raw values.
 
     Features are compared by their cosine, raw values by their distance. The set's own test part is not
-    used. Of more than 200,000 pairs so many are drawn, half of each kind. The intervals are 95 % bootstrap
+    used. Of more than 200,000 pairs, 200,000 are drawn, half of each kind. The intervals are 95 % bootstrap
     intervals over the classes (percentiles of 1,000 samples); both rows share the samples, so that their
     difference is paired.
     """
@@ -84,7 +93,7 @@ def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> 
 
     check(weights, dataset)
     assert dataset.y is not None
-    pairs = all_pairs(dataset.y, MOST_PAIRS, seed)
+    pairs = all_pairs(dataset.y, MAX_PAIRS, seed)
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
     preprocess = Preprocessing.from_json(weights.preprocessing)
@@ -129,7 +138,7 @@ def _interval(values: list[float]) -> list[float]:
 
 
 def _trained_on(weights: WeightsFile, dataset: Dataset) -> bool:
-    """Whether these very examples were the pool, as far as the file can tell."""
+    """Return True when these very examples were the pool, by the fingerprint in the file."""
     return bool(weights.metadata["data"]["fingerprint"] == dataset.fingerprint)
 
 

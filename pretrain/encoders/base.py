@@ -1,4 +1,4 @@
-"""What an encoder architecture is: one row that can say its shapes without Keras and build with it.
+"""An encoder architecture: one row of a table, with its weights' shapes (without Keras) and its builder.
 
 A configuration is plain JSON and is all that is ever stored of an architecture:
 ``{"architecture": "mlp", "input_shape": [28, 28, 1], "options": {"units": [300, 100]}}``.
@@ -24,10 +24,13 @@ MAX_PARAMETERS = 1 << 29
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """One option of an architecture or a strategy: its default, what it does, and its rule.
+    """One option of an architecture, a strategy or an augmentation.
 
-    ``parse`` turns the default's type, or its text from the command line, into the value that is
-    stored as JSON; it raises ``ValueError`` with the rule when the value breaks it.
+    Attributes:
+        default: its value where none is given.
+        help: one line about its effect.
+        parse: from a value, or its text on a command line, to the value that is stored as JSON; raises
+            ``ValueError`` with the rule that the value breaks.
     """
 
     default: Any
@@ -92,14 +95,17 @@ def choice(*names: str) -> Callable[[Any], str]:
 class Architecture:
     """One row of the table of encoders.
 
-    shapes: (input_shape, options) -> every weight's path and shape, without Keras.
-    build: (input_shape, options) -> [(block name, keras.Model from the block's input to its
-        output)], lowest first; the last block's output is the features, shape (B, D).
-    decode: (input_shape, options) -> a keras.Model from features (B, D) to logits of the input's
-        shape (B, ...), used by strategies that reconstruct.
-    convolutional: True when it holds convolutions (XLA on CPU is then never used).
-    imported: True when its options describe a model from elsewhere, so that nobody can choose it for a
-        pretraining.
+    Attributes:
+        name: as options name it.
+        summary: one line for the list.
+        shapes: (input_shape, options) -> every weight's path and shape, without Keras.
+        build: (input_shape, options) -> [(block name, keras.Model from the block's input to its output)],
+            lowest first; the last block's output is the features, shape (B, D).
+        decode: (input_shape, options) -> a keras.Model from features (B, D) to logits of the input's shape
+            (B, ...), used by strategies that reconstruct.
+        convolutional: True when it holds convolutions (XLA on CPU is then never used).
+        imported: True when its options describe a model from elsewhere, which no pretraining can choose.
+        options: its own, by name.
     """
 
     name: str

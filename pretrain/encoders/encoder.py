@@ -16,11 +16,13 @@ from tasks.dataset import Dataset
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """The map from raw examples to the encoder's input, which lies in [0, 1].
+    """The map from raw examples to the encoder's input, which lies in [0, 1]: x * scale + offset.
 
-    input_dtype: "uint8" or "float32", of the raw examples.
-    value_range: (low, high) of the raw examples.
-    scale, offset: one number for all channels, or one a channel.
+    Attributes:
+        input_dtype: "uint8" or "float32", of the raw examples.
+        value_range: (low, high) of the raw examples.
+        scale: one number for all channels, or one a channel.
+        offset: the same.
     """
 
     input_dtype: str
@@ -74,12 +76,18 @@ class Encoder:
         config: the JSON configuration that rebuilds it.
         blocks: [(name, keras.Model)], lowest first; "reuse the lower k" means the first k.
         model: the blocks in a row, as one stock Keras model without custom objects.
+
+    Example:
+        >>> encoder = Encoder(encoder_config("mlp", (28, 28, 1)), seed=0)
+        >>> features = encoder(preprocessing(x), training=False)
     """
 
     def __init__(self, config: Mapping[str, Any], seed: int | None) -> None:
-        """Build from a checked configuration, with initial weights that are a function of ``seed``.
+        """Build the encoder.
 
-        None seeds no generator: for weights that are replaced at once.
+        Args:
+            config: checked, as ``encoder_config`` returns it.
+            seed: decides the initial weights; None draws any, for weights that are replaced at once.
         """
         import keras
 
@@ -140,9 +148,9 @@ def copies(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def stream(seed: int, number: int) -> int:
-    """Return the seed of another stream of random numbers than ``seed``'s own, for what is no encoder.
+    """Derive an independent seed for heads, decoders and generators.
 
-    Drawn from the same place of one stream, a head's first weights would repeat the encoder's.
+    With the encoder's own seed, a head's first weights would repeat the encoder's.
     """
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
@@ -165,10 +173,17 @@ BATCH = 256
 
 
 def features(encoder: Any, preprocess: Preprocessing, x: np.ndarray) -> np.ndarray:
-    """Return the features (N, D) float32 of raw examples (N, ...), computed as after training.
+    """Return the features of raw examples, computed with ``training=False``.
 
-    encoder: a ``pretrain.encoders.encoder.Encoder``. Batches are of one size but for the last, so the same
-    examples and weights always give the same bits.
+    Batches have one size, except the last, so the same examples and weights always give the same bits.
+
+    Args:
+        encoder: an ``Encoder``.
+        preprocess: its preprocessing.
+        x: raw examples (N, ...).
+
+    Returns:
+        float32 (N, D).
     """
     parts = [
         np.asarray(encoder(preprocess(x[i : i + BATCH]), False)) for i in range(0, len(x), BATCH)
@@ -177,7 +192,7 @@ def features(encoder: Any, preprocess: Preprocessing, x: np.ndarray) -> np.ndarr
 
 
 def sample(count: int, *pools: np.ndarray) -> np.ndarray:
-    """Return ``count`` examples, evenly spaced, of the first pool; of the next what it lacks.
+    """Return ``count`` examples, evenly spaced, of the first pool; the missing ones of the next.
 
     Evenly spaced rather than the first ones: examples often lie sorted by class.
     """

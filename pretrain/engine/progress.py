@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live bar on a terminal, one line an epoch when piped, or nothing."""
+"""Progress of a run: a live bar on a terminal, one line an epoch when piped, or nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headstart.errors import Spelling, option_spelling, python_spelling, worded
 
 
 class Reporter:
-    """Says nothing. The engine calls these; the subclasses show them."""
+    """Shows nothing. The engine calls these methods; subclasses show them."""
 
     def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
         """A stage begins: ``steps`` updates in all, ``done`` of them before an interruption."""

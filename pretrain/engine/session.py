@@ -1,4 +1,4 @@
-"""A session: what surrounds runs and decides none of their results."""
+"""A session: progress, compiled steps and checkpoints, which surround runs and decide no result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verification: does the distance of two examples' features tell whether they are the same item?
+"""Verification: how well the distance of two examples' features shows that they are the same item.
 
 Two examples are taken for the same when their distance is at most a threshold. Over all thresholds, the
 false-positive rate F is the part of the different pairs that are taken for the same, and the false-negative
@@ -24,7 +24,7 @@ CHUNK = 1 << 24
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """What distances are worth: AUC and equal error rate."""
+    """AUC and equal error rate of distances, both 0 to 1."""
 
     auc: float
     eer: float

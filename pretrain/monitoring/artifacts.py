@@ -1,4 +1,4 @@
-"""What a run leaves beside its weights: its epochs as a table, as curves, and its pictures.
+"""Files beside a run's weights: its epochs as a table and as curves, and pictures.
 
 For ``weights.h5`` these are ``weights.csv``, ``weights.curves.png`` and, of stages that show some,
 pictures such as ``weights.samples-010.png``.
@@ -24,7 +24,7 @@ from headstart.files import check_output, write_bytes, write_text
 
 ABOUT = ("stage", "epoch")
 COLUMNS = 3
-MOST_PANELS = 24
+MAX_PANELS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +35,16 @@ class Companions:
 
     @property
     def table(self) -> Path:
-        """Of one row an epoch."""
+        """The table, a row an epoch."""
         return self._named(".csv")
 
     @property
     def curves(self) -> Path:
-        """The drawing."""
+        """The curves of all metrics."""
         return self._named(".curves.png")
 
     def picture(self, name: str, row: Mapping[str, Any], strategy: str) -> Path:
-        """Of what a stage shows after an epoch; the stage is named where the strategy has several."""
+        """A picture of a stage after an epoch; the stage is named where the strategy has several."""
         parts = [name, *([row["stage"]] if row["stage"] != strategy else [])]
         slug = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
         return self._named(f".{slug}-{row['epoch']:03d}.png")
@@ -78,9 +78,16 @@ class Companions:
     def write(
         self, history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()
     ) -> tuple[list[Path], list[str]]:
-        """Write table and curves, and put the pictures in place; return what was written and is to be said.
+        """Write table and curves, and put the pictures in place.
 
-        Nothing here may cost the weights, which are written already: a full disk is only told.
+        The weights are written already: a full disk is reported, and raises nothing.
+
+        Args:
+            history: a row an epoch.
+            kept: the rows of the epochs that were kept, marked in the curves.
+
+        Returns:
+            The files that were written, and lines to show.
         """
         written: list[Path] = []
         said: list[str] = []
@@ -125,7 +132,7 @@ def panels(names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         title = "probe" if name.startswith("probe_") else name.removeprefix("val_")
         found.setdefault(title, []).append(name)
-    return dict(list(found.items())[:MOST_PANELS])
+    return dict(list(found.items())[:MAX_PANELS])
 
 
 def draw(

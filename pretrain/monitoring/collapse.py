@@ -34,7 +34,7 @@ import numpy as np
 from headstart.errors import HeadstartError, arg
 
 EXAMPLES = 256
-LOOKS = 50
+MAX_MEASUREMENTS = 50
 PATIENCE = 3
 MIN_SPREAD = 0.3
 MIN_RANK = 0.15
@@ -84,7 +84,7 @@ def measure(features: np.ndarray) -> dict[str, float]:
 
 def due(epoch: int, epochs: int) -> bool:
     """Return True to measure after this epoch (from 1) of ``epochs``: about 50 times, and at the end."""
-    return epoch == epochs or epoch % math.ceil(epochs / LOOKS) == 0
+    return epoch == epochs or epoch % math.ceil(epochs / MAX_MEASUREMENTS) == 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ FOLDS = 5
 NEIGHBOURS = 5
 # Enough for the comparison between epochs; a fit that goes on to the last digit takes much longer.
 ITERATIONS = 100
-LOOKS = 20
+PROBES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class Probe:
 
     def due(self, epoch: int, epochs: int) -> bool:
         """Return True to measure after this epoch (from 1) of a stage of ``epochs``: always at its end."""
-        return epoch == epochs or epoch % (self.every or math.ceil(epochs / LOOKS)) == 0
+        return epoch == epochs or epoch % (self.every or math.ceil(epochs / PROBES)) == 0
 
 
 def _range(dataset: Dataset) -> str:

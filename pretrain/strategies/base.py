@@ -1,4 +1,4 @@
-"""What a strategy is: one row that turns an encoder and its data into stages."""
+"""A strategy: one row of a table, which turns an encoder and its data into stages."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from pretrain.engine.stage import Batch, Objective, Optimizer, Stage
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how fast to train; each field can be set from the command line.
+    """Length and pace of a training; options of the same names replace the fields.
 
-    least_updates: when the user sets no epochs, a small pool gets as many as make this many updates.
+    Attributes:
+        epochs: passes over the pool.
+        least_updates: where no epochs are given, a small pool gets enough for this many updates.
+        batch_size: examples in a step.
+        learning_rate: the peak.
+        optimizer: of the strategy's objectives.
+        schedule: "constant" or "cosine".
     """
 
     epochs: int = 10
@@ -32,16 +38,17 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a strategy is given.
+    """The argument of a strategy's ``stages``.
 
-    encoder: the ``pretrain.encoders.encoder.Encoder`` to train; its initial weights are drawn.
-    preprocess: from raw examples (B, ...) to what the encoder sees, float32 in [0, 1].
-    arrays: {"x": (N, ...) raw, "y": (N,) int32 when the strategy needs labels}.
-    validation: the same of held-out examples, or None.
-    n_classes: the number of classes, 0 without labels.
-    options: the strategy's own options, checked and complete.
-    recipe: how long and how fast.
-    augmentation: how random views are made; for strategies that ask for it.
+    Attributes:
+        encoder: the ``pretrain.encoders.encoder.Encoder`` to train, with initial weights.
+        preprocess: from raw examples (B, ...) to the encoder's input, float32 in [0, 1].
+        arrays: {"x": (N, ...) raw, "y": (N,) int32 when the strategy uses labels}.
+        validation: the same of held-out examples, or None.
+        n_classes: the number of classes, 0 without labels.
+        options: the strategy's own options, checked and complete.
+        recipe: length and pace of the training.
+        augmentation: of the random views, for strategies that make them.
     """
 
     encoder: Any
@@ -102,24 +109,31 @@ def _never(options: Mapping[str, Any], y: np.ndarray) -> bool:
 class Strategy:
     """One row of the table of strategies.
 
-    stages: Setup -> stages in order; a generator may look at what earlier stages trained. Its
-        computation may depend on the setup's encoder, options, recipe and number of classes, and not
-        on the values of the data (else runs on other data would share compiled steps wrongly).
-    needs_labels: True when the pool must be labelled.
-    takes_labels: (options, labels (N,)) -> True when it takes these labels of a pool; it does without
-        where there are none.
-    augments: True when it learns from random views of an example, which must differ.
-    square_images: True when examples must be images as high as wide.
-    encoders: the architectures that it can train, each with the options that it sets unless the user
-        does; None when it can train any.
-    split: what is held out for validation: "examples", or "classes" when there are labels and enough
-        classes (then no held-out class is ever trained on).
-    recipe: the defaults.
-    advice: what to try when the features collapse.
-    check: (options, the encoder's configuration, the pool's classes (N,) or None without their use) -> None;
-        raises InputError for options that do not go together, before TensorFlow is imported.
-    measures: held-out arrays -> True when its first stage has one loss that is measured on them. False for
-        several objectives, or where these examples give it nothing to measure.
+    Attributes:
+        name: as options name it.
+        summary: one line for the list.
+        stages: Setup -> stages in order; a generator may look at what earlier stages trained. Its
+            computation may depend on the setup's encoder, options, recipe and number of classes, and not
+            on the values of the data (else runs on other data would share compiled steps wrongly).
+        needs_labels: True when the pool must be labelled.
+        takes_labels: (options, labels (N,)) -> True when it uses these labels; it does without where there
+            are none.
+        augments: True when it learns from random views of an example, which must differ.
+        square_images: True when examples must be images as high as wide.
+        encoders: the architectures that it can train, each with the options that it sets unless the user
+            does; None when it can train any.
+        split: held out for validation: "examples", or "classes" when there are labels and enough classes
+            (then no held-out class is ever trained on).
+        advice: a sentence to try when the features collapse.
+        check: (options, the encoder's configuration, the pool's classes (N,) or None without their use) ->
+            None; raises InputError for options that do not go together, before TensorFlow is imported.
+        measures: held-out arrays -> True when its first stage has one loss that is measured on them. False
+            for several objectives, or where these examples give it nothing to measure.
+        recipe: the defaults.
+        options: its own, by name.
+
+    Example:
+        >>> ROW = Strategy(name="tidy", summary="undo noise", stages=stages, recipe=Recipe(epochs=20))
     """
 
     name: str
@@ -138,11 +152,11 @@ class Strategy:
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def labelled(self, options: Mapping[str, Any], y: np.ndarray | None) -> bool:
-        """Whether a run with these options on a pool with labels ``y`` (N,), or None, uses labels."""
+        """Return True when a run with these options on a pool with labels ``y`` (N,), or None, uses them."""
         return self.needs_labels or (y is not None and self.takes_labels(options, y))
 
     def trains(self, architecture: str) -> bool:
-        """Whether it can train encoders of this architecture."""
+        """Return True when it can train encoders of this architecture."""
         if ARCHITECTURES[architecture].imported:
             return False
         return self.encoders is None or architecture in self.encoders

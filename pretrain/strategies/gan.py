@@ -25,7 +25,7 @@ from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.gan_nets import generator
 
 SAMPLES = 64
-LOOKS = 10
+SNAPSHOTS = 10
 
 
 def discriminator_loss(real: Any, fake: Any) -> Any:
@@ -119,7 +119,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
         ),
         convolutional=encoder.row.convolutional or len(shape) == 3,
         snapshot=snapshot if len(shape) == 3 and shape[-1] in (1, 3) else None,
-        snapshot_epochs=max(1, math.ceil(setup.recipe.epochs / LOOKS)),
+        snapshot_epochs=max(1, math.ceil(setup.recipe.epochs / SNAPSHOTS)),
     )
 
 

@@ -41,12 +41,12 @@ from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.rbm_math import Machine, contrastive
 
 START = 0.01  # standard deviation of a layer's first weights, or below
-LEAST_CHANCE = (
+MIN_PROBABILITY = (
     0.01  # of a visible unit by its bias alone, so that pixels that are always 0 can learn
 )
 ROWS = 4096  # examples at a time where a whole array goes through a layer
 SHOWN = 100  # tiles in a picture
-LOOK_EPOCHS = 5
+SNAPSHOT_EPOCHS = 5
 
 
 def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
@@ -84,7 +84,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
         gaussian = i == 1 and options["visible"] == "gaussian"
         mean = _mean(prepare, arrays["x"])
         if not gaussian:
-            chance = np.clip(mean, LEAST_CHANCE, 1 - LEAST_CHANCE)
+            chance = np.clip(mean, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
             mean = np.log(chance / (1 - chance))
         visible_bias = _variable(mean, f"visible_bias{i}")
         size_now = np.sqrt(np.mean(np.square(kernel.numpy())))
@@ -113,7 +113,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
             arrays={"x": arrays["x"]},
             validation=validation and {"x": validation["x"]},
             snapshot=_snapshot(setup, machine, raw) if i == 1 else None,
-            snapshot_epochs=LOOK_EPOCHS,
+            snapshot_epochs=SNAPSHOT_EPOCHS,
         )
         # The next layer learns from what this one makes of the data, computed once.
         arrays = {"x": _through(block, setup.preprocess if i == 1 else same, arrays["x"])}

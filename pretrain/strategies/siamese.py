@@ -13,7 +13,7 @@ different ones, the loss is the mean over the pairs of
 With labels, the same item is the same label, and each step draws its pairs anew from a large table of
 them. Each side is a random view of its example, so a few hundred examples do. The loss is over all pairs
 that the drawn examples make (``among`` = batch): half of it the mean over same pairs, half over different
-ones. Of so many different pairs some are hard, at no cost to the encoder. (With "pairs" only those drawn
+ones. Among many different pairs some are hard, at no cost to the encoder. (With "pairs" only those drawn
 count.) Where there are enough classes, those held out are people or items that training never sees: on these
 ``auc`` and ``eer`` are measured (pretrain/metrics/verification.py).
 
@@ -35,12 +35,12 @@ from pretrain.engine.stage import Batch, Objective, Stage, StageSnapshot
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
-# A table of pairs has so many an example, and at most so many.
-PAIRS_EACH, MOST_PAIRS = 64, 1 << 20
+# Pairs per example in the table, and the table's cap.
+PAIRS_EACH, MAX_PAIRS = 64, 1 << 20
 PAIRS_SEED = 0
 HELD_OUT_PAIRS = 4096
-LOOK_PAIRS = 200_000
-LOOK_EPOCHS = 10
+SNAPSHOT_PAIRS = 200_000
+SNAPSHOT_EPOCHS = 10
 # Keeps the root's slope finite where two projections are equal.
 EPSILON = 1e-12
 
@@ -56,7 +56,7 @@ def contrastive(first: Any, second: Any, same: Any, margin: float) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What lies between features and loss, and is thrown away.
+    """The layers between features and loss, which are not exported.
 
     project: features (B, D) -> z (B, P), of length 1.
     loss: z (B, P), z' (B, P), same (B,) -> each pair's loss (B,).
@@ -176,7 +176,7 @@ def _labels_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any
 def among_all(head: Head, z: Any, y: Any) -> Any:
     """Return the scalar loss over all pairs of two rows of ``z`` (M, P): half for same, half for different.
 
-    y: int32 (M,), the rows' labels. A kind of which there is no pair counts nothing.
+    y: int32 (M,), the rows' labels. A kind without a pair counts nothing.
     """
     import tensorflow as tf
 
@@ -198,7 +198,7 @@ def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> S
     held = setup.validation
     if held is not None and not _measures(held):
         held = None
-    count = setup.options["count"] or min(PAIRS_EACH * len(labels), MOST_PAIRS)
+    count = setup.options["count"] or min(PAIRS_EACH * len(labels), MAX_PAIRS)
     changes: dict[str, Any] = {
         "arrays": {"pair": np.arange(len(labels), dtype=np.int32)},
         "tables": _tables(setup.arrays, count),
@@ -210,7 +210,7 @@ def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> S
             "validation": {"pair": np.arange(held_out, dtype=np.int32)},
             "validation_tables": _tables(held, held_out),
             "snapshot": _snapshot(setup, held),
-            "snapshot_epochs": LOOK_EPOCHS,
+            "snapshot_epochs": SNAPSHOT_EPOCHS,
         }
     return setup.stage("siamese", objective, **changes)
 
@@ -224,7 +224,7 @@ def _tables(arrays: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarra
 
 def _snapshot(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], StageSnapshot]:
     """Measure AUC and EER of the encoder's features on the examples held out."""
-    pairs = all_pairs(held["y"], LOOK_PAIRS)
+    pairs = all_pairs(held["y"], SNAPSHOT_PAIRS)
 
     def snapshot() -> StageSnapshot:
         from pretrain.encoders.encoder import features

@@ -55,15 +55,21 @@ DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticErro
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightsFile:
-    """An encoder's weights and all that is needed to use and to judge them.
+    """An encoder's weights with their preprocessing and the record of their training.
 
-    encoder: the checked configuration, ``{"architecture", "input_shape", "options"}``.
-    preprocessing: ``{"input_dtype", "value_range", "scale", "offset"}``; the encoder sees
-        ``x * scale + offset``, with scale and offset of length 1 or one a channel.
-    tensors: ``"block/layer/variable"`` -> float32 array, in the encoder's order.
-    metadata: JSON with at least ``strategy``, ``seed``, ``data`` and ``versions``.
-    fingerprints: of the pool; None when the file does not tell what was in it.
-    digest: sha256 over all of these, filled by write and read.
+    Attributes:
+        encoder: the checked configuration, ``{"architecture", "input_shape", "options"}``.
+        preprocessing: ``{"input_dtype", "value_range", "scale", "offset"}``; the encoder sees
+            ``x * scale + offset``, with scale and offset of length 1 or one a channel.
+        tensors: ``"block/layer/variable"`` -> float32 array, in the encoder's order.
+        metadata: JSON with at least ``strategy``, ``seed``, ``data`` and ``versions``.
+        fingerprints: of the pool's examples; None when the file has none.
+        digest: sha256 (hex) over all of these, filled by write and read.
+
+    Example:
+        >>> weights = WeightsFile.read(Path("weights.h5"))
+        >>> weights.receipt()
+        '10/10 tensors, 100 % of parameters (275,000)'
     """
 
     encoder: dict[str, Any]
@@ -75,7 +81,7 @@ class WeightsFile:
 
     @property
     def version(self) -> int:
-        """Of the file format: the oldest that can hold what is here."""
+        """The oldest version of the file format that can hold these weights."""
         return VERSIONS[0] if self.fingerprints is None else POOL_VERSION
 
     @property
@@ -84,7 +90,7 @@ class WeightsFile:
         return sum(tensor.size for tensor in self.tensors.values())
 
     def receipt(self) -> str:
-        """Say how much of the encoder is here: ``12/12 tensors, 100 % of parameters (275,000)``."""
+        """Return the part of the encoder that is here: ``12/12 tensors, 100 % of parameters (275,000)``."""
         needed = expected_shapes(self.encoder)
         here = [n for n, shape in needed.items() if n in self.tensors]
         values = sum(math.prod(needed[n]) for n in here)
@@ -93,11 +99,19 @@ class WeightsFile:
         return f"{len(here)}/{len(needed)} tensors, {percent} % of parameters ({values:,})"
 
     def write(self, path: Path, *, force: bool = False) -> WeightsFile:
-        """Write the file whole or not at all, and return it as it was read back, with its digest.
+        """Write the file whole or not at all; an old file stays when anything fails.
 
-        Raises InputError when ``path`` exists without ``force`` or cannot be written to, when a
-        tensor is not finite or not float32, when the tensors are not those of the encoder, or when
-        the metadata is no JSON; HeadstartError when the disk refuses. The old file then stays.
+        Args:
+            path: of the file.
+            force: replace a file that exists.
+
+        Returns:
+            The weights as they were read back, with their digest.
+
+        Raises:
+            InputError: ``path`` exists without ``force`` or cannot be written to; a tensor is not finite or
+                not float32; the tensors are not those of the encoder; the metadata is not JSON.
+            HeadstartError: the disk refuses.
         """
         try:
             image, digest = self._image()
@@ -113,9 +127,10 @@ class WeightsFile:
         return read_back[0]
 
     def sealed(self) -> WeightsFile:
-        """Return the same with its digest, after the checks of ``write``, for a file that is not written.
+        """Return the same weights with their digest, after the checks of ``write``, without a file.
 
-        Raises InputError as ``write`` does.
+        Raises:
+            InputError: as ``write``.
         """
         try:
             *_, digest = self._parts()
@@ -127,8 +142,10 @@ class WeightsFile:
     def read(cls, path: Path) -> WeightsFile:
         """Read a file that may have been written, changed or damaged by anyone.
 
-        Raises InputError, "NAME is not usable: what; way out", for whatever is not exactly what
-        ``write`` writes. Nothing is allocated for a tensor before everything else was checked.
+        Nothing is allocated for a tensor before everything else was checked.
+
+        Raises:
+            InputError: "NAME is not usable: fault; way out", of any file that ``write`` would not write.
         """
         path = Path(path)
         with _named(path):
@@ -221,7 +238,7 @@ class WeightsFile:
         try:
             parts = {"metadata": canonical(content), "manifest": canonical(manifest)}
         except (ValueError, TypeError, RecursionError) as error:
-            raise Fault(f"its metadata is no JSON: {short(str(error))}", "mend it") from None
+            raise Fault(f"its metadata is not JSON: {short(str(error))}", "mend it") from None
         for name, part in parts.items():
             if len(part) > MAX_JSON_BYTES:
                 raise Fault(f"its {name} is larger than {MAX_JSON_BYTES:,} bytes", "shorten it")
@@ -232,17 +249,21 @@ class WeightsFile:
 def assign(tensors: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> None:
     """Assign every tensor to the variable of the same path, or none at all.
 
-    variables: path -> object with ``.shape`` and ``.assign``, such as a Keras variable.
+    If an assignment itself fails, those before it are undone.
 
-    Raises InputError that lists every missing and unexpected path and every differing shape, before
-    anything is changed. If an assignment itself fails, those before it are undone.
+    Args:
+        tensors: path -> float32 array.
+        variables: path -> object with ``.shape`` and ``.assign``, such as a Keras variable.
+
+    Raises:
+        InputError: lists every missing and unexpected path and every differing shape; nothing was changed.
     """
     needed = {name: tuple(int(n) for n in v.shape) for name, v in variables.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if problems := differences(needed, found, "the file"):
         raise InputError(
-            "The weights do not fit the encoder, and nothing was changed: "
-            f"{listing(problems)}. Build the encoder from the file's own configuration."
+            f"The weights do not fit the encoder, and nothing was changed: {listing(problems)}.",
+            hint="Build the encoder from the file's own configuration.",
         )
     before: list[tuple[Any, np.ndarray]] = []
     try:

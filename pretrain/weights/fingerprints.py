@@ -19,7 +19,7 @@ from tasks.duplicates.fingerprints import (
 )
 
 KINDS = {"exact": HASH, "near": SIGNATURE}
-MOST_EXAMPLES = 1 << 48
+MAX_EXAMPLES = 1 << 48
 
 
 def describe_pool(
@@ -51,7 +51,7 @@ def check_pool(raw: Any, encoder: Mapping[str, Any], stored: Mapping[str, Any]) 
     if not isinstance(raw, dict) or set(raw) != {"examples", "exact", "near"}:
         raise Fault("its fingerprints must be described by exactly examples, exact and near")
     examples = raw["examples"]
-    if type(examples) is not int or not 1 <= examples <= MOST_EXAMPLES:
+    if type(examples) is not int or not 1 <= examples <= MAX_EXAMPLES:
         raise Fault(f"its fingerprints are of {short(repr(examples))} examples")
     most = {"exact": min(examples, MAX_EXACT), "near": MAX_NEAR}
     for name, kind in KINDS.items():

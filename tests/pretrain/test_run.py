@@ -311,7 +311,15 @@ def command(folder, *more, stop=False):
     stop: by Ctrl-C when its first checkpoint is there.
     """
     words = "--strategy supervised --data digits --encoder mlp --encoder-opt units=16,8 --epochs 39"
-    arguments = [*words.split(), "--batch-size", "32", "--learning-rate", "1", "--optimizer", "sgd"]
+    arguments = [
+        *words.split(),
+        "--batch-size",
+        "32",
+        "--learning-rate",
+        "0.05",
+        "--validation",
+        "0",
+    ]
     arguments += ["--threads", "2", "--json", "--checkpoint-seconds", "0", "--out", "w.h5"]
     process = subprocess.Popen(
         [sys.executable, "-m", "pretrain", *arguments, *more],
@@ -350,7 +358,7 @@ class StopAt(Reporter):
 
 config = PretrainConfig(
     strategy="supervised", encoder="mlp", encoder_options={{"units": [16, 8]}}, epochs=39, batch_size=32,
-    learning_rate=1, optimizer="sgd",
+    learning_rate=0.05, validation=0,
 )
 session = Session(threads=2, resume={resume}, checkpoint_seconds=0, reporter=StopAt())
 plan = PretrainPlan.make(load_dataset("digits"), config, out=Path("w.h5"), session=session)

@@ -163,7 +163,7 @@ def test_other_types_are_not_written(path, dtype):
 
 @pytest.mark.parametrize("note", [float("nan"), {1, 2}, np.float32(1), "\ud800", {"a": object()}])
 def test_metadata_that_is_no_json_is_not_written(path, note):
-    with pytest.raises(InputError, match="metadata is no JSON"):
+    with pytest.raises(InputError, match="metadata is not JSON"):
         make(note=note).write(path)
 
 
