@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-# Values that the widest layer may make of one batch: a quarter of a gigabyte of float32.
+# Values in the widest layer's output for one batch: a quarter of a gigabyte of float32.
 MAX_VALUES = 1 << 26
 
 
@@ -18,13 +18,13 @@ def predict_batched(
     batch: int = 1024,
     then: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Return the output of a Keras model, or of several in a row, without a gradient.
+    """Return the outputs (N, ...) of a Keras model, or of several in a row.
 
     Args:
-        models: one model or layer, or a sequence of them; what lies between those of a sequence, such as
-            images at the encoder's size, is never whole in memory.
+        models: one model or layer, or a sequence of them. Outputs inside a sequence, such as images at the
+            encoder's size, are in memory for one batch at a time.
         x: (N, ...).
-        batch: at most this many examples at once; fewer where a layer is wide.
+        batch: the largest number of examples at once; fewer where a layer is wide.
         then: applied to each batch of the last model's outputs.
     """
     if not isinstance(models, Sequence):
@@ -42,7 +42,7 @@ def predict_batched(
 
 
 def _widest(model: Any) -> int:
-    """Return the number of values that the widest layer inside a model makes of one example."""
+    """Return the number of values in the widest output of a layer inside a model, for one example."""
     inner = getattr(model, "layers", ())
     sizes = [math.prod(n or 1 for n in layer.output.shape[1:]) for layer in inner]
     return max([*sizes, *map(_widest, inner)], default=0)

@@ -1,4 +1,4 @@
-"""Numeric habits that several parts share: standardising, and probabilities of logits."""
+"""Shared numerics: standardising, and probabilities of logits."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ def mean_and_spread(
     relative_to: Literal["spread", "values"] | None = "spread",
     constant: float = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation (D,) float64 of each column of x (N, D), or of numbers (N,).
+    """Return mean and standard deviation, float64 (D,), of each column.
 
     Args:
-        x: float.
-        tolerance: a column is constant whose standard deviation is at most this much.
-        relative_to: of the largest standard deviation, of the column's own largest absolute value, or None:
-            the tolerance as it is.
-        constant: the spread of a constant column. Infinity turns the standardised column into zeros, 1
-            leaves it as it is but for its mean.
+        x: (N, D) float, or numbers (N,).
+        tolerance: a column counts as constant when its standard deviation is at most this.
+        relative_to: "spread" multiplies the tolerance by the largest standard deviation, "values" by the
+            column's largest absolute value; None takes it as it is.
+        constant: returned as the standard deviation of a constant column. Infinity turns the standardised
+            column into zeros; 1 only subtracts its mean.
     """
     x = x.astype(np.float64)
     mean, spread = x.mean(axis=0), x.std(axis=0)
-    least: np.ndarray | float = tolerance
+    limit: np.ndarray | float = tolerance
     if relative_to == "spread":
-        least = tolerance * max(1e-12, float(spread.max()))
+        limit = tolerance * max(1e-12, float(spread.max()))
     elif relative_to == "values":
-        least = tolerance * np.abs(x).max(axis=0)
-    return mean, np.where(spread <= least, constant, spread)
+        limit = tolerance * np.abs(x).max(axis=0)
+    return mean, np.where(spread <= limit, constant, spread)
 
 
 def both_classes(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities (N, K): of one column, the second class's, those of both classes."""
+    """Return probabilities (N, K), those of both classes where (N, 1) are the second class'."""
     if probabilities.shape[1] > 1:
         return probabilities
     return np.concatenate([1 - probabilities, probabilities], axis=1)
@@ -43,8 +43,8 @@ def both_classes(probabilities: np.ndarray) -> np.ndarray:
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + exp(-z)) as float64, without overflow."""
-    found: np.ndarray = np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
-    return found
+    probabilities: np.ndarray = np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
+    return probabilities
 
 
 def class_probabilities(logits: np.ndarray) -> np.ndarray:

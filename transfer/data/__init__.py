@@ -1,1 +1,1 @@
-"""Labelled examples on their way to an encoder: adapting inputs, folds, leakage."""
+"""Labelled examples before training: input adapter, folds, leakage."""

@@ -1,13 +1,12 @@
-"""scikit-learn estimators over a weights file. Importing this imports scikit-learn, not TensorFlow.
+"""scikit-learn estimators on a pretrained encoder. Importing them imports scikit-learn, not TensorFlow.
 
-Of what was trained they keep NumPy arrays and plain configuration (``network_``), so pickles hold no
-Keras objects. ``from transfer import TransferClassifier`` finds them without this module's name.
+They keep trained networks as NumPy arrays and plain configuration (``network_``), so pickles hold no
+Keras objects. ``from transfer import TransferClassifier`` works too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
 from transfer.architecture import Arrangement
 from transfer.data.input_adapter import InputAdapter
-from transfer.estimators._base import BaseEncoderEstimator, as_python, programs
+from transfer.estimators._base import BaseEncoderEstimator, as_python, programs, set_arguments
 from transfer.estimators._network import ENGINE, FrozenNetwork
 from transfer.estimators._scratch import bottleneck_source, reconstruct
 from transfer.estimators._supervised import BaseTransferEstimator
@@ -36,19 +35,17 @@ from transfer.targets import Classification, MultiLabel, Regression, Target
 
 
 class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEncoderEstimator):
-    """Examples to the features of a weights file's encoder, which ``fit`` does not change.
+    """Transform examples to the features of a pretrained encoder, which ``fit`` does not change.
 
     Args:
-        weights: the path of a weights file, or of a ``.keras`` model, cut and scaled as by default. None
-            trains a small dense autoencoder on standardised X.
-        reuse: the features are the output of the lowest K blocks; None or "all" takes every block.
-            Of an output that is a map (height, width, channels), the mean over height and width is
-            taken. Counts with a weights file only.
-        epochs: of the small autoencoder, so without a weights file only. None takes 60, or as many as
-            make 600 updates.
-        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to
-            those of the weights file. None: X is in the weights file's own range. Counts with a
-            weights file only.
+        weights: an encoder; or the path of a weights file, or of a ``.keras`` model, which is imported as by
+            default. None trains a small dense autoencoder on standardised X.
+        reuse: use the output of the lowest K blocks; None or "all" takes every block. Maps (height, width,
+            channels) are averaged over height and width. Needs weights.
+        epochs: of the small autoencoder, so without weights only. None takes 60, or as many as make 600
+            updates.
+        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to the
+            encoder's range. None: X is in the encoder's range. Needs weights.
         random_state: an int, a RandomState or None, for the small autoencoder. The same int gives the
             same numbers.
         verbose: print a line an epoch to stderr.
@@ -58,11 +55,14 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         network_: the encoder, as plain arrays and configuration.
 
     X and the errors are those of ``TransferClassifier``.
+
+    Example:
+        >>> features = EncoderTransformer("weights.h5").fit_transform(X)
     """
 
     def __init__(
         self,
-        weights: str | Path | None = None,
+        weights: Any = None,
         *,
         reuse: int | str | None = None,
         epochs: int | None = None,
@@ -70,15 +70,10 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         random_state: Any = 0,
         verbose: bool = False,
     ) -> None:
-        self.weights = weights
-        self.reuse = reuse
-        self.epochs = epochs
-        self.value_range = value_range
-        self.random_state = random_state
-        self.verbose = verbose
+        set_arguments(self, locals())
 
     def fit(self, X: Any, y: Any = None) -> EncoderTransformer:
-        """Read the weights file and match X (N, ...) to it; ``y`` is ignored. Returns self."""
+        """Read the encoder and match X (N, ...) to it; ``y`` is ignored. Returns self."""
         with as_python():
             settings, reuse, file = self._settings("epochs"), self._reuse(), self._begin()
             X, given = flat(X)
@@ -99,7 +94,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self, x: np.ndarray, source: Source, inputs: InputAdapter, settings: dict[str, Any]
     ) -> FrozenNetwork:
         if settings.get("epochs") == 0:
-            raise InputError("epochs must be 1 or more, or None. Got 0.")
+            raise InputError("must be 1 or more, or None", argument="epochs", value=0)
         if settings:
             settings = {**settings, "freeze_epochs": 0}
         recipe = named_recipe("default", settings).for_budget(len(x))
@@ -128,24 +123,23 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
 
 class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
-    """A pretrained encoder and a new head: the head is trained first, then both.
+    """Classify examples by a pretrained encoder and a new head: the head is trained first, then both.
 
     Args:
-        weights: the path of a weights file, or of a ``.keras`` model, cut and scaled as by default. None
-            trains a small dense net from scratch, on standardised X.
+        weights: an encoder; or the path of a weights file, or of a ``.keras`` model, which is imported as by
+            default. None trains a small dense net from scratch, on standardised X.
         recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
             change it.
         reuse: keep the lowest K blocks; None or "all" keeps every one. "auto" chooses how many, and how
-            they are trained, on cross-validation of X and y (``TransferClassifier`` only). Counts with a
-            weights file only.
+            they are trained, by cross-validation on X and y (``TransferClassifier`` only). Needs weights.
         above: what comes above the kept blocks: "reset" (the others, drawn anew), "drop" (nothing) or
             "add" (one fresh block). None: "drop" for a head that trains nothing, else "reset".
         head: "linear" or "hidden" (with one hidden layer); or, on frozen features, "logistic" (a logistic
             regression; of numbers, a ridge regression) or "knn" (the nearest neighbours), whose C or
-            k is chosen by cross-validation. What only training has is then refused.
+            k is chosen by cross-validation. Arguments of training are then refused.
         epochs, learning_rate: of the fine-tuning; 0 epochs leave the encoder as it is.
-        freeze_epochs, head_learning_rate: of the head alone, before that. Without a weights file, or
-            with ``reuse=0``, there is one stage, of both epochs together and with ``learning_rate``.
+        freeze_epochs, head_learning_rate: of the head alone, before that. Without weights, or with
+            ``reuse=0``, there is one stage, of both epochs together and with ``learning_rate``.
         batch_size: examples in a step.
         unfreeze: fine-tune the highest K kept blocks only; None or "all" every one.
         layer_decay: multiply the learning rate by this, 0 to 1, for each kept block down; None: 1.
@@ -154,10 +148,9 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
         interpolate: end this share of the way from the frozen encoder, under a solved head, to the fine-tuned
             weights, 0 to 1; None: 1.
         balance: weigh all classes alike, however many examples they have (not with several labels).
-        search_seconds: with ``reuse="auto"``: begin no training after so long; None: 120.
-        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to
-            those of the weights file. None: X is in the weights file's own range. Counts with a
-            weights file only.
+        search_seconds: with ``reuse="auto"``: begin no training after this many seconds; None: 120.
+        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to the
+            encoder's range. None: X is in the encoder's range. Needs weights.
         random_state: an int, a RandomState or None. The same int gives the same numbers.
         verbose: print a line an epoch to stderr.
 
@@ -165,22 +158,28 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
         classes_: the labels, sorted; any kind that scikit-learn takes, text too. Of several labels an
             example, their numbers 0 to K-1.
         history_: one dict an epoch: stage, epoch, loss, accuracy.
-        head_choice_: C or k of a head that is solved, and what was tried; else None.
-        search_: what ``reuse="auto"`` tried and chose; None without.
+        head_choice_: C or k of a head that is solved, and the values tried; else None.
+        search_: the candidates of ``reuse="auto"`` and the choice; None without.
         n_features_in_: the number of values of one example.
-        network_: what was trained, as plain arrays and configuration.
+        network_: the trained network, as plain arrays and configuration.
 
     y is (N,), one class an example, or (N, K) of 0 and 1, of several labels an example. An example of
-    weight 0 in ``fit`` is left out; no weights are taken by the head "knn" and by ``reuse="auto"``.
+    weight 0 in ``fit`` is left out; the head "knn" and ``reuse="auto"`` take no weights.
 
     X is a table (N, features), flattened images (N, height * width * channels), which get the encoder's
     shape, or an array (N, height, width[, channels]), which is resized if need be. It is uint8 or
     float; nothing is guessed from its dtype.
 
     Raises:
-        ValueError: the arguments, the weights file or the data cannot be used, or do not fit.
+        ValueError: the arguments, the encoder or the data cannot be used, or do not fit. It is a
+            headstart.errors.InputError too, with the argument, the rule, the value and a hint.
         headstart.errors.NonFiniteError: the training became infinite or not-a-number.
         KeyboardInterrupt: Ctrl-C, when the step is finished.
+
+    Example:
+        >>> classifier = TransferClassifier("weights.h5", head="logistic").fit(X, y)
+        >>> classifier.predict_proba(X).shape
+        (200, 10)
     """
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -190,11 +189,12 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest class of each example, (N,); of several labels 0 or 1 for each, (N, K)."""
-        chances = self.predict_proba(X)
-        if not self._fitted_target.exclusive:
-            told: np.ndarray = (chances > 0.5).astype(np.int64)
-            return told
-        labels: np.ndarray = self.classes_[chances.argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        labels: np.ndarray
+        if self._fitted_target.exclusive:
+            labels = self.classes_[probabilities.argmax(axis=1)]
+        else:
+            labels = (probabilities > 0.5).astype(np.int64)
         return labels
 
     def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
@@ -209,8 +209,9 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
             y = y.toarray() if hasattr(y, "toarray") else y
             if not np.isin(y, (0, 1)).all():
                 raise InputError(
-                    f"y of shape {y.shape} must hold 0 and 1 only: a column a label, 1 where the example "
-                    f"has it."
+                    f"of shape {y.shape} must hold 0 and 1 only, a column a label: 1 where the example has "
+                    f"it",
+                    argument="y",
                 )
             self.classes_ = np.arange(y.shape[1])
             labels = MultiLabel(names=tuple(map(str, self.classes_)))
@@ -219,8 +220,8 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
         present = np.unique(y[rows])
         if len(present) < 2:
             raise InputError(
-                f"y must hold two classes or more. Got one class, {str(present[0])!r}: there is nothing to "
-                f"tell apart."
+                f"must hold two classes or more, and has one class, {str(present[0])!r}",
+                argument="y",
             )
         target = Classification(names=tuple(map(str, self.classes_)))
         return target.encode(codes[rows]), target
@@ -232,15 +233,19 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
 
 
 class TransferRegressor(RegressorMixin, BaseTransferEstimator):
-    """A pretrained encoder and a head of one output, trained on the mean squared error.
+    """Predict numbers by a pretrained encoder and a head of one output, trained on the mean squared error.
 
     Arguments, X and errors are those of ``TransferClassifier``; y is numbers (N,), and standardised
     inside. ``score`` is R squared.
 
     Attributes:
-        target_mean_, target_spread_: what y was standardised with.
+        target_mean_, target_spread_: mean and standard deviation of y.
         history_: one dict an epoch: stage, epoch, loss (of the standardised y).
         head_choice_, n_features_in_, network_: as in ``TransferClassifier``.
+
+    Example:
+        >>> TransferRegressor("weights.h5").fit(X, y).predict(X).shape
+        (200,)
     """
 
     def predict(self, X: Any) -> np.ndarray:
@@ -259,13 +264,14 @@ class TransferRegressor(RegressorMixin, BaseTransferEstimator):
 
 
 def _lowest(source: Source, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
-    """Return the network of a weights file's lowest blocks. Raises InputError for none of them."""
+    """Return the network of a pretrained encoder's lowest blocks. Raises InputError for none of them."""
     assert source.tensors is not None
     names = block_names(source.encoder)
     if blocks == 0:
         raise InputError(
-            f"reuse must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks. "
-            f"Got 0."
+            f"must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks",
+            argument="reuse",
+            value=0,
         )
     kept = names[:blocks]
     tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}

@@ -1,8 +1,7 @@
-"""What the scikit-learn estimators have in common: arguments, examples, the seed, errors."""
+"""The base of the scikit-learn estimators: arguments, examples, the seed, errors."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +14,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.errors import HeadstartError, InputError, Interrupted
+from headstart.errors import InputError, Interrupted
 from pretrain.encoders.base import integer, number
 from pretrain.keras_import.source import read_source
+from pretrain.weights.file import WeightsFile
 from transfer.data.input_adapter import InputAdapter
 from transfer.estimators._network import FrozenNetwork
 from transfer.estimators._validation import Examples, check_range, flat, warn_of_range
@@ -62,10 +62,14 @@ RULES: Mapping[str, Callable[[Any], Any]] = {
 MOST_PROGRAMS = 16
 
 
-class BaseEncoderEstimator(BaseEstimator):
-    """An estimator on an encoder; ``network_`` is what a ``fit`` sets last."""
+class ArgumentError(InputError, ValueError):
+    """Arguments or data that cannot be used: the ValueError that scikit-learn's users expect."""
 
-    weights: str | Path | None
+
+class BaseEncoderEstimator(BaseEstimator):
+    """An estimator on an encoder. Each ``fit`` sets ``network_`` last."""
+
+    weights: Any
     reuse: int | str | None
     value_range: tuple[float, float] | None
     random_state: Any
@@ -82,38 +86,44 @@ class BaseEncoderEstimator(BaseEstimator):
                 if value is not None:
                     settings[name] = RULES[name](value)
             except ValueError as error:
-                raise InputError(f"{name} {error}, or None. Got {value!r}.") from None
+                raise InputError(f"{error}, or None", argument=name, value=value) from None
         return settings
 
     def _reuse(self) -> int | None:
-        """Return the number of blocks to keep, None for all."""
+        """Return the number of blocks to keep; None for all."""
         reuse = _plain(self.reuse)
         if reuse is None or reuse == "all":
             return None
         if type(reuse) is not int:
-            raise InputError(f"reuse must be None, 'all' or a number of blocks. Got {reuse!r}.")
+            raise InputError(
+                "must be None, 'all' or a number of blocks", argument="reuse", value=reuse
+            )
         return reuse
 
     def _begin(self) -> Source | None:
-        """Forget an earlier fit; return the weights file, read and checked, or None without one."""
-        # A fit that fails from here on is to leave no mixture of the two.
+        """Forget an earlier fit; return the pretrained encoder, read and checked, or None without one."""
+        # A fit that fails from here on must leave no mixture of the two.
         self.__dict__.pop("network_", None)
-        if self.weights is None:
+        weights = getattr(self.weights, "weights_file", self.weights)
+        if weights is None:
             return None
-        if not isinstance(self.weights, str | Path):
+        if isinstance(weights, WeightsFile):
+            return Source.from_weights(weights if weights.digest else weights.sealed())
+        if not isinstance(weights, str | Path):
             raise InputError(
-                f"weights must be the path of a weights file, which `pretrain` writes, or of a .keras "
-                f"model, or None. Got {self.weights!r}."
+                "must be an encoder, the path of a weights file or of a .keras model, or None",
+                argument="weights",
+                value=self.weights,
             )
-        said: list[str] = []
-        file = read_source(str(self.weights), say=said.append)
-        if said:  # what an import took for granted
-            warnings.warn("; ".join(said), UserWarning, stacklevel=3)
+        assumed: list[str] = []
+        file = read_source(str(weights), say=assumed.append)
+        if assumed:  # by an import
+            warnings.warn("; ".join(assumed), UserWarning, stacklevel=3)
         return Source.from_weights(file)
 
     @property
     def _dtype(self) -> type:
-        """What X is checked as: small differences between large numbers outlive standardising."""
+        """The dtype of a checked X; float64 where small differences of large numbers are standardised."""
         return np.float64 if self.weights is None else np.float32
 
     def _match(
@@ -123,10 +133,13 @@ class BaseEncoderEstimator(BaseEstimator):
         source: Source | None,
         fresh: Callable[[int], Source],
     ) -> tuple[Source, InputAdapter]:
-        """Decide how X becomes examples; return where the encoder comes from, and the way to it.
+        """Decide how X becomes examples; return the encoder and the adapter of the examples.
 
-        X: checked, (N, features); given: the shape of one example, None when it was flat.
-        fresh: from the number of features to what stands in for a weights file.
+        Args:
+            X: checked, (N, features).
+            given: the shape of one example; None when it was flat.
+            source: the pretrained encoder; None without one.
+            fresh: makes an encoder for a number of features, in place of a pretrained one.
         """
         value_range = (0.0, 1.0)
         if source is None:
@@ -148,7 +161,7 @@ class BaseEncoderEstimator(BaseEstimator):
         return source, inputs
 
     def _seed(self) -> int:
-        """Return the number itself, as the commands take it, or one drawn from a generator."""
+        """Return ``random_state`` itself, as the commands take it, or a number drawn from a generator."""
         state = _plain(self.random_state)
         if type(state) is int and 0 <= state <= MOST:
             return state
@@ -160,7 +173,7 @@ class BaseEncoderEstimator(BaseEstimator):
         return LineReporter() if self.verbose else Reporter()
 
     def _outputs(self, X: Any) -> np.ndarray:
-        """Return what the network makes of X, (N, K) float32."""
+        """Return the network's outputs (N, K) float32 for X."""
         check_is_fitted(self, "network_")
         X, given = flat(X)
         with as_python():
@@ -171,30 +184,31 @@ class BaseEncoderEstimator(BaseEstimator):
 
 @contextmanager
 def as_python() -> Iterator[None]:
-    """Raise what Python's users expect, and speak of arguments where the texts name options."""
+    """Raise the kinds of errors that scikit-learn's users expect."""
     try:
         yield
     except InputError as error:
-        raise ValueError(_arguments(error)) from None
+        raise ArgumentError(
+            error.rule, argument=error.argument, value=error.value, hint=error.hint
+        ) from None
     except Interrupted as error:
         # Not an Exception: a grid search would count it as a failed fit and go on.
-        raise KeyboardInterrupt(_arguments(error)) from None
-    except HeadstartError as error:
-        raise type(error)(_arguments(error)) from None
+        raise KeyboardInterrupt(str(error)) from None
 
 
 @cache
 def programs() -> Programs:
-    """Return the compiled steps that all fits of this process share."""
+    """Return the compiled steps that all fits of the process share."""
     from pretrain.engine.program import Programs
 
     return Programs(MOST_PROGRAMS)
 
 
-def _arguments(error: Exception) -> str:
-    return re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), str(error))
+def set_arguments(estimator: BaseEstimator, given: dict[str, Any]) -> None:
+    """Keep the arguments of ``__init__`` as attributes; ``given`` is its ``locals()``."""
+    vars(estimator).update((n, v) for n, v in given.items() if n not in ("self", "__class__"))
 
 
 def _plain(value: Any) -> Any:
-    """Return NumPy's numbers, as grids of parameters hold them, as Python's."""
+    """Return a number of NumPy, as grids of parameters hold them, as Python's."""
     return value.item() if isinstance(value, np.generic) else value

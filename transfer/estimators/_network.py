@@ -1,4 +1,4 @@
-"""A trained network as plain data: what is pickled, and from which Keras models are built again."""
+"""A trained network as plain data, which can be pickled and rebuilt as Keras models."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 # Held while Keras computes: fits of one shape share compiled steps, and thereby their variables.
 ENGINE = threading.RLock()
-# Every batch has this size, the last one filled up with zeros: then an example's outputs do not
-# depend, by a last bit, on what else is in the batch.
+# Every batch has this size, the last one filled up with zeros, so that an example's outputs do not depend, in
+# the last bit, on the rest of the batch.
 BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrozenNetwork:
-    """Raw examples (N, *inputs.shape) to outputs (N, K): configuration and NumPy arrays alone.
+    """A network from raw examples (N, *inputs.shape) to outputs (N, K), as configuration and NumPy arrays.
 
-    encoder: the configuration; arrangement: what is used of it, and what stands above.
-    tensors: "block/layer/variable" -> float32 array of these, and those of the head, if there is one,
-        as "head/...".
-    outputs: K of the head; None without one.
-    head_config: of a solved head, the keywords with which it is built.
+    Attributes:
+        encoder: its configuration.
+        inputs: the adapter of raw examples.
+        arrangement: the blocks that are used, what stands above them, and the head.
+        tensors: float32 arrays by "block/layer/variable"; those of a head by "head/...".
+        outputs: K of the head; None without one.
+        head_config: of a solved head, the keywords with which it is built.
     """
 
     encoder: dict[str, Any]
@@ -44,7 +46,7 @@ class FrozenNetwork:
 
     @classmethod
     def of(cls, inputs: InputAdapter, body: Body) -> FrozenNetwork:
-        """Take a copy of what was trained (Keras), and keep that for the first use."""
+        """Copy a trained Keras network, and keep that one for the first use."""
         network = cls(
             encoder=body.config,
             inputs=inputs,
@@ -73,10 +75,10 @@ class FrozenNetwork:
             if forward is None:
                 forward = _BUILT[self] = self._build()
             for i in range(0, len(x), BATCH):
-                here = x[i : i + BATCH]
+                part = x[i : i + BATCH]
                 batch = np.zeros((BATCH, *x.shape[1:]), np.float32)
-                batch[: len(here)] = here
-                parts.append(np.asarray(forward(batch))[: len(here)])
+                batch[: len(part)] = part
+                parts.append(np.asarray(forward(batch))[: len(part)])
         outputs = np.concatenate(parts)
         return outputs.mean(axis=tuple(range(1, outputs.ndim - 1))) if outputs.ndim > 2 else outputs
 

@@ -1,4 +1,4 @@
-"""What stands in for a weights file when an estimator has none: a small dense encoder."""
+"""The small dense encoder of an estimator without a pretrained one."""
 
 from __future__ import annotations
 
@@ -43,8 +43,13 @@ def _between(low: int, value: int, high: int) -> int:
 def reconstruct(x: np.ndarray, source: Source, recipe: TransferRecipe, run: Run) -> Encoder:
     """Train a fresh encoder as an autoencoder, and return it.
 
-    x: standardised examples (N, D) float32. The loss is the mean of (x - d(e(x)))^2, d being the
-    encoder e's mirror image, thrown away afterwards.
+    The loss is the mean of (x - d(e(x)))^2, where d is the encoder e's mirror image, thrown away afterwards.
+
+    Args:
+        x: standardised examples (N, D) float32.
+        source: the configuration of the encoder.
+        recipe: epochs, batch size and optimizer of training from scratch.
+        run: seed and session.
     """
     import tensorflow as tf
 

@@ -1,19 +1,24 @@
-"""What the scikit-learn estimators that learn from y have in common: their arguments and ``fit``."""
+"""The base of the scikit-learn estimators that learn from y: their arguments and ``fit``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
-from transfer.estimators._base import RULES, BaseEncoderEstimator, as_python, programs
+from transfer.estimators._base import (
+    RULES,
+    BaseEncoderEstimator,
+    as_python,
+    programs,
+    set_arguments,
+)
 from transfer.estimators._network import ENGINE, FrozenNetwork
 from transfer.estimators._scratch import small_source
 from transfer.estimators._validation import flat
@@ -30,13 +35,18 @@ SEARCHED = {"above": None, "head": "linear"}
 
 
 class BaseTransferEstimator(BaseEncoderEstimator):
-    """An encoder and a head; the subclasses say what y is."""
+    """An encoder and a head; the subclasses decide the kind of y."""
 
+    recipe: str
+    above: str | None
+    head: str
+    balance: bool
+    search_seconds: float | None
     _fitted_target: Target
 
     def __init__(
         self,
-        weights: str | Path | None = None,
+        weights: Any = None,
         *,
         recipe: str = "default",
         reuse: int | str | None = None,
@@ -58,26 +68,7 @@ class BaseTransferEstimator(BaseEncoderEstimator):
         random_state: Any = 0,
         verbose: bool = False,
     ) -> None:
-        self.weights = weights
-        self.recipe = recipe
-        self.reuse = reuse
-        self.above = above
-        self.head = head
-        self.epochs = epochs
-        self.freeze_epochs = freeze_epochs
-        self.learning_rate = learning_rate
-        self.head_learning_rate = head_learning_rate
-        self.batch_size = batch_size
-        self.unfreeze = unfreeze
-        self.layer_decay = layer_decay
-        self.gradual = gradual
-        self.solve = solve
-        self.interpolate = interpolate
-        self.balance = balance
-        self.search_seconds = search_seconds
-        self.value_range = value_range
-        self.random_state = random_state
-        self.verbose = verbose
+        set_arguments(self, locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on X (N, ...) and y (N,), each example counting by its weight (N,). Returns self."""
@@ -92,11 +83,15 @@ class BaseTransferEstimator(BaseEncoderEstimator):
             weights, some = None, np.arange(len(X))
             if sample_weight is not None:
                 if auto:
-                    raise InputError("reuse='auto' takes no sample_weight: leave it out.")
+                    raise InputError(
+                        f"is not used by {arg.reuse:auto}",
+                        argument="sample_weight",
+                        hint="Leave one of them out.",
+                    )
                 weights = _check_sample_weight(
                     sample_weight, X, dtype=np.float64, ensure_non_negative=True
                 )
-                # What has no weight is as if it were not there.
+                # An example without weight is left out.
                 some = np.flatnonzero(weights)
                 X, weights = X[some], weights[some]
             y, target = self._encode(y, some)
@@ -139,18 +134,18 @@ class BaseTransferEstimator(BaseEncoderEstimator):
         return self
 
     def _target(self, y: Any) -> tuple[Any, Mapping[str, Any]]:
-        """Return y, and how scikit-learn is to check it."""
+        """Return y, and the keywords with which scikit-learn checks it."""
         raise NotImplementedError
 
     def _encode(self, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Target]:
-        """Return y at ``rows``, the only ones to learn from, for the engine; and the way back."""
+        """Return y at ``rows``, encoded for training, and the target learnt from these alone."""
         raise NotImplementedError
 
     def _recipe(self) -> TransferRecipe:
         if not isinstance(self.recipe, str):
-            raise InputError(f"recipe must be a recipe's name. Got {self.recipe!r}.")
+            raise InputError("must be the name of a recipe", argument="recipe", value=self.recipe)
         names = [name for name in RULES if name != "search_seconds"]
-        # Flags that are off, and "all", are what a recipe is without them.
+        # Flags that are off, and "all", change nothing in a recipe.
         given = {n: v for n, v in self._settings(*names).items() if v is not False and v != "all"}
         head_of(self.head).check_options(
             [*given, *(["recipe"] if self.recipe != "default" else [])]
@@ -165,23 +160,45 @@ class BaseTransferEstimator(BaseEncoderEstimator):
     def _check_fits(self, file: Source | None, auto: bool) -> None:
         """Refuse arguments that contradict each other. Raises InputError."""
         if not auto and self.search_seconds is not None:
-            raise InputError("search_seconds bounds the search of reuse='auto': add that.")
+            raise InputError(
+                f"bounds the search of {arg.reuse:auto}",
+                argument="search_seconds",
+                value=self.search_seconds,
+                hint="Add that.",
+            )
         if file is None and auto:
-            raise InputError("reuse='auto' searches how to reuse a weights file: give weights.")
+            raise InputError(
+                "searches how to reuse a pretrained encoder, and there is none",
+                argument="reuse",
+                value="auto",
+                hint=f"Give {arg.weights}.",
+            )
         if file is None and head_of(self.head).solved:
             raise InputError(
-                f"head={self.head!r} stands on features that were learnt before: give weights."
+                "stands on features that were learnt before",
+                argument="head",
+                value=self.head,
+                hint=f"Give {arg.weights}.",
             )
-        if auto:
-            for name, usual in SEARCHED.items():
-                if getattr(self, name) != usual:
-                    raise InputError(f"reuse='auto' chooses what {name} says: leave it out.")
+        for name, usual in SEARCHED.items() if auto else ():
+            if getattr(self, name) != usual:
+                raise InputError(
+                    f"is what {arg.reuse:auto} chooses",
+                    argument=name,
+                    value=getattr(self, name),
+                    hint="Leave one of them out.",
+                )
 
     def _check_kind(self, target: Target, auto: bool) -> None:
         head_of(self.head).check_target(target.name, "y")
-        for name, given in (("reuse='auto'", auto), ("balance", self.balance)):
+        for name, given in (("reuse", auto), ("balance", self.balance)):
             if given and not target.exclusive:
-                raise InputError(f"{name} works on one class an example only: leave it out.")
+                raise InputError(
+                    "works on one class an example only",
+                    argument=name,
+                    value=getattr(self, name),
+                    hint="Leave it out.",
+                )
 
     def _search(
         self,

@@ -1,4 +1,4 @@
-"""What scikit-learn calls X, as the examples that an encoder takes."""
+"""Turn scikit-learn's X into the examples that an encoder takes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from headstart.errors import InputError
 from transfer.numerics import mean_and_spread
 
-# Of the expected range: a set of images whose values span less than this was scaled differently.
-NARROW = 0.02
+# Images whose values span a smaller part of the expected range than this were scaled differently.
+MIN_SPAN = 0.02
 
 
 def flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """Return an array X (N, H, W[, C]) as (N, features) with the shape of one example.
+    """Return an array X (N, H, W[, C]) as (N, features), and the shape of one example.
 
     Anything else, such as a table, is returned as it is, with None.
     """
@@ -30,11 +30,12 @@ def flat(X: Any) -> tuple[Any, tuple[int, ...] | None]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Examples:
-    """How a checked X (N, features) becomes raw examples (N, *shape) float32.
+    """The way of a checked X (N, features) to raw examples (N, *shape) float32.
 
-    shape: of one raw example.
-    center, spread: float64 (features,), subtracted and divided by; None with a weights file, whose
-        own preprocessing comes later.
+    Attributes:
+        shape: of one raw example.
+        center, spread: float64 (features,), mean and standard deviation; None with a pretrained encoder,
+            whose own preprocessing comes later.
     """
 
     shape: tuple[int, ...]
@@ -44,7 +45,7 @@ class Examples:
     @classmethod
     def standardised(cls, X: np.ndarray) -> Examples:
         """Learn mean and standard deviation of every feature of X (N, features) float64."""
-        # What is constant, but for the rounding of its mean, stays as it is.
+        # A constant feature, but for the rounding of its mean, stays as it is.
         center, spread = mean_and_spread(X, tolerance=1e-12, relative_to="values", constant=1.0)
         return cls(shape=X.shape[1:], center=center, spread=spread)
 
@@ -52,31 +53,38 @@ class Examples:
     def fitting(
         cls, given: tuple[int, ...] | None, features: int, encoder_shape: tuple[int, ...]
     ) -> Examples:
-        """Choose the raw shape for an encoder of examples (*encoder_shape).
+        """Choose the raw shape.
 
-        given: the shape of one example of X, or None for a flat one of ``features`` values.
-        Raises InputError when a flat example has not as many values as the encoder's.
+        Args:
+            given: the shape of one example of X; None of a flat one.
+            features: the number of values of one example.
+            encoder_shape: of an example as the encoder takes it.
+
+        Raises:
+            InputError: a flat example has another number of values than the encoder's.
         """
         if given is None:
             if features == math.prod(encoder_shape):
                 return cls(shape=encoder_shape)
             if len(encoder_shape) > 1:
                 raise InputError(
-                    f"X has {features} features, and the encoder of the weights file takes images of "
-                    f"shape {encoder_shape}, which are {math.prod(encoder_shape)} values when "
-                    f"flattened. Give images of that size, or X as an array (N, height, width, "
-                    f"channels), which is resized."
+                    f"has {features} features, and the encoder takes images of shape {encoder_shape}, which "
+                    f"are {math.prod(encoder_shape)} values when flattened",
+                    argument="X",
+                    hint="Give images of that size, or an array (N, height, width, channels), which is "
+                    "resized.",
                 )
             raise InputError(
-                f"X has {features} features, and the encoder of the weights file takes "
-                f"{encoder_shape[0]}. Give the columns that it was pretrained on."
+                f"has {features} features, and the encoder takes {encoder_shape[0]}",
+                argument="X",
+                hint="Give the columns that it was pretrained on.",
             )
         # A grey image may come without its channel.
         return cls(shape=(*given, 1) if len(given) == 2 and len(encoder_shape) == 3 else given)
 
     @property
     def dtype(self) -> type:
-        """What X is to be checked as."""
+        """The dtype of a checked X."""
         return np.float32 if self.center is None else np.float64
 
     def check(self, given: tuple[int, ...] | None) -> None:
@@ -86,8 +94,9 @@ class Examples:
             if self.center is not None and math.prod(given) == self.shape[0]:
                 return
             raise InputError(
-                f"X has examples of shape {given}, and those of fit had {self.shape}. Give examples "
-                f"of that shape."
+                f"has examples of shape {given}, and those of fit had {self.shape}",
+                argument="X",
+                hint="Give examples of that shape.",
             )
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
@@ -106,8 +115,10 @@ def check_range(value: Any) -> tuple[float, float]:
         good = False
     if not good:
         raise InputError(
-            f"value_range must be two rising numbers, the lowest and the highest value that X can "
-            f"have, or None for the weights file's. Got {value!r}."
+            "must be two rising numbers, the lowest and the highest value that X can have, or None for the "
+            "encoder's",
+            argument="value_range",
+            value=value,
         )
     return low, high
 
@@ -117,7 +128,7 @@ def warn_of_range(X: np.ndarray, value_range: tuple[float, float]) -> None:
     low, high = value_range
     least, most = float(X.min()), float(X.max())
     width = high - low
-    if least < low - width or most > high + width or most - least < NARROW * width:
+    if least < low - width or most > high + width or most - least < MIN_SPAN * width:
         warnings.warn(
             f"X holds values from {least:g} to {most:g}, and values from {low:g} to {high:g} were "
             f"expected, so the features will mean little. Give value_range=(low, high), the range "

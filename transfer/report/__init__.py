@@ -1,1 +1,1 @@
-"""What lies beside a model: its card, figures and other artifacts."""
+"""Files beside a model: its card, figures and other artifacts."""

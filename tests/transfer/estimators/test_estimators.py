@@ -3,7 +3,9 @@
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from transfers import QUICK, encoder_weights, source, task, weights
 
 from pretrain.engine.stage import Batch
+from pretrain.weights.file import WeightsFile
 from tasks.loading.resolve import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
 from transfer.plan import Plan, TransferConfig
@@ -183,7 +186,7 @@ def test_frozen_means_frozen_and_the_file_stays_as_it_is(files, name):
 
 def test_the_features_are_the_encoders(files):
     from pretrain.encoders.encoder import Encoder, Preprocessing, features
-    from pretrain.weights.file import WeightsFile, assign
+    from pretrain.weights.file import assign
 
     on = task()
     for name in ("mlp", "convnet"):
@@ -253,6 +256,20 @@ def test_pickles_hold_plain_arrays_and_work_in_a_fresh_process(pretrained, digit
         for each, got in zip(fitted, out.values(), strict=True):
             say = each.transform if hasattr(each, "transform") else each.predict
             assert np.array_equal(say(X_test), got)
+
+
+def test_an_encoder_in_memory_is_as_good_as_its_path(files):
+    on, path = task(), files / "mlp.h5"
+    file = WeightsFile.read(path)
+    expected = TransferClassifier(path, **QUICKLY).fit(on.x, on.y).predict_proba(on.x_test)
+    # An encoder of the facade holds its file; one that was never written has no digest yet.
+    for encoder in (file, SimpleNamespace(weights_file=replace(file, digest=""))):
+        fitted = TransferClassifier(encoder, **QUICKLY)
+        again = clone(pickle.loads(pickle.dumps(fitted)))  # noqa: S301
+        assert repr(again) == repr(fitted)
+        assert np.array_equal(again.fit(on.x, on.y).predict_proba(on.x_test), expected)
+    features = EncoderTransformer(file).fit_transform(on.x)
+    assert np.array_equal(features, EncoderTransformer(path).fit_transform(on.x))
 
 
 def test_a_pipeline_in_a_grid_search(pretrained, digits):

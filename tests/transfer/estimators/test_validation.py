@@ -43,11 +43,11 @@ def test_images_of_another_size_and_colour_are_resized_as_the_command_does(files
     ("changes", "says"),
     [
         ({"weights": "nowhere.h5"}, "nowhere.h5"),
-        ({"weights": 3}, "weights must be the path of a weights file"),
+        ({"weights": 3}, "weights must be an encoder, the path of a weights file"),
         ({"reuse": 4}, "^reuse must be 'auto', 'all' or 0 to 3"),
         ({"reuse": "most"}, "reuse must be None, 'all' or a number of blocks. Got 'most'"),
         ({"epochs": -1}, "epochs must be an integer from 0 .* Got -1"),
-        ({"epochs": 0, "freeze_epochs": 0}, "at least one epoch: give epochs or freeze_epochs"),
+        ({"epochs": 0, "freeze_epochs": 0}, "at least one epoch"),
         ({"batch_size": 0}, "batch_size must be an integer from 1"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number"),
         ({"recipe": "sed"}, "Did you mean 'seed'"),
@@ -72,7 +72,9 @@ def test_a_transformer_needs_a_block_and_an_epoch_and_a_classifier_two_classes(f
     with pytest.raises(ValueError, match="epochs must be 1 or more"):
         EncoderTransformer(epochs=0).fit(on.x)
     fitted = TransferClassifier(**QUICKLY).fit(on.x, on.y)
-    with pytest.raises(ValueError, match=r"two classes or more.* Got one class, 'a'"):
+    with pytest.raises(
+        ValueError, match=r"y must hold two classes or more, and has one class, 'a'"
+    ):
         fitted.fit(on.x, ["a"] * len(on.x))
     with pytest.raises(NotFittedError):  # rather than a mixture of two fits
         fitted.predict(on.x)
