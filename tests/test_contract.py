@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kills import POINTS, Killed, kill_at
 from pretraining import pretrained
 from toys import StopAt, patterns
 
 import pretrain.strategies as table
-from headstart.errors import InputError, Interrupted
+from headstart.errors import InputError
 from pretrain.config import PretrainConfig
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
 from pretrain.plan import PretrainPlan
@@ -26,6 +27,12 @@ CASES = [
     if row.trains(encoder)
 ]
 EPOCHS = 6
+# Compiling is what takes long: runs are compiled anew with the small encoder, and once with every other.
+COMPILED_ANEW = {
+    case
+    for i, case in enumerate(CASES)
+    if case[1] == "mlp" or case[1] not in [encoder for _, encoder in CASES[:i]]
+}
 
 
 def run(folder, case, *, seed=0, companions=False, **how):
@@ -129,32 +136,47 @@ def test_the_file_gives_the_features_that_were_trained(case, made):
 
 
 def test_seeds_decide_and_sharing_compiled_steps_changes_nothing(case, made, tmp_path):
-    alone = run(tmp_path, case, seed=1)
-    (tmp_path / "shared").mkdir()
-    other = run(tmp_path / "shared", case, seed=1, programs=made.programs)
-    again = run(tmp_path / "shared", case, seed=0, programs=made.programs)
+    other = run(tmp_path, case, seed=1, programs=made.programs)
     assert made.programs.traces == made.traces > 0
-    assert other.weights.digest == alone.weights.digest
-    assert again.weights.digest == made.done.weights.digest
-    assert alone.weights.digest != made.done.weights.digest
+    assert other.weights.digest != made.done.weights.digest
+    if case in COMPILED_ANEW:
+        (tmp_path / "anew").mkdir()
+        alone = run(tmp_path / "anew", case, seed=1)
+        again = run(tmp_path / "anew", case, seed=0, programs=made.programs)
+        assert made.programs.traces == made.traces
+        assert other.weights.digest == alone.weights.digest
+        assert again.weights.digest == made.done.weights.digest
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(case, made, tmp_path, monkeypatch):
+def test_killed_while_it_writes_and_resumed_equals_uninterrupted(case, made, tmp_path, monkeypatch):
+    """Killed at its second checkpoint, resumed, killed at its weights file, and resumed to the end."""
     from pretrain.engine import train
 
     monkeypatch.setattr(train, "CALL_SECONDS", 0)  # look up after every step
-    with pytest.raises(Interrupted, match="resume=True"):
-        run(tmp_path, case, reporter=StopAt(7), programs=made.programs, companions=True)
-    assert not (tmp_path / "weights-0.h5").exists()
-    resumed = run(
-        tmp_path, case, resume=True, companions=True
-    )  # compiles anew, as another process would
-    assert resumed.resumed_from == "stage 1, epoch 2, step 2"
+    # Over the cases, each point of a write has its turn, for checkpoints and for weights.
+    number = CASES.index(case)
+    kills = [("checkpoint-", 2, POINTS[number % 3]), ("weights-0.h5", 1, POINTS[number // 3 % 3])]
+    folder = tmp_path / "0"
+    folder.mkdir()
+    for matching, count, point in kills:
+        left = tmp_path / matching
+        kill_at(monkeypatch, point, folder, left, matching=matching, number=count)
+        # Ctrl-C makes sure of a second checkpoint; the first is written as soon as one may be.
+        reporter = StopAt(7) if matching == "checkpoint-" else None
+        how = {"reporter": reporter, "resume": folder.name != "0", "programs": made.programs}
+        with pytest.raises(Killed):
+            run(folder, case, checkpoint_seconds=0, companions=True, **how)
+        folder = left
+    # Compiles anew, as another process would.
+    programs = None if case in COMPILED_ANEW else made.programs
+    resumed = run(folder, case, resume=True, companions=True, programs=programs)
+    assert resumed.resumed_from is not None
     assert resumed.weights.digest == made.done.weights.digest
     assert resumed.history == made.done.history
-    left = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    assert {"weights-0.h5", "weights-0.csv", "weights-0.curves.png"} <= set(left)
-    assert left == {p.name: p.read_bytes() for p in made.done.path.parent.iterdir()}
+    # What a kill leaves half written is hidden, and never taken for anything.
+    files = {p.name: p.read_bytes() for p in folder.iterdir() if ".tmp-" not in p.name}
+    assert {"weights-0.h5", "weights-0.csv", "weights-0.curves.png"} <= set(files)
+    assert files == {p.name: p.read_bytes() for p in made.done.path.parent.iterdir()}
 
 
 SHAPES = [(8, 8, 1), (9, 7, 3), (28, 28, 1), (1, 1, 2), (5, 16, 4), (17, 2, 1), (6,), (1,)]
