@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError, arg, suggest
@@ -101,7 +101,7 @@ class BenchmarkConfig:
         ("all",), "Names with commas, or all.", parse=names, metavar="TEXT"
     )
     labels: tuple[int, ...] = option(
-        None, "Label budgets with commas, as 50,200.", parse=label_budgets, metavar="TEXT"
+        MISSING, "Label budgets with commas, as 50,200.", parse=label_budgets, metavar="TEXT"
     )
     seeds: int = option(5, "Number of seeds, counted up from the first.", kind="int", at_least=1)
     seed: int = option(
@@ -170,8 +170,6 @@ class BenchmarkConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.labels is None:
-            raise InputError("must be given, such as 50,200", argument="labels")
         check_options(self)
         for row, info in options_of(type(self)):
             if info.parse is not None:
@@ -275,11 +273,7 @@ class ReadingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerConfig:
-    """Where the work is done; it changes none of the results.
-
-    export_best: write the best network, trained again: "budget" on the labels of the largest budget, "all" on
-        all of them; None writes none.
-    """
+    """Where the work is done; it changes none of the results."""
 
     workers: int = option(
         1, "Processes of one thread each; 1 is this process.", kind="int", at_least=1
@@ -294,7 +288,13 @@ class RunnerConfig:
         "The Dask scheduler's address.",
         usual="processes of this machine",
     )
-    export_best: str | None = None
+    export_best: str | None = option(
+        None,
+        "Train the best network again and write best.keras: on the largest budget's labels, or all.",
+        choices=(BUDGET, ALL),
+        command=False,
+        usual="it is not written",
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -303,10 +303,6 @@ class RunnerConfig:
                 f"changes nothing without {arg.engine:dask}",
                 argument="scheduler",
                 hint="Leave it out.",
-            )
-        if self.export_best not in (None, BUDGET, ALL):
-            raise InputError(
-                f"must be {BUDGET} or {ALL}", argument="export_best", value=self.export_best
             )
 
     @property

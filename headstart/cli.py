@@ -362,21 +362,6 @@ def import_arguments(given: dict[str, Any], weights: str) -> dict[str, Any]:
     return {name: given.pop(option) for option, name in names.items()}
 
 
-augment_options = options(
-    click.option(
-        "--augment",
-        default="auto",
-        show_default=True,
-        help="Augmentation, of strategies that learn from random views: see pretrain --list.",
-    ),
-    click.option(
-        "--augment-opt",
-        "augment_options",
-        multiple=True,
-        callback=pairs,
-        help="name=value, an option of the augmentation.",
-    ),
-)
 test_part = click.option(
     "--test-part",
     default=0.2,

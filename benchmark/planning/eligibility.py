@@ -45,7 +45,12 @@ def choose(
                 f"There is no strategy {name!r}.{suggest(name, table)}",
                 hint=f"There are: {', '.join(table)}, or all.",
             )
-        check_needs(table[name], pool)
+        try:
+            check_needs(table[name], pool)
+        except InputError as error:
+            raise InputError(
+                f"names {name!r}, which {error.rule}", argument="strategies", hint=error.hint
+            ) from None
         reason = unfit(table[name], pool, encoder, choice)
         if reason is not None:
             raise InputError(f"The strategy {name!r} cannot be compared with these rows: {reason}")

@@ -226,16 +226,6 @@ class TaskPlan:
         """The cells whose label budget is not skipped."""
         return [cell for cell in self.cells if cell.labels not in self.skipped]
 
-    @property
-    def plans(self) -> dict[tuple[str, int], PretrainPlan]:
-        """The pretrainings on the first encoder, by strategy and seed."""
-        first = self.arms[0]
-        return {
-            (name, seed): self.pretrainings.get(first.encoder, name, seed)
-            for name in first.strategies
-            for seed in self.config.seed_values
-        }
-
     def finished(self, cell: Cell) -> Record | None:
         """Return the record that an earlier run left of the cell."""
         record = self.folder.finished_cell(self.identity(cell))

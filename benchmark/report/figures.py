@@ -19,7 +19,7 @@ from benchmark.report.plot_style import (
     INK,
     WIDTH,
     Drawing,
-    Look,
+    RowStyle,
     accuracy_limits,
     available,
     budget_axis,
@@ -27,9 +27,9 @@ from benchmark.report.plot_style import (
     gain_limits,
     label_ends,
     longest,
-    looks,
     mark,
     new_axes,
+    row_styles,
     settings,
     square,
 )
@@ -74,19 +74,19 @@ def draw(
     made = Drawings()
     if not available():
         return made
-    look = looks([row for *_, rows in places(found) for row in rows])
+    styles = row_styles([row for *_, rows in places(found) for row in rows])
     for title, labels, rows in places(found):
         name, heading = _name(title, labels), place_name(title, labels)
         if any(row.gained.n for row in rows):
-            made.gains.append(gains(f"gains-{name}", heading, rows, look))
+            made.gains.append(gains(f"gains-{name}", heading, rows, styles))
         if any(row.accuracy.n for row in rows):
-            made.costs.append(cost(f"cost-{name}", heading, rows, look))
+            made.costs.append(cost(f"cost-{name}", heading, rows, styles))
     for title, by_labels in found.items():
         if sum(any(r.accuracy.n for r in rows) for rows in by_labels.values()) > 1:
             name = f"curves-{slug(title)}" if title else "curves"
             heading = f"Accuracy by labels, {title}" if title else "Accuracy by labels"
             banded = _banded(by_labels, judged)
-            made.curves.append(curves(name, heading, by_labels, look, banded))
+            made.curves.append(curves(name, heading, by_labels, styles, banded))
     for title, labels in dict.fromkeys((c.title, c.labels) for c in matrices_of):
         here = [c for c in matrices_of if (c.title, c.labels) == (title, labels)]
         matrices = {c.row: c.matrix for c in here}
@@ -192,20 +192,20 @@ NUMBERS_IN = 12
 """Confusion matrices of more classes have no numbers in their cells."""
 
 
-def gains(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -> Drawing:
+def gains(name: str, title: str, rows: Sequence[Row], styles: Mapping[str, RowStyle]) -> Drawing:
     """Draw every row's difference to scratch: thick for 95 %, thin for all comparisons at once."""
     shown = sorted((r for r in rows if r.gained.n), key=lambda r: r.gained.mean)
     height = 1.05 + 0.24 * len(shown)
     with settings():
         figure, axes = new_axes(height, left=0.06 + 0.068 * longest(shown), bottom=0.42, top=0.34)
         for y, row in enumerate(shown):
-            how, gain = look[row.name], row.gained
+            style, gain = styles[row.name], row.gained
             if row.simultaneous is not None and row.simultaneous.n > 1:
                 wide = row.simultaneous
-                axes.plot([100 * wide.low, 100 * wide.high], [y, y], color=how.colour, lw=0.9)
+                axes.plot([100 * wide.low, 100 * wide.high], [y, y], color=style.colour, lw=0.9)
             if gain.n > 1:
-                axes.plot([100 * gain.low, 100 * gain.high], [y, y], color=how.colour, lw=3.2)
-            mark(axes, 100 * gain.mean, y, how, 6)
+                axes.plot([100 * gain.low, 100 * gain.high], [y, y], color=style.colour, lw=3.2)
+            mark(axes, 100 * gain.mean, y, style, 6)
         axes.axvline(0, color=INK, lw=1)
         axes.set_yticks(range(len(shown)), [r.name for r in shown])
         axes.set_ylim(-0.7, len(shown) - 0.3)
@@ -223,7 +223,7 @@ def curves(
     name: str,
     title: str,
     by_labels: Mapping[int, Sequence[Row]],
-    look: Mapping[str, Look],
+    styles: Mapping[str, RowStyle],
     banded: Any,
 ) -> Drawing:
     """Draw accuracy over labels, on a logarithmic axis; rows in ``banded`` get their 95 % band."""
@@ -241,7 +241,7 @@ def curves(
             ]
             if not there:
                 continue
-            how, x = look[row_name], [b for b, _ in there]
+            style, x = styles[row_name], [b for b, _ in there]
             y = [100 * r.accuracy.mean for _, r in there]
             if row_name in banded and all(r.accuracy.n > 1 for _, r in there):
                 edges = [possible(r.accuracy) for _, r in there]
@@ -249,25 +249,25 @@ def curves(
                     x,
                     [100 * e.low for e in edges],
                     [100 * e.high for e in edges],
-                    color=how.colour,
+                    color=style.colour,
                     alpha=0.15,
                     lw=0,
                 )
-            axes.plot(x, y, ls=how.line, color=how.colour, lw=how.width)
+            axes.plot(x, y, ls=style.line, color=style.colour, lw=style.width)
             for each, value in zip(x, y, strict=True):
-                mark(axes, each, value, how, 5)
+                mark(axes, each, value, style, 5)
             ends.append((x[-1], y[-1], row_name))
             alt.append(f"{row_name} {', '.join(percent(v / 100) for v in y)}")
         budget_axis(axes, budgets)
         axes.set_ylim(low, high)
         axes.set_ylabel("test accuracy, %")
-        label_ends(axes, ends, look, gap=(high - low) * 0.047)
+        label_ends(axes, ends, styles, gap=(high - low) * 0.047)
         figure.text(0.01, 0.96, title, fontsize=10, va="center")
         about = f"Accuracy in % with {', '.join(map(str, budgets))} labels"
         return finish(figure, name, title, f"{about}: {'; '.join(alt)}.")
 
 
-def cost(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -> Drawing:
+def cost(name: str, title: str, rows: Sequence[Row], styles: Mapping[str, RowStyle]) -> Drawing:
     """Draw accuracy over the seconds that a seed takes, pretraining and transfer together."""
     cpu = in_cpu(rows)
     shown = [r for r in rows if r.accuracy.n and r.total(cpu) == r.total(cpu)]
@@ -277,12 +277,12 @@ def cost(name: str, title: str, rows: Sequence[Row], look: Mapping[str, Look]) -
         figure, axes = new_axes(height, right=0.4 + 0.066 * longest(shown), bottom=0.45, top=0.34)
         spent = [max(row.total(cpu), 0.01) for row in shown]
         for row, x in zip(shown, spent, strict=True):
-            how, edge = look[row.name], possible(row.accuracy)
+            style, edge = styles[row.name], possible(row.accuracy)
             if row.accuracy.n > 1:
                 axes.plot(
-                    [x, x], [100 * edge.low, 100 * edge.high], color=how.colour, lw=1, alpha=0.6
+                    [x, x], [100 * edge.low, 100 * edge.high], color=style.colour, lw=1, alpha=0.6
                 )
-            mark(axes, x, 100 * row.accuracy.mean, how, 7, label=row.name)
+            mark(axes, x, 100 * row.accuracy.mean, style, 7, label=row.name)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
         axes.minorticks_off()  # dozens of them, which take as long to draw as all the rest

@@ -30,7 +30,7 @@ DPI = 150
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class RowStyle:
     """How one row is drawn."""
 
     colour: str
@@ -50,9 +50,9 @@ class Drawing:
     png: bytes
 
 
-def looks(rows: Sequence[Row]) -> dict[str, Look]:
-    """Return the look of every row's name; strategies take the colours in turn."""
-    found: dict[str, Look] = {}
+def row_styles(rows: Sequence[Row]) -> dict[str, RowStyle]:
+    """Return the style of every row's name; strategies take the colours in turn."""
+    found: dict[str, RowStyle] = {}
     counts = {"raw": 0, "strategy": 0, "fresh": 0}
     for row in rows:
         if row.name in found:
@@ -61,14 +61,14 @@ def looks(rows: Sequence[Row]) -> dict[str, Look]:
         counts[row.kind] += 1
         if row.kind == "strategy":
             colour, marker = COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]
-            found[row.name] = Look(colour=colour, marker=marker, line="-", width=1.6)
+            found[row.name] = RowStyle(colour=colour, marker=marker, line="-", width=1.6)
         elif row.kind == "raw":
             marker = RAW_MARKERS[n % len(RAW_MARKERS)]
-            found[row.name] = Look(colour=GREY, marker=marker, line="--", width=1.2)
+            found[row.name] = RowStyle(colour=GREY, marker=marker, line="--", width=1.2)
         else:
             scratch = row.name == SCRATCH
             line, marker = ("-", "P") if scratch else (":", "p")
-            found[row.name] = Look(
+            found[row.name] = RowStyle(
                 colour=INK, marker=marker, line=line, width=2 if scratch else 1.2
             )
     return found
@@ -165,10 +165,18 @@ def longest(rows: Sequence[Row]) -> int:
     return max((len(row.name) for row in rows), default=0)
 
 
-def mark(axes: Any, x: float, y: float, how: Look, size: float, **more: Any) -> None:
+def mark(axes: Any, x: float, y: float, style: RowStyle, size: float, **more: Any) -> None:
     """Draw a row's marker."""
     axes.plot(
-        [x], [y], ls="", marker=how.marker, color=how.colour, ms=size, mew=1.5, clip_on=True, **more
+        [x],
+        [y],
+        ls="",
+        marker=style.marker,
+        color=style.colour,
+        ms=size,
+        mew=1.5,
+        clip_on=True,
+        **more,
     )
 
 
@@ -192,7 +200,7 @@ def budget_axis(axes: Any, budgets: Sequence[int]) -> None:
 
 
 def label_ends(
-    axes: Any, ends: Sequence[tuple[float, float, str]], look: Mapping[str, Look], gap: float
+    axes: Any, ends: Sequence[tuple[float, float, str]], styles: Mapping[str, RowStyle], gap: float
 ) -> None:
     """Write each row's name right of its curve's end, moved apart as little as need be."""
     ends = sorted(ends, key=lambda end: end[1])
@@ -206,7 +214,7 @@ def label_ends(
         axes.plot(
             [1.0, 1.05],
             [y, place],
-            color=look[name].colour,
+            color=styles[name].colour,
             lw=0.9,
             transform=transform,
             clip_on=False,

@@ -15,7 +15,7 @@ from headstart.errors import HeadstartError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Best:
+class BestNetwork:
     """The item that writes the network, and a note on the choice."""
 
     item: ExportItem
@@ -24,7 +24,7 @@ class Best:
 
 def best_network(
     plan: TaskPlan, records: Sequence[Record], out: Path, labels: str = BUDGET
-) -> Best:
+) -> BestNetwork:
     """Choose the network with the best mean over the seeds at the largest budget, and its first seed.
 
     Classical models take no part: there is nothing of theirs to write. A frozen random encoder does.
@@ -64,4 +64,4 @@ def best_network(
     if means[top] > means[cell.row]:
         note += f" {top} had {100 * means[top]:.2f} %, and is no network."
     export = ExportItem(key=f"export {out.name}", cell=item, out=out, everything=labels == ALL)
-    return Best(item=export, note=note)
+    return BestNetwork(item=export, note=note)

@@ -31,7 +31,7 @@ def test_texts_and_values_are_the_same_configuration():
 @pytest.mark.parametrize(
     ("given", "argument"),
     [
-        ({}, "labels"),
+        ({"labels": None}, "labels"),
         ({"labels": "50,x"}, "labels"),
         ({"labels": [0]}, "labels"),
         ({"labels": [2.5]}, "labels"),

@@ -17,6 +17,16 @@ def plan(data, config, folder, *, pool=None, **more):
     return BenchmarkPlan.make(made, config, Path(folder), **more)
 
 
+def pretrainings(task):
+    """The plans of a data set's pretrainings on the first encoder, by strategy and seed."""
+    first = task.arms[0]
+    return {
+        (name, seed): task.pretrainings.get(first.encoder, name, seed)
+        for name in first.strategies
+        for seed in task.config.seed_values
+    }
+
+
 def run(made, **more):
     """Run a plan; return its outcome, and the lines that were said."""
     heard = Lines()

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from benchmarks import plan, run
+from benchmarks import plan, pretrainings, run
 from toys import patterns
 from transfers import QUICK
 
@@ -82,7 +82,7 @@ def test_epochs_are_decided_once_recorded_and_used_by_every_later_run(task, tmp_
     (tmp_path / BUDGETS).write_text(json.dumps(known))
     (again,) = plan(task, CONFIG, tmp_path).tasks
     assert not again.pretrainings.undecided()
-    assert {plan.recipe.epochs for plan in again.plans.values()} == {3}
+    assert {made.recipe.epochs for made in pretrainings(again).values()} == {3}
     assert bench.identity(bench.cells[-1]) != again.identity(again.cells[-1])
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from benchmarks import plan
+from benchmarks import plan, pretrainings
 from toys import patterns
 from transfers import QUICK
 
@@ -111,7 +111,7 @@ def test_every_plan_has_the_encoder_of_scratch_and_views_go_where_they_are_made(
     (bench,) = plan(task, config, tmp_path, pool=patterns(40, seed=4)).tasks
     assert bench.strategies == list(strategies())
     (fresh,) = bench.pretrainings.fresh.values()
-    assert all(made.encoder == fresh.encoder for made in bench.plans.values())
-    views = {name: made.augmentation for (name, _), made in bench.plans.items()}
+    assert all(made.encoder == fresh.encoder for made in pretrainings(bench).values())
+    views = {name: made.augmentation for (name, _), made in pretrainings(bench).items()}
     assert views["views"].options["turn"] == 3
     assert [name for name, view in views.items() if view] == ["views"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from benchmarks import plan
+from benchmarks import plan, pretrainings
 from benchmarks import run as run_plan
 from commands import run as command
 from toys import patterns
@@ -112,7 +112,7 @@ def test_the_same_subset_and_encoder_for_every_row(first):
     _, bench, outcome, _ = first
     digests = {r["weights_digest"] for r in outcome.records if r["kind"] == "strategy"}
     assert len(digests) == 2 * len(UNLABELLED)  # by seed, the same for both budgets
-    assert len({json.dumps(plan.encoder) for plan in bench.plans.values()}) == 1
+    assert len({json.dumps(plan.encoder) for plan in pretrainings(bench).values()}) == 1
 
 
 def test_a_cell_that_fails_is_recorded_shown_and_tried_again(task, tmp_path, capfd):
@@ -217,7 +217,8 @@ def test_near_duplicates_that_stay_in_the_pool_are_counted():
 def test_what_needs_labels_is_refused_by_name_when_the_pool_has_none(task, tmp_path, name):
     with pytest.raises(InputError) as caught:
         plan(task, replace(CONFIG, strategies=[name]), tmp_path)
-    assert f"{name!r} needs a labelled pool" in str(caught.value)
+    assert caught.value.argument == "strategies"
+    assert f"{name!r}, which needs a labelled pool" in caught.value.rule
     labelled = TargetTask.from_dataset(patterns(60, test=9))
     assert name in plan(labelled, CONFIG, tmp_path, pool=patterns(40)).tasks[0].strategies
 
