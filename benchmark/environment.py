@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from headstart.errors import HeadstartError
-from pretrain.engine.runtime import version as headstart
-from pretrain.engine.runtime import xla_flags
+from pretrain.engine import runtime
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
+PACKAGES = (*runtime.PACKAGES, "scikit-learn")
 
 
 def threads_here(given: int | None) -> int:
@@ -29,20 +25,7 @@ def threads_here(given: int | None) -> int:
 
 def environment(threads: int) -> dict[str, Any]:
     """Return versions and threads; with 0 threads, which means every core, the number of cores too."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    return {
-        "versions": {
-            "headstart": headstart(),
-            "python": platform.python_version(),
-            **{name: _version(name) for name in PACKAGES},
-        },
-        "threads": {
-            "intra_op": threads,
-            "cores": 0 if threads else cores,
-            "xla_flags": xla_flags(),
-            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-        },
-    }
+    return runtime.environment(threads, PACKAGES)
 
 
 def check_environment(expected: dict[str, Any]) -> None:
@@ -56,10 +39,3 @@ def check_environment(expected: dict[str, Any]) -> None:
                     f"with {value!r}.",
                     hint="Give all machines the same environment.",
                 )
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "unknown"
