@@ -24,7 +24,7 @@ def threads_here(given: int | None) -> int:
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """Return versions and threads (pretrain.engine.runtime), those of the classical models too."""
+    """Return versions and threads; with 0 threads, which means every core, the number of cores too."""
     return runtime.environment(threads, PACKAGES)
 
 
@@ -32,10 +32,10 @@ def check_environment(expected: dict[str, Any]) -> None:
     """Refuse to run a cell where it could have another result. Raises HeadstartError."""
     found = environment(expected["threads"]["intra_op"])
     for part, values in expected.items():
-        for name in values | found[part]:
-            here, planned = found[part].get(name), values.get(name)
-            if here != planned:
+        for name, value in values.items():
+            if found[part].get(name) != value:
                 raise HeadstartError(
-                    f"This worker has {name} {here!r}, and the benchmark was planned with {planned!r}.",
+                    f"This worker has {name} {found[part].get(name)!r}, and the benchmark was planned "
+                    f"with {value!r}.",
                     hint="Give all machines the same environment.",
                 )

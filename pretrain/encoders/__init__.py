@@ -61,12 +61,10 @@ def check_config(config: Any) -> dict[str, Any]:
         raise InputError("An encoder's 'architecture' must be text and its 'options' an object.")
     good = isinstance(shape, list) and 1 <= len(shape) <= 4
     if not good or not all(type(n) is int and n > 0 for n in shape):
-        raise InputError(
-            f"An encoder's 'input_shape' must be 1 to 4 positive integers. Got {shape!r}."
-        )
+        raise InputError("An encoder's 'input_shape' must be 1 to 4 positive integers", value=shape)
     if math.prod(shape) > MAX_INPUT_SIZE:
         raise InputError(
-            f"An encoder's input may hold at most {MAX_INPUT_SIZE} values. Got {shape!r}."
+            f"An encoder's input may hold at most {MAX_INPUT_SIZE} values", value=shape
         )
     return encoder_config(config["architecture"], tuple(shape), options)
 

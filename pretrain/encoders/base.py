@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import InputError
+from headstart.errors import InputError, suggest
 
 Shapes = dict[str, tuple[int, ...]]
 """``"block/layer/variable"`` -> shape, in the encoder's order."""
@@ -121,17 +121,21 @@ class Architecture:
 def resolve_options(
     owner: str, table: Mapping[str, Option], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Check ``given`` against ``table`` and fill in the defaults.
+    """Check options against a table, and fill in the defaults.
 
-    Raises InputError that names the owner, the option, its rule and the value.
+    Args:
+        owner: in errors: "the encoder 'mlp'".
+        table: the options that there are.
+        given: values, or texts of a command line, by name.
+
+    Raises:
+        InputError: names the owner, the option, its rule and the value.
     """
-    from headstart.errors import suggest
-
     for name in given:
         if name not in table:
             has = ", ".join(sorted(table)) or "none"
             raise InputError(
-                f"{owner} has no option {name!r}.{suggest(name, table)} It has: {has}."
+                f"{owner} has no option {name!r}.", hint=f"{suggest(name, table)} It has: {has}."
             )
     resolved = {}
     for name, option in table.items():
@@ -139,5 +143,5 @@ def resolve_options(
         try:
             resolved[name] = option.parse(value)
         except ValueError as error:
-            raise InputError(f"Option {name!r} of {owner} {error}. Got {value!r}.") from None
+            raise InputError(f"Option {name!r} of {owner} {error}", value=value) from None
     return resolved

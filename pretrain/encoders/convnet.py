@@ -20,8 +20,9 @@ def _sizes(input_shape: tuple[int, ...], filters: list[int]) -> list[tuple[int, 
     """Return the height and width of the input and after each strided convolution."""
     if len(input_shape) != 3:
         raise InputError(
-            f"The encoder 'convnet' needs images of shape (height, width, channels). "
-            f"Got examples of shape {tuple(input_shape)}; for vectors use the encoder 'mlp'."
+            f"The encoder 'convnet' needs images of shape (height, width, channels), and examples have shape "
+            f"{tuple(input_shape)}.",
+            hint="For vectors use the encoder 'mlp'.",
         )
     height, width, _ = input_shape
     sizes = [(height, width)]

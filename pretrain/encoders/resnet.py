@@ -22,8 +22,9 @@ NORM = "group"
 def _check(input_shape: tuple[int, ...]) -> None:
     if len(input_shape) != 3:
         raise InputError(
-            f"The encoder 'resnet' needs images of shape (height, width, channels). "
-            f"Got examples of shape {tuple(input_shape)}; for vectors use the encoder 'mlp'."
+            f"The encoder 'resnet' needs images of shape (height, width, channels), and examples have shape "
+            f"{tuple(input_shape)}.",
+            hint="For vectors use the encoder 'mlp'.",
         )
 
 

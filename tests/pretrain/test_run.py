@@ -75,7 +75,7 @@ def test_auto_takes_the_encoder_that_fits_the_examples(shape, encoder):
     pool = replace(pool, x=pool.x.reshape(len(pool.x), *shape))
     plan = PretrainPlan.resolve(pool, PretrainConfig(strategy="autoencoder"))
     assert plan.encoder["architecture"] == encoder
-    with pytest.raises(InputError, match=r"'convnet' needs images.*use the encoder 'mlp'"):
+    with pytest.raises(InputError, match=r"'convnet' needs images.*[Uu]se the encoder 'mlp'"):
         PretrainPlan.resolve(
             replace(pool, x=pool.x.reshape(80, 64)),
             replace(CONFIG, encoder="convnet", encoder_options={}),
