@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -140,7 +141,10 @@ def _load(clean: Any, weights: Path) -> Any:
         with deferred():
             model = keras.saving.deserialize_keras_object(clean, safe_mode=True)
             _check_size(model, weights.stat().st_size)
-        model.load_weights(weights)
+        with warnings.catch_warnings():
+            # Keras only warns of layers whose weights it does not find.
+            warnings.filterwarnings("error", message=".*retain their freshly")
+            model.load_weights(weights)
     except Refusal:
         raise
     except Exception as error:  # Keras raises many kinds for options that do not fit together
