@@ -18,7 +18,7 @@ from pretrain.keras_import.graph import Graph, Node
 from pretrain.keras_import.refusal import Refusal
 from pretrain.keras_import.scaling import Scaling
 from pretrain.weights.file import WeightsFile, assign
-from pretrain.weights.validation import listing
+from pretrain.weights.validation import listing, short
 
 TOLERANCE = 1e-5
 EXAMPLES = 4
@@ -157,10 +157,17 @@ def _verify(
     x = np.random.default_rng(0).random((EXAMPLES, *graph.input_shape), np.float32)
     low, high = scaling.expected
     x = (low + (high - low) * x).astype(np.float32)
-    *mine_out, at_cut = _listed(flat(x, training=False))
     # The model may take grey images without their channel.
     given = x.reshape(len(x), *model.input_shape[1:]) if _closed(model) else x
-    theirs = _listed(model(given, training=False))
+    try:
+        *mine_out, at_cut = _listed(flat(x, training=False))
+        theirs = _listed(model(given, training=False))
+    except Exception as error:  # of a layer at work, of many kinds
+        raise Refusal(
+            f"it cannot be computed on values of {low:g} to {high:g} "
+            f"({short(' '.join(str(error).split()))})",
+            "say with --value-range which values it expects",
+        ) from None
     for ours, expected in zip(mine_out, theirs, strict=True):
         _compare(ours, expected, "the rebuilt layers")
     encoder = Encoder(config, seed=None)

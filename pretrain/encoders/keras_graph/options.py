@@ -53,7 +53,13 @@ ACTIVATIONS = frozenset(
         *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish"),
         *("mish", "tanh", "hard_tanh", "sigmoid", "hard_sigmoid", "log_sigmoid", "hard_silu"),
         *("hard_swish", "softplus", "softsign", "squareplus", "exponential", "softmax"),
-        *("log_softmax", "glu", "hard_shrink", "soft_shrink", "tanh_shrink", "threshold"),
+        *(
+            "log_softmax",
+            "glu",
+            "hard_shrink",
+            "soft_shrink",
+            "tanh_shrink",
+        ),
         *("sparse_plus", "sparse_sigmoid", "sparsemax"),
     )
 )

@@ -127,7 +127,7 @@ SERIES_CASES = {
     "ZeroPadding1D": stacked(kl.ZeroPadding1D(2), kl.Dense(3)),
     "Cropping1D": stacked(kl.Cropping1D(1), kl.Dense(3)),
     "UpSampling1D": stacked(kl.UpSampling1D(2), kl.Dense(3)),
-    "Embedding": stacked(kl.Flatten(), kl.Embedding(10, 4)),
+    "Embedding": stacked(kl.Flatten(), kl.Embedding(256, 4)),
     "ConvLSTM1D": stacked(kl.Reshape((3, 4, 6)), kl.ConvLSTM1D(3, 3)),
     "ConvLSTM2D": stacked(kl.Reshape((3, 4, 3, 2)), kl.ConvLSTM2D(3, 3)),
     "ConvLSTM3D": stacked(kl.Reshape((2, 3, 3, 2, 2)), kl.ConvLSTM3D(3, 2)),
@@ -207,6 +207,14 @@ def features(made, x):
     built = sum(weight.numpy().size for _, block in encoder.blocks for weight in block.weights)
     assert built == sum(map(math.prod, told.values()))
     return np.asarray(encoder(Preprocessing.from_json(made.preprocessing)(x), False))
+
+
+def test_values_that_a_model_cannot_take_are_refused(tmp_path):
+    model = keras.Sequential([keras.Input((7,)), kl.Embedding(10, 4), kl.Flatten(), kl.Dense(2)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match=r"cannot be computed on values of 0 to 99 .*--value-range"):
+        import_model(str(tmp_path / "model.keras"), value_range=(0, 99))
+    assert import_model(str(tmp_path / "model.keras"), value_range=(0, 9)).digest
 
 
 def test_a_layer_along_another_axis_is_refused(tmp_path):
@@ -367,7 +375,7 @@ def test_nobody_can_choose_it_for_a_pretraining(tmp_path):
 
     from pretrain.config import PretrainConfig
 
-    with pytest.raises(InputError, match="'keras' is a model that was trained elsewhere"):
+    with pytest.raises(InputError, match="is a model that was trained elsewhere"):
         pretrained(
             patterns(),
             PretrainConfig(strategy="autoencoder", encoder="keras"),
