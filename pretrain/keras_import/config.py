@@ -265,10 +265,12 @@ def _places(raw: Any, layers: dict[str, Json]) -> list[Any]:
     for place in places:
         if not isinstance(place, list) or len(place) != 3 or not isinstance(place[0], str):
             raise Refusal("its inputs or outputs are malformed")
-        if place[0] not in layers or place[1:] != [0, 0]:
+        if place[0] not in layers:
             raise Refusal(f"its output {short(repr(place[0]))} is no layer of it")
     if not places:
         raise Refusal("its inputs or outputs are malformed")
+    # Each layer of the copy is called once, so its call is number 0, whichever it was in the file.
+    places = [[place[0], 0, 0] for place in places]
     return places[0] if len(places) == 1 else places
 
 
