@@ -69,8 +69,36 @@ def check_config(config: Any) -> dict[str, Any]:
     return encoder_config(config["architecture"], tuple(shape), options)
 
 
+def stored_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked configuration as a weights file holds it.
+
+    The shapes of an imported encoder's weights are left out: the file's manifest declares them.
+    """
+    options = config["options"]
+    if ARCHITECTURES[config["architecture"]].imported:
+        options = {name: value for name, value in options.items() if name != "shapes"}
+    return {**config, "options": options}
+
+
+def declared_config(raw: Any, shapes: Mapping[str, Any]) -> Any:
+    """Return what a weights file holds as a configuration, with the shapes that its manifest declares.
+
+    raw: anything; it is not checked here. Raises InputError for shapes outside the manifest.
+    """
+    name = raw.get("architecture") if isinstance(raw, dict) else None
+    row = ARCHITECTURES.get(name) if isinstance(name, str) else None
+    if row is None or not row.imported or not isinstance(raw.get("options"), dict):
+        return raw
+    if "shapes" in raw["options"]:
+        raise InputError(f"The encoder {name!r} has no option 'shapes' in a file.")
+    rows = [[path, list(shape)] for path, shape in shapes.items()]
+    return {**raw, "options": {**raw["options"], "shapes": rows}}
+
+
 def expected_shapes(config: Mapping[str, Any]) -> Shapes:
     """Return every weight's ``"block/layer/variable"`` and shape, in order, without Keras.
+
+    Those of an imported encoder are the declared ones, which are checked when it is built.
 
     Raises InputError when the configuration cannot be built or is larger than the limits.
     """

@@ -8,7 +8,7 @@ hostile weights file is refused before TensorFlow is even imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,3 +145,27 @@ def resolve_options(
         except ValueError as error:
             raise InputError(f"Option {name!r} of {owner} {error}", value=value) from None
     return resolved
+
+
+def by_path(blocks: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return every weight of (name, keras.Model) pairs by its "block/layer/variable" path, in order."""
+    return {
+        f"{name}/{layer.name}/{variable}": weight
+        for name, block in blocks
+        for layer in block.layers
+        for variable, weight in weights_of(layer).items()
+    }
+
+
+def weights_of(layer: Any) -> dict[str, Any]:
+    """Return a layer's weights by name, in Keras' order; no random-generator state.
+
+    Where layers inside it have weights of one name, as an attention's query and key have, the names are
+    paths: "query.kernel".
+    """
+    weights = [weight for weight in layer.weights if "seed_generator" not in weight.path]
+    names = [weight.name for weight in weights]
+    if len(set(names)) < len(names):
+        paths = [f"/{weight.path}".rpartition(f"/{layer.name}/")[2] for weight in weights]
+        names = [path.replace("/", ".") for path in paths]
+    return dict(zip(names, weights, strict=True))

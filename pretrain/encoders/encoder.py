@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pretrain.encoders import architecture, expected_shapes
+from pretrain.encoders.base import by_path
 from tasks.dataset import Dataset
 
 
@@ -129,17 +130,6 @@ class Encoder:
     def tensors(self) -> dict[str, np.ndarray]:
         """Return a copy of every weight as float32, by path."""
         return copies(self.variables)
-
-
-def by_path(blocks: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return every weight of (name, keras.Model) pairs by its "block/layer/variable" path, in order."""
-    return {
-        f"{name}/{layer.name}/{weight.name}": weight
-        for name, block in blocks
-        for layer in block.layers
-        for weight in layer.weights
-        if "seed_generator" not in weight.path
-    }
 
 
 def copies(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from typing import Any
 
 from headstart.errors import HeadstartError, InputError, suggest
 from pretrain.encoders.base import number
-from pretrain.encoders.keras_graph.layers import Shape
-from pretrain.keras_import.config import read_config
-from pretrain.keras_import.graph import Graph
+from pretrain.keras_import.graph import Graph, Shape
+from pretrain.keras_import.live import read_model
 from pretrain.keras_import.weights_hdf5 import fit_by_name, read_legacy
 from pretrain.weights.validation import short
 
@@ -120,16 +118,10 @@ def made(
                 f"network, or download the file that ends in no_top.h5 elsewhere and give it as a file."
             ) from None
         raise InputError(f"{application.name} cannot be built for {shape}: {text}.") from None
-    config = keras.saving.serialize_keras_object(model)
-    graph, _ = read_config(_plain_json(config), tuple(shape))
+    graph = read_model(model, tuple(shape))
     if found is not None:
         about["left_over"] = fit_by_name(found, _flat_layers(model), application.name)
     return graph, model, {**about, "options": application.options}
-
-
-def _plain_json(config: Any) -> Any:
-    """Return what would stand in a file: tuples as lists."""
-    return json.loads(json.dumps(config))
 
 
 def _flat_layers(model: Any) -> list[Any]:

@@ -1,33 +1,35 @@
-"""A ``.keras`` file: checked as a zip, read as JSON, and only a clean copy of it is given to Keras."""
+"""A ``.keras`` file: checked as a zip, as JSON and as HDF5; then a clean copy is loaded by Keras."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import math
+import re
 import shutil
 import stat
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from pretrain.encoders.base import MAX_PARAMETERS
-from pretrain.encoders.keras_graph.layers import Shape
-from pretrain.keras_import.blocks import parameters
-from pretrain.keras_import.config import read_config
-from pretrain.keras_import.graph import Graph
+from pretrain.encoders.keras_graph import deferred
+from pretrain.keras_import.config import checked_config
 from pretrain.keras_import.refusal import SAVE_AGAIN, Refusal
 from pretrain.keras_import.weights_hdf5 import COPY_AGAIN, check_hdf5
 from pretrain.weights.sniff import identify
-from pretrain.weights.validation import short
+from pretrain.weights.validation import MAX_JSON_VALUES, STRING, short
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 # headstart.json is what `transfer` adds to the models that it writes.
 MEMBERS = {CONFIG, WEIGHTS, METADATA, "headstart.json", "assets/"}
-MAX_JSON = 64 << 20
+MAX_JSON = 16 << 20
 MAX_WEIGHTS = 4 * MAX_PARAMETERS * 4
 SLACK = 64 << 20
 TIMES = 8
@@ -36,33 +38,24 @@ ODD = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticEr
 DEPTH = 200
 
 
-@contextlib.contextmanager
-def opened(
-    path: Path, input_shape: Shape | None, start: Callable[[], None]
-) -> Iterator[tuple[Graph, Any, str]]:
-    """Check a ``.keras`` file and yield (its graph, the Keras model, the file's sha256).
+def load_archive(path: Path, start: Callable[[], None]) -> tuple[Any, str]:
+    """Check a ``.keras`` file and return (the Keras model, the file's sha256).
 
-    start: imports Keras. Everything is checked before Keras is imported. Raises Refusal.
+    start: imports Keras. Before it is called everything is checked but sizes that only Keras can tell;
+    those are checked before memory for a weight is taken. Raises Refusal.
     """
     with tempfile.TemporaryDirectory() as folder, _archive(path) as archive:
         members = _members(archive)
         _check_version(_json(archive, members, METADATA))
-        graph, clean = _read(_json(archive, members, CONFIG), input_shape)
-        _check_size(graph, members[WEIGHTS].file_size)
+        clean = _checked(_json(archive, members, CONFIG))
         weights = Path(folder) / WEIGHTS
         with archive.open(members[WEIGHTS]) as source, weights.open("wb") as target:
             shutil.copyfileobj(source, target)
         check_hdf5(weights, f"its {WEIGHTS}")
-        made = Path(folder) / "clean.keras"
-        with zipfile.ZipFile(made, "w") as copy:
-            copy.writestr(METADATA, archive.read(members[METADATA]))
-            copy.writestr(CONFIG, json.dumps(clean))
-            copy.write(weights, WEIGHTS)
-        weights.unlink()
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         start()
-        yield graph, _load(made), digest
+        return _load(clean, weights), digest
 
 
 @contextlib.contextmanager
@@ -102,18 +95,22 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     for name, most in ((METADATA, 1 << 20), (CONFIG, MAX_JSON), (WEIGHTS, MAX_WEIGHTS)):
         if members[name].file_size > most:
             raise Refusal(f"its {name} declares {members[name].file_size:,} bytes, above {most:,}")
+    packed, unpacked = members[WEIGHTS].compress_size, members[WEIGHTS].file_size
+    if unpacked > TIMES * packed + SLACK:
+        raise Refusal(
+            f"its {WEIGHTS} unpacks to {unpacked:,} bytes, far more than the {packed:,} packed"
+        )
     return members
 
 
 def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> Any:
     data = archive.read(members[name])
+    bare = STRING.sub(b"", data)
+    if sum(bare.count(mark) for mark in (b"[", b"{", b",", b":")) > MAX_JSON_VALUES:
+        raise Refusal(f"its {name} holds more than {MAX_JSON_VALUES:,} values")
+    steps = (1 if mark in b"[{" else -1 for mark in re.findall(rb"[\[\]{}]", bare))
     try:
-        # Brackets inside texts count too: then a file is refused that could have been read, no more.
-        depth = deepest = 0
-        for byte in data:
-            depth += (byte in b"[{") - (byte in b"]}")
-            deepest = max(deepest, depth)
-        if deepest > DEPTH:
+        if max(accumulate(steps), default=0) > DEPTH:
             raise ValueError(f"nested deeper than {DEPTH}")
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -128,17 +125,38 @@ def _check_version(metadata: Any) -> None:
         )
 
 
-def _read(raw: Any, input_shape: Shape | None) -> tuple[Graph, Any]:
+def _checked(raw: Any) -> Any:
     try:
-        return read_config(raw, input_shape)
+        return checked_config(raw)
     except ODD as error:
         what = short(f"{type(error).__name__}: {error}")
         raise Refusal(f"its {CONFIG} is not what Keras 3 writes ({what})", SAVE_AGAIN) from None
 
 
-def _check_size(graph: Graph, stored: int) -> None:
-    """Refuse layers whose weights cannot be in the file, before any of them is made."""
-    count = sum(parameters(graph).values())
+def _load(clean: Any, weights: Path) -> Any:
+    """Return the Keras model of a clean configuration with its weights, if the file can hold them."""
+    import keras
+
+    try:
+        with deferred():
+            model = keras.saving.deserialize_keras_object(clean, safe_mode=True)
+            _check_size(model, weights.stat().st_size)
+        with warnings.catch_warnings():
+            # Keras only warns of layers whose weights it does not find.
+            warnings.filterwarnings("error", message=".*retain their freshly")
+            model.load_weights(weights)
+    except Refusal:
+        raise
+    except Exception as error:  # Keras raises many kinds for options that do not fit together
+        raise Refusal(
+            f"Keras cannot load it ({short(' '.join(str(error).split()), 400)})", SAVE_AGAIN
+        ) from None
+    return model
+
+
+def _check_size(model: Any, stored: int) -> None:
+    """Refuse layers whose weights cannot be in the file, before any of them is allocated."""
+    count = sum(math.prod(weight.shape) for weight in model.weights)
     if count > MAX_PARAMETERS:
         raise Refusal(f"its layers would have {count:,} parameters, above {MAX_PARAMETERS:,}")
     # An optimizer's state is a few times the weights.
@@ -151,15 +169,3 @@ def _check_size(graph: Graph, stored: int) -> None:
             f"its layers need {4 * count:,} bytes of weights, and its {WEIGHTS} has {stored:,}",
             COPY_AGAIN,
         )
-
-
-def _load(path: Path) -> Any:
-    """Return the Keras model of a clean copy."""
-    import keras
-
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise Refusal(
-            f"Keras cannot load it ({short(' '.join(str(error).split()), 400)})", SAVE_AGAIN
-        ) from None

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pretrain.encoders.keras_graph.layers import LAYERS, Shape
-from pretrain.encoders.keras_graph.names import INPUT
+from pretrain.encoders.keras_graph import INPUT
+from pretrain.encoders.keras_graph.options import LEARNING
 from pretrain.keras_import.graph import Graph, Node
 
 MOST = 20
 DEEPEST = 4
-PADDINGS = ("ZeroPadding2D",)
+PADDINGS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D")
 
 
 def blocks(graph: Graph) -> list[list[Node]]:
@@ -34,7 +34,9 @@ def blocks(graph: Graph) -> list[list[Node]]:
         if len(parts) <= MOST:
             break
         parts = _joined_by_name(parts, numbers)
-    sizes = parameters(graph)
+    sizes = {
+        node.name: sum(math.prod(weight.shape) for weight in node.weights) for node in graph.nodes
+    }
     while len(parts) > MOST:
         counts = [sum(sizes[node.name] for node in part) for part in parts]
         at = min(range(len(parts) - 1), key=lambda i: counts[i] + counts[i + 1])
@@ -53,18 +55,6 @@ def stored(parts: Sequence[Sequence[Node]]) -> list[list[dict[str, Any]]]:
         result.append(layers)
         below = part[-1].name
     return result
-
-
-def parameters(graph: Graph) -> dict[str, int]:
-    """Return how many values the weights of each node hold."""
-    shapes: dict[str, Shape] = {INPUT: graph.input_shape}
-    shapes |= {node.name: node.shape for node in graph.nodes}
-    return {node.name: sum(map(math.prod, weights(node, shapes).values())) for node in graph.nodes}
-
-
-def weights(node: Node, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Return the shapes of a node's weights; ``shapes`` are those of the outputs of all nodes."""
-    return LAYERS[node.kind].weights(node.config, shapes[node.inputs[0]])
 
 
 def _segments(nodes: Sequence[Node]) -> list[list[Node]]:
@@ -89,8 +79,8 @@ def _begun_by_learning(segments: list[list[Node]]) -> list[list[Node]]:
     parts: list[list[Node]] = []
     waiting: list[Node] = []  # padding goes with the convolution that it is for
     for segment in segments:
-        if any(LAYERS[node.kind].learns for node in segment):
-            bottom = parts and not any(LAYERS[n.kind].learns for n in parts[-1])
+        if any(node.kind in LEARNING for node in segment):
+            bottom = parts and not any(n.kind in LEARNING for n in parts[-1])
             if bottom:
                 parts[-1] += waiting + segment
             else:
@@ -113,7 +103,7 @@ def _joined_by_name(parts: list[list[Node]], numbers: int) -> list[list[Node]]:
     joined: list[list[Node]] = []
     before = None
     for part in parts:
-        first = next((node for node in part if LAYERS[node.kind].learns), part[0])
+        first = next((node for node in part if node.kind in LEARNING), part[0])
         key = _stage(first, numbers)
         if key is not None and key == before:
             joined[-1] = joined[-1] + part
@@ -129,7 +119,7 @@ def _stage(node: Node, numbers: int) -> str | None:
     Names that Keras made up, such as conv2d_7, say nothing of stages.
     """
     name = node.path[-1]
-    if re.fullmatch(r"(separable_|depthwise_)?(conv2d|dense)(_transpose)?(_\d+)?", name):
+    if re.fullmatch(r"(separable_|depthwise_)?(conv[123]d|dense)(_transpose)?(_\d+)?", name):
         return None
     found = re.match(rf"(?:[^\d]*\d+[a-z]?(?=_|-|$)){{1,{numbers}}}", name)
     return found[0] if found else None

@@ -1,90 +1,69 @@
-"""A Keras model's configuration, walked as plain JSON: checked against the table of layers, then flattened.
+"""A Keras model's configuration as plain JSON, checked against the table of layers before Keras is imported.
 
-Beside the flat graph a clean copy of the configuration is made, which holds nothing but what was checked;
-only that copy is ever shown to Keras.
+Keras is given a clean copy, rebuilt here from what was checked: stock layers with plain options, in an order
+in which they can be computed. Initialisers, losses, build instructions and the like are never copied, so
+nothing in a file reaches Keras' deserialisation but names of this table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from pretrain.encoders.keras_graph import MAX_LAYERS, check_config
-from pretrain.encoders.keras_graph.layers import LAYERS, Shape, output_shape
-from pretrain.encoders.keras_graph.names import INPUT, free_name
-from pretrain.keras_import.config_entries import (
-    Clean,
-    batch_shape,
-    check_trusted,
-    clean_nodes,
-    entry,
-    history,
-    input_layer,
-    layer_names,
-    refuse_several,
-    settled,
-    sources_of,
-)
-from pretrain.keras_import.config_values import IDENTITIES, clean_identity, layer_config
-from pretrain.keras_import.graph import Graph, Node
-from pretrain.keras_import.operations import read_operation
-from pretrain.keras_import.refusal import Refusal
+from pretrain.encoders.keras_graph.options import LAYERS, as_keras_saves, plain_options
+from pretrain.keras_import.refusal import SAVE_AGAIN, Refusal
 from pretrain.weights.validation import short
 
-MODELS = ("Functional", "Sequential")
-MODEL_MODULES = ("keras", "keras.models")
-CLEAN_MODULES = {
+MODELS = {
     "Functional": "keras.src.models.functional",
     "Sequential": "keras.src.models.sequential",
 }
 MAX_DEPTH = 8
-
-
-def read_config(raw: Any, input_shape: Shape | None) -> tuple[Graph, Clean]:
-    """Return the flat graph of a model's configuration, and the clean copy.
-
-    input_shape: of one example, where the configuration leaves sizes open. Raises Refusal.
-    """
-    walk = _Walk(input_shape)
-    outputs, clean = walk.model(raw, "the model", None, 0)
-    if walk.input_shape is None or not walk.nodes:
-        raise Refusal("it has no layers")
-    used = {name for node in walk.nodes for name in node.inputs} | set(outputs)
-    if INPUT not in used or INPUT in outputs:
-        raise Refusal("its outputs are not computed from its input")
-    graph = Graph(
-        input_shape=walk.input_shape,
-        nodes=tuple(walk.nodes),
-        outputs=tuple(outputs),
-        aliases=walk.aliases,
-        left_out=tuple(walk.left_out),
+# Keras takes milliseconds a layer, and recurses along chains of them.
+MAX_LAYERS, MAX_CHAIN = 1200, 900
+# Layers that hand on what they get, outside training.
+IDENTITIES = frozenset(
+    (
+        *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+        *("AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"),
+        *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"),
+        *("RandomBrightness", "RandomShear", "RandomHue", "RandomSaturation"),
     )
-    return graph, clean
+)
+# Layers of keras.applications that stock layers stand in for.
+OWN = {
+    "LayerScale": "keras.src.applications.convnext",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+}
+OPERATIONS = frozenset(("Add", "Subtract", "Multiply", "TrueDivide", "Divide"))
+OPERATIONS_MODULE = "keras.src.ops.numpy"
+LAYER_INSTEAD = "use a layer in its place (Rescaling, Add, Multiply) and save the model again"
+Json = dict[str, Any]
 
 
-@dataclass
-class _Walk:
-    """One walk over a configuration; ``shapes`` holds what each node makes."""
+def checked_config(raw: Any) -> Json:
+    """Return the clean copy of a model's configuration. Raises Refusal."""
+    return _Check().model(raw, "the model", 0)
 
-    wanted: Shape | None
-    input_shape: Shape | None = None
-    nodes: list[Node] = field(default_factory=list)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    aliases: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    count: int = 0
 
-    def model(
-        self, raw: Any, where: str, given: str | None, depth: int, path: tuple[str, ...] = ()
-    ) -> tuple[list[str], Clean]:
-        """Add a model's layers; ``given`` is what it is called on, None for the outermost one."""
+class _Check:
+    """One walk over a configuration, with the number of layers so far."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def model(self, raw: Any, where: str, depth: int) -> Json:
+        """Return a clean copy of a functional or sequential model."""
         if depth > MAX_DEPTH:
             raise Refusal(f"models are nested deeper than {MAX_DEPTH} in it")
-        name, kind, config = entry(raw, where)
-        if kind not in MODELS or not _is_model_module(raw.get("module")):
+        name, kind, config = _entry(raw, where)
+        module = raw.get("module")
+        keras = module in ("keras", "keras.models") or module == MODELS.get(kind)
+        if kind not in MODELS or not keras or raw.get("registered_name") not in (None, kind):
             raise Refusal(
-                f"{where} is a {short(kind)} of {short(repr(raw.get('module')))}, not a functional or "
-                f"sequential model of Keras"
+                f"{where} is a {short(kind)} of {short(repr(module))}, not a functional or sequential "
+                f"model of Keras"
             )
         layers = config.get("layers")
         if not isinstance(layers, list) or not layers:
@@ -92,174 +71,212 @@ class _Walk:
         self.count += len(layers)
         if self.count > MAX_LAYERS:
             raise Refusal(f"it has more than {MAX_LAYERS} layers")
-        read = self._sequential if kind == "Sequential" else self._functional
-        outputs, made = read(config, layers, given, depth, path)
-        clean = {
-            "module": CLEAN_MODULES[kind],
-            "class_name": kind,
-            "registered_name": kind,
-            "config": {"name": name, **made},
-            "name": name,
-        }
-        return outputs, clean
+        clean = {layer["name"]: layer for layer in (self._layer(one, depth) for one in layers)}
+        if len(clean) < len(layers):
+            names = [_entry(one, "a layer")[0] for one in layers]
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise Refusal(f"it has two layers called {short(repr(twice))}")
+        options: Json = {"name": name}
+        if kind == "Sequential":
+            for layer in clean.values():
+                layer.pop("inbound_nodes")
+            _check_chain(len(clean))
+            options["layers"] = list(clean.values())
+            if (shape := config.get("build_input_shape")) is not None:
+                options["build_input_shape"] = _batch_shape(shape, "its input")
+        else:
+            options["layers"] = [clean[one] for one in _in_order(clean)]
+            options |= {
+                key: _places(config.get(key), clean) for key in ("input_layers", "output_layers")
+            }
+        made = _saved(MODELS[kind], kind, options, kind)
+        return made | {"inbound_nodes": _nodes(raw, name)} if depth else made
 
-    def _sequential(
-        self, config: Any, layers: list[Any], given: str | None, depth: int, path: tuple[str, ...]
-    ) -> tuple[list[str], Clean]:
-        here, cleaned = given, []
-        for raw in layers:
-            name, kind, _ = entry(raw, "a layer")
-            if kind == "InputLayer":
-                here, clean = self._input(raw, name, here)
-            else:
-                if here is None:
-                    # A model that was built by its first batch has no input layer.
-                    here, first = self._open(config.get("build_input_shape"), "its input")
-                    cleaned.append(first)
-                outputs, clean = self._layer(raw, [here], depth, path)
-                here = outputs[0] if len(outputs) == 1 else refuse_several(name)
-            cleaned.append(clean)
-        if here is None:
-            raise Refusal("it has no layers")
-        return [here], {"layers": cleaned}
-
-    def _functional(
-        self, config: Any, layers: list[Any], given: str | None, depth: int, path: tuple[str, ...]
-    ) -> tuple[list[str], Clean]:
-        inputs, ends = (layer_names(config.get(key)) for key in ("input_layers", "output_layers"))
-        if len(inputs) != 1:
-            raise Refusal(f"it has {len(inputs)} inputs, and an encoder has one")
-        made: dict[str, str] = {}
-        cleaned: dict[str, Clean] = {}
-        waiting = {}
-        for raw in layers:
-            name, _, _ = entry(raw, "a layer")
-            if name in waiting:
-                raise Refusal(f"it has two layers called {short(repr(name))}")
-            waiting[name] = raw
-        order = list(waiting)
-        while waiting:
-            ready = [n for n, raw in waiting.items() if set(sources_of(raw, n)) <= set(made)]
-            if not ready:
-                raise Refusal(f"the layer {short(repr(next(iter(waiting))))} has unknown inputs")
-            for name in ready:
-                raw = waiting.pop(name)
-                if raw["class_name"] == "InputLayer":
-                    if name != inputs[0]:
-                        raise Refusal(f"its layer {short(repr(name))} is a second input")
-                    made[name], cleaned[name] = self._input(raw, name, given)
-                    cleaned[name]["inbound_nodes"] = []
-                    continue
-                sources = sources_of(raw, name)
-                if not sources:
-                    raise Refusal(f"the layer {short(repr(name))} has no input")
-                given_here = [made[one] for one in sources]
-                operation = read_operation(raw, name, history)
-                if operation is not None:
-                    made[name] = self._add(name, operation.kind, operation.config, given_here, path)
-                    cleaned[name] = operation.clean()
-                    continue
-                outputs, clean = self._layer(raw, given_here, depth, path)
-                made[name] = outputs[0] if len(outputs) == 1 else refuse_several(name)
-                merges = clean["class_name"] in LAYERS and LAYERS[clean["class_name"]].merges
-                clean["inbound_nodes"] = clean_nodes(sources, merges)
-                cleaned[name] = clean
-        if unknown := [end for end in ends if end not in made]:
-            raise Refusal(f"its output {short(repr(unknown[0]))} is no layer of it")
-        # A list of one would make Keras expect a list of inputs, and return one of outputs.
-        places: list[Any] = [[end, 0, 0] for end in ends]
-        return [made[end] for end in ends], {
-            "trainable": True,
-            "layers": [cleaned[name] for name in order],
-            "input_layers": [inputs[0], 0, 0],
-            "output_layers": places[0] if len(places) == 1 else places,
-        }
-
-    def _input(self, raw: Any, name: str, given: str | None) -> tuple[str, Clean]:
-        config = raw["config"]
-        shape = config.get("batch_shape", config.get("batch_input_shape"))
-        if config.get("sparse") or config.get("ragged"):
-            raise Refusal(f"its input {short(repr(name))} is sparse or ragged")
-        if given is None:
-            return self._open(shape, name)
-        clean = input_layer(name, batch_shape(shape, name))
-        return given, clean
-
-    def _open(self, shape: Any, name: str) -> tuple[str, Clean]:
-        """Settle the shape of the whole model's input."""
-        if self.input_shape is not None:
-            raise Refusal("it has several inputs, and an encoder has one")
-        declared = batch_shape(shape, name)
-        self.input_shape = self.shapes[INPUT] = settled(declared[1:], self.wanted)
-        # A grey image without its channel is an image all the same.
-        if len(self.input_shape) == 2:
-            rows, columns = self.input_shape
-            self.input_shape = self.shapes[INPUT] = (rows, columns, 1)
-            grey = {"target_shape": [rows, columns]}
-            return self._add("grey", "Reshape", grey, [INPUT], ()), input_layer(name, declared)
-        if len(self.input_shape) not in (1, 3):
-            raise Refusal(
-                f"its input has shape {self.input_shape}; an encoder takes images (height, width, "
-                f"channels) or vectors"
-            )
-        return INPUT, input_layer(name, declared)
-
-    def _layer(
-        self, raw: Any, inputs: list[str], depth: int, path: tuple[str, ...]
-    ) -> tuple[list[str], Clean]:
-        """Add one layer, or the layers of a model inside."""
-        name, kind, config = entry(raw, "a layer")
+    def _layer(self, raw: Any, depth: int) -> Json:
+        name, kind, config = _entry(raw, "a layer")
         if kind in MODELS:
-            if len(inputs) != 1:
-                raise Refusal(f"the model {short(repr(name))} in it has {len(inputs)} inputs")
-            where = f"the model {short(repr(name))} in it"
-            outputs, clean = self.model(raw, where, inputs[0], depth + 1, (*path, name))
-            if len(outputs) == 1:
-                self.aliases.setdefault(name, outputs[0])
-            return outputs, clean
-        check_trusted(raw, name, kind)
-        clean = {
-            "module": "keras.layers",
-            "class_name": kind,
-            "registered_name": None,
-            "name": name,
-        }
-        if kind in IDENTITIES:
-            self.aliases.setdefault(name, inputs[0])
-            self.left_out.append(name)
-            return [inputs[0]], {**clean, "config": clean_identity(name, kind, config)}
-        shapes = [self.shapes[one] for one in inputs]
-        stored, kept = layer_config(name, kind, config, shapes[0])
-        node = self._add(name, kind, stored, inputs, path)
-        return [node], {**clean, "config": {"name": name, **kept}}
+            return self.model(raw, f"the model {short(repr(name))} in it", depth + 1)
+        about = f"its layer {short(repr(name))} ({short(kind)})"
+        module: str = "keras.layers"
+        registered: str | None = None
+        options: Json
+        if kind == "InputLayer":
+            _check_stock(raw, name, kind)
+            shape = config.get("batch_shape", config.get("batch_input_shape"))
+            if config.get("sparse") or config.get("ragged"):
+                raise Refusal(f"its input {short(repr(name))} is sparse or ragged")
+            options = {"batch_shape": _batch_shape(shape, name), "dtype": "float32"}
+        elif raw.get("module") == OPERATIONS_MODULE and kind in OPERATIONS:
+            module, registered, options = OPERATIONS_MODULE, kind, {}
+        else:
+            if kind in OWN and raw.get("module") == OWN[kind]:
+                module, registered = OWN[kind], kind
+            else:
+                _check_stock(raw, name, kind)
+            try:
+                options = as_keras_saves(kind, plain_options(kind, config))
+            except ValueError as error:
+                raise Refusal(f"{about} {error}") from None
+            if kind == "PReLU" and options.get("shared_axes") == []:
+                options["shared_axes"] = None
+        made = _saved(module, kind, {**options, "name": name}, registered)
+        return made | {"inbound_nodes": _nodes(raw, name)}
 
-    def _add(
-        self, name: str, kind: str, config: Any, inputs: list[str], path: tuple[str, ...]
-    ) -> str:
-        taken = set(self.shapes)
-        own = free_name(name, taken)
-        if own != name and path:
-            own = free_name(f"{path[-1]}.{name}", taken)
-        try:
-            checked = check_config(name, kind, config)
-            shape = output_shape(kind, checked, [self.shapes[one] for one in inputs])
-        except ValueError as error:
-            raise Refusal(f"its layer {short(repr(name))} ({kind}) {error}") from None
-        self.shapes[own] = shape
-        self.nodes.append(
-            Node(
-                name=own,
-                kind=kind,
-                config=checked,
-                inputs=tuple(inputs),
-                path=(*path, name),
-                shape=shape,
-            )
+
+def _entry(raw: Any, where: str) -> tuple[str, str, Json]:
+    """Return a layer's name, class and options."""
+    config = raw.get("config") if isinstance(raw, dict) else None
+    if not isinstance(config, dict) or not isinstance(raw.get("class_name"), str):
+        raise Refusal(f"{where} in it is not described as Keras 3 describes layers")
+    name = config.get("name", raw.get("name"))
+    if not isinstance(name, str) or not name or not name.isprintable() or len(name) > 1000:
+        raise Refusal(f"{where} in it has no name")
+    return name, raw["class_name"], config
+
+
+def _saved(module: str, kind: str, config: Json, registered: str | None) -> Json:
+    return {
+        "module": module,
+        "class_name": kind,
+        "registered_name": registered,
+        "config": config,
+        "name": config["name"],
+    }
+
+
+def _check_stock(raw: Json, name: str, kind: str) -> None:
+    """Raise Refusal unless the class is one of Keras' own layers and in the table."""
+    layer, module = f"its layer {short(repr(name))}", raw.get("module")
+    if kind == "Lambda":
+        raise Refusal(
+            f"{layer} is a Lambda, which holds Python code, and code from a file is never run",
+            "replace it by a layer of Keras and save the model again",
         )
-        return own
+    registered = raw.get("registered_name")
+    if isinstance(module, str) and module.startswith(("keras.src.ops", "keras.ops")):
+        raise Refusal(
+            f"{layer} is the operation {short(kind)} on tensors, which is not a layer",
+            LAYER_INSTEAD,
+        )
+    if module != "keras.layers" or registered not in (None, kind):
+        where = registered if registered not in (None, kind) else module
+        raise Refusal(
+            f"{layer} is of a custom class ({short(kind)} from {short(repr(where))}), and code that is "
+            f"not Keras' own is never run",
+            "rebuild that part from layers of Keras and save the model again",
+        )
+    if kind not in LAYERS and kind not in IDENTITIES and kind != "InputLayer":
+        raise Refusal(
+            f"{layer} is a {short(kind)}, which an imported encoder cannot have. It can have: "
+            + ", ".join(sorted(LAYERS)),
+            "cut the model below it in Keras (keras.Model(model.input, layer.output)) and save that",
+        )
 
 
-def _is_model_module(module: Any) -> bool:
-    return module in MODEL_MODULES or str(module).startswith(
-        ("keras.src.models.", "keras.src.engine.")
-    )
+def _nodes(raw: Json, name: str) -> list[Json]:
+    """Return how a layer is called: on outputs of other layers, numbers and flags. Raises Refusal."""
+    nodes = raw.get("inbound_nodes", [])
+    layer = f"its layer {short(repr(name))}"
+    if not isinstance(nodes, list):
+        raise Refusal(f"{layer} has malformed inputs")
+    if len(nodes) > 1:
+        raise Refusal(f"{layer} is used {len(nodes)} times, and shared layers cannot be imported")
+    if nodes and not (isinstance(nodes[0], dict) and isinstance(nodes[0].get("args"), list)):
+        raise Refusal(f"{layer} has inputs in the form of an older Keras", SAVE_AGAIN)
+    result = []
+    for node in nodes:
+        kwargs = node.get("kwargs") or {}
+        if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
+            raise Refusal(f"{layer} has malformed inputs")
+        result.append(
+            {
+                "args": [_argument(one, layer) for one in node["args"]],
+                "kwargs": {key: _argument(one, layer) for key, one in kwargs.items()},
+            }
+        )
+    return result
+
+
+def _argument(value: Any, layer: str) -> Any:
+    if isinstance(value, list):
+        return [_argument(one, layer) for one in value]
+    if not isinstance(value, dict):
+        try:
+            return plain_options("Add", {"argument": value})["argument"]
+        except ValueError as error:
+            raise Refusal(f"{layer} is called on something that {error}") from None
+    kind, config = value.get("class_name"), value.get("config")
+    if kind == "__keras_tensor__" and isinstance(config, dict):
+        history = config.get("keras_history")
+        if not isinstance(history, list) or len(history) != 3 or not isinstance(history[0], str):
+            raise Refusal(f"{layer} has malformed inputs")
+        if history[1:] != [0, 0]:
+            raise Refusal(
+                f"{layer} takes another than the first output of {short(repr(history[0]))}"
+            )
+        tensor = {"shape": [None], "dtype": "float32", "keras_history": [history[0], 0, 0]}
+        return {"class_name": "__keras_tensor__", "config": tensor}
+    if kind in ("__tensor__", "__numpy__") and isinstance(config, dict):
+        constant = {"value": _argument(config.get("value"), layer), "dtype": "float32"}
+        return {"class_name": "__tensor__", "config": constant}
+    raise Refusal(f"{layer} is called on something that is not the output of a layer")
+
+
+def _sources(value: Any) -> Iterator[str]:
+    """Yield the names of the layers whose outputs stand in checked arguments."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield value["config"]["keras_history"][0]
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _sources(one)
+
+
+def _in_order(layers: dict[str, Json]) -> list[str]:
+    """Return names so that each layer comes after its inputs; Keras would try for ever on a circle."""
+    order: TopologicalSorter[str] = TopologicalSorter()
+    for name, layer in layers.items():
+        sources = set(_sources(layer["inbound_nodes"]))
+        if not sources <= set(layers):
+            raise Refusal(f"the layer {short(repr(name))} has unknown inputs")
+        if not sources and layer["class_name"] != "InputLayer":
+            raise Refusal(f"the layer {short(repr(name))} has no input")
+        order.add(name, *sources)
+    try:
+        names = list(order.static_order())
+    except CycleError as error:
+        raise Refusal(f"the layer {short(repr(error.args[1][0]))} has unknown inputs") from None
+    chain: dict[str, int] = {}
+    for name in names:
+        below = set(_sources(layers[name]["inbound_nodes"]))
+        chain[name] = 1 + max((chain[one] for one in below), default=0)
+    _check_chain(max(chain.values()))
+    return names
+
+
+def _check_chain(length: int) -> None:
+    if length > MAX_CHAIN:
+        raise Refusal(f"it has {length} layers in a row, and at most {MAX_CHAIN} are read")
+
+
+def _places(raw: Any, layers: dict[str, Json]) -> list[Any]:
+    """Return ["a", 0, 0] or [["a", 0, 0], ...] with names of layers; one place stands alone."""
+    places = raw if isinstance(raw, list) else []
+    places = [places] if places and isinstance(places[0], str) else places
+    for place in places:
+        if not isinstance(place, list) or len(place) != 3 or not isinstance(place[0], str):
+            raise Refusal("its inputs or outputs are malformed")
+        if place[0] not in layers:
+            raise Refusal(f"its output {short(repr(place[0]))} is no layer of it")
+    if not places:
+        raise Refusal("its inputs or outputs are malformed")
+    # Each layer of the copy is called once, so its call is number 0, whichever it was in the file.
+    places = [[place[0], 0, 0] for place in places]
+    return places[0] if len(places) == 1 else places
+
+
+def _batch_shape(shape: Any, name: str) -> list[int | None]:
+    """Return an input's shape, the batch first, of sizes that may be open. Raises Refusal."""
+    good = isinstance(shape, list) and 2 <= len(shape) <= 5
+    if not good or not all(n is None or (type(n) is int and 1 <= n <= 1 << 24) for n in shape):
+        raise Refusal(f"its input {short(repr(name))} has the shape {short(repr(shape))}")
+    return [None, *shape[1:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders import encoder_config
-from pretrain.encoders.keras_graph import build_model
-from pretrain.encoders.keras_graph.layers import LAYERS
-from pretrain.encoders.keras_graph.names import INPUT, free_name
+from pretrain.encoders.base import weights_of
+from pretrain.encoders.keras_graph import INPUT, build_model, deferred, free_name
 from pretrain.keras_import import STRATEGY
 from pretrain.keras_import.blocks import blocks, stored
 from pretrain.keras_import.graph import Graph, Node
 from pretrain.keras_import.refusal import Refusal
 from pretrain.keras_import.scaling import Scaling
 from pretrain.weights.file import WeightsFile, assign
-from pretrain.weights.validation import listing
+from pretrain.weights.validation import listing, short
 
 TOLERANCE = 1e-5
 EXAMPLES = 4
@@ -41,23 +41,25 @@ def convert(
 
     graph: of the same model. cut: as ``Graph.find`` takes it. Raises Refusal and InputError.
     """
-    graph, tensors = _filled(graph, model)
     ending = graph.find(cut)
+    flat = _rebuilt(graph, [*graph.outputs, ending])
+    tensors = _filled(graph, flat)
     part = _featured(graph.ending_at(ending))
     parts = blocks(part)
-    config = encoder_config("keras", part.input_shape, {"blocks": stored(parts)})
     by_block = {node.name: f"block{i}" for i, nodes in enumerate(parts, start=1) for node in nodes}
     mine = {
-        f"{by_block[layer]}/{layer}/{variable}": tensor
-        for layer, variables in tensors.items()
-        if layer in by_block
-        for variable, tensor in variables.items()
+        f"{by_block[node.name]}/{node.name}/{variable}": tensor
+        for nodes in parts
+        for node in nodes
+        for variable, tensor in tensors.get(node.name, {}).items()
     }
     if not mine:
         raise Refusal(f"the layers up to {ending!r} have no weights", "cut at a later layer")
     if broken := [name for name, tensor in mine.items() if not np.isfinite(tensor).all()]:
         raise Refusal(f"its weights are not finite: {listing(broken)}", "train it again")
-    _verify(graph, model, tensors, ending, config, mine, scaling)
+    shapes = [[path, list(tensor.shape)] for path, tensor in mine.items()]
+    config = encoder_config("keras", part.input_shape, {"blocks": stored(parts), "shapes": shapes})
+    _verify(graph, model, flat, config, mine, scaling)
     if scaling.reversed_channels:
         mine |= _reversed(part, mine, by_block)
     from pretrain.engine.runtime import settings
@@ -83,56 +85,56 @@ def convert(
     )
 
 
-def _filled(graph: Graph, model: Any) -> tuple[Graph, dict[str, Tensors]]:
-    """Return the graph with the statistics of Normalization layers, and each layer's weights."""
-    nodes, tensors = [], {}
-    for node in graph.nodes:
-        below = _below(graph, node)
-        if node.kind == "Normalization":
-            layer = _found(model, node)
-            statistics = {
-                key: [float(x) for x in np.broadcast_to(np.ravel(value), below[-1])]
-                for key, value in (
-                    ("mean", np.array(layer.mean)),
-                    ("variance", np.array(layer.variance)),
-                )
-            }
-            node = replace(node, config=statistics)
-        elif LAYERS[node.kind].weights(node.config, below):
-            tensors[node.name] = {
-                weight.name: np.array(weight.numpy(), np.float32)
-                for weight in _found(model, node).weights
-            }
-        nodes.append(node)
-    return replace(graph, nodes=tuple(nodes)), tensors
+def _rebuilt(graph: Graph, outputs: list[str]) -> Any:
+    """Return one Keras model of what is stored of the layers, with the model's weights."""
+    layers = [node.stored() for node in graph.ancestors(outputs)]
+    try:
+        with deferred():
+            return build_model(graph.input_shape, layers, "flat", outputs=outputs)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
 
 
-def _found(model: Any, node: Node) -> Any:
-    for name in node.path:
-        model = model.get_layer(name)
-    return model
-
-
-def _below(graph: Graph, node: Node) -> tuple[int, ...]:
-    return graph.input_shape if node.inputs[0] == INPUT else graph.node(node.inputs[0]).shape
+def _filled(graph: Graph, flat: Any) -> dict[str, Tensors]:
+    """Copy the model's weights into the rebuilt layers; return them by layer and variable."""
+    tensors: dict[str, Tensors] = {}
+    for layer in flat.layers:
+        mine = weights_of(layer)
+        if not mine:
+            continue
+        if any(len(weight.shape) == 0 for weight in mine.values()):
+            raise Refusal(
+                f"its layer {layer.name!r} has a single number as weight, which no file holds"
+            )
+        given = [np.array(weight.numpy(), np.float32) for weight in graph.node(layer.name).weights]
+        if len(given) != len(mine) or any(
+            tensor.size != math.prod(weight.shape)
+            for tensor, weight in zip(given, mine.values(), strict=True)
+        ):
+            raise Refusal(f"the weights of its layer {layer.name!r} are not those of its options")
+        tensors[layer.name] = {
+            name: tensor.reshape(weight.shape)
+            for (name, weight), tensor in zip(mine.items(), given, strict=True)
+        }
+        assign(tensors[layer.name], mine)
+    return tensors
 
 
 def _featured(graph: Graph) -> Graph:
     """Return the graph with features (B, D): the mean over positions where it ends in maps."""
     last = graph.node(graph.outputs[0])
-    if len(last.shape) == 1:
+    if last.rank == 1:
         return graph
-    kinds = {3: "GlobalAveragePooling2D", 2: "GlobalAveragePooling1D"}
-    if len(last.shape) not in kinds:
-        raise Refusal(f"the layer {last.name!r} makes {last.shape}", "cut at another layer")
+    if not 2 <= last.rank <= 4:
+        raise Refusal(f"the layer {last.name!r} makes {last.rank} axes", "cut at another layer")
     name = free_name("features", {node.name for node in graph.nodes})
     pool = Node(
         name=name,
-        kind=kinds[len(last.shape)],
+        kind=f"GlobalAveragePooling{last.rank - 1}D",
         config={"keepdims": False},
         inputs=(last.name,),
         path=(name,),
-        shape=(last.shape[-1],),
+        rank=1,
     )
     return replace(graph, nodes=(*graph.nodes, pool), outputs=(pool.name,))
 
@@ -140,8 +142,7 @@ def _featured(graph: Graph) -> Graph:
 def _verify(
     graph: Graph,
     model: Any,
-    tensors: Mapping[str, Tensors],
-    ending: str,
+    flat: Any,
     config: Mapping[str, Any],
     mine: Tensors,
     scaling: Scaling,
@@ -156,18 +157,17 @@ def _verify(
     x = np.random.default_rng(0).random((EXAMPLES, *graph.input_shape), np.float32)
     low, high = scaling.expected
     x = (low + (high - low) * x).astype(np.float32)
-    wanted = [*graph.outputs, ending]
-    flat = build_model(
-        graph.input_shape,
-        [node.stored() for node in graph.ancestors(wanted)],
-        "flat",
-        outputs=wanted,
-    )
-    _fill(flat, tensors)
-    *mine_out, at_cut = _listed(flat(x, training=False))
     # The model may take grey images without their channel.
     given = x.reshape(len(x), *model.input_shape[1:]) if _closed(model) else x
-    theirs = _listed(model(given, training=False))
+    try:
+        *mine_out, at_cut = _listed(flat(x, training=False))
+        theirs = _listed(model(given, training=False))
+    except Exception as error:  # of a layer at work, of many kinds
+        raise Refusal(
+            f"it cannot be computed on values of {low:g} to {high:g} "
+            f"({short(' '.join(str(error).split()))})",
+            "say with --value-range which values it expects",
+        ) from None
     for ours, expected in zip(mine_out, theirs, strict=True):
         _compare(ours, expected, "the rebuilt layers")
     encoder = Encoder(config, seed=None)
@@ -184,17 +184,6 @@ def _listed(outputs: Any) -> list[np.ndarray]:
     return [
         np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])
     ]
-
-
-def _fill(flat: Any, tensors: Mapping[str, Tensors]) -> None:
-    variables: dict[str, Any] = {}
-    values: Tensors = {}
-    for layer in flat.layers:
-        for weight in layer.weights:
-            variables[f"{layer.name}/{weight.name}"] = weight
-    for layer, found in tensors.items():
-        values |= {f"{layer}/{variable}": tensor for variable, tensor in found.items()}
-    assign({name: values[name] for name in variables if name in values}, variables)
 
 
 def _compare(ours: np.ndarray, expected: np.ndarray, what: str) -> None:

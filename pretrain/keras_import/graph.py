@@ -1,4 +1,4 @@
-"""A foreign model as a flat list of checked layers, and where it is cut."""
+"""A foreign model as a flat list of stock layers, and where it is cut."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headstart.errors import InputError, suggest
-from pretrain.encoders.keras_graph.layers import Shape
-from pretrain.encoders.keras_graph.names import INPUT
+from pretrain.encoders.keras_graph import INPUT
 
 LAST = ("softmax", "sigmoid", "linear", "log_softmax")
+Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
-    """One layer: its configuration as an encoder stores it, and where it came from.
+    """One layer: its options as an encoder stores them, and where it came from.
 
     inputs: names of earlier nodes, or "input". path: the names of the models it lies in, and its own.
-    shape: of its output for one example.
+    rank: of its output for one example. layer: the Keras layer that has its weights, or None.
+    call: how it is called, beyond its inputs.
     """
 
     name: str
@@ -26,16 +27,26 @@ class Node:
     config: dict[str, Any]
     inputs: tuple[str, ...]
     path: tuple[str, ...]
-    shape: Shape
+    rank: int
+    layer: Any = None
+    call: dict[str, bool] = field(default_factory=dict)
 
     def stored(self) -> dict[str, Any]:
         """Return it as the encoder's options hold it."""
+        call = {"call": self.call} if self.call else {}
         return {
             "name": self.name,
             "class": self.kind,
             "config": self.config,
             "inputs": list(self.inputs),
+            **call,
         }
+
+    @property
+    def weights(self) -> list[Any]:
+        """The Keras layer's weights; no random-generator state."""
+        found = [] if self.layer is None else self.layer.weights
+        return [weight for weight in found if "seed_generator" not in weight.path]
 
 
 @dataclass(frozen=True, kw_only=True)

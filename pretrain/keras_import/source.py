@@ -8,8 +8,9 @@ from typing import Any
 
 from headstart.errors import InputError
 from pretrain.keras_import.applications import PREFIX, made, parse
-from pretrain.keras_import.archive import opened
+from pretrain.keras_import.archive import load_archive
 from pretrain.keras_import.convert import Source, convert
+from pretrain.keras_import.live import read_model
 from pretrain.keras_import.refusal import Refusal
 from pretrain.keras_import.scaling import Scaling, guessed, of_mode, spanning
 from pretrain.weights.file import WeightsFile
@@ -79,10 +80,11 @@ def import_model(
                 raise InputError(
                     f"{spec} is a model with weights of its own: leave its weights option out."
                 )
-            with opened(Path(spec), input_shape, lambda: start(threads)) as (graph, model, digest):
-                scaling = _scaling(value_range, guessed(graph))
-                source = Source(name=name, about={"sha256": digest})
-                file = convert(graph, model, source, cut=cut, scaling=scaling)
+            model, digest = load_archive(Path(spec), lambda: start(threads))
+            graph = read_model(model, input_shape)
+            scaling = _scaling(value_range, guessed(graph))
+            source = Source(name=name, about={"sha256": digest})
+            file = convert(graph, model, source, cut=cut, scaling=scaling)
     except Refusal as refusal:
         raise InputError(f"{name} cannot be imported: {refusal.what}; {refusal.way_out}.") from None
     _tell(file, scaling, say)

@@ -16,7 +16,7 @@ from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 from pretrain.keras_import.refusal import Refusal
 from pretrain.weights.validation import listing, short
 
-MAX_OBJECTS = 100_000
+MAX_OBJECTS = 20_000
 MAX_DEPTH = 32
 MOST_LISTED = 8
 DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)

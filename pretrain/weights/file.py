@@ -18,7 +18,7 @@ import numpy as np
 
 from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write, check_output
-from pretrain.encoders import expected_shapes
+from pretrain.encoders import expected_shapes, stored_config
 from pretrain.weights.fingerprints import check_pool, describe_pool, read_pool
 from pretrain.weights.hdf5 import (
     MAX_JSON_BYTES,
@@ -173,12 +173,13 @@ class WeightsFile:
         if not isinstance(content, dict) or set(content) != set(parts):
             raise Fault(f"its metadata must hold exactly {', '.join(parts[:-1])} and {parts[-1]}")
         manifest = parse_json(read_bytes(found.manifest), "manifest")
-        encoder, needed = check_encoder(content["encoder"])
+        entries = check_manifest(manifest)
+        listed = {name: entry["shape"] for name, entry in entries.items()}
+        encoder, needed = check_encoder(content["encoder"], listed)
         check_preprocessing(content["preprocessing"], encoder["input_shape"])
         check_metadata(content["metadata"])
         if found.fingerprints:
             check_pool(content["fingerprints"], encoder, found.fingerprints)
-        entries = check_manifest(manifest)
         check_fit(encoder, needed, entries, found.shapes())
         tensors = {name: read_tensor(found.tensors[name]) for name in needed}
         changed = [n for n, tensor in tensors.items() if sha256(tensor) != entries[n]["sha256"]]
@@ -224,7 +225,7 @@ class WeightsFile:
         tensors = {n: np.ascontiguousarray(self.tensors[n], "<f4") for n in needed}
         _check_finite(tensors)
         content = {
-            "encoder": encoder,
+            "encoder": stored_config(encoder),
             "preprocessing": check_preprocessing(self.preprocessing, encoder["input_shape"]),
             "metadata": check_metadata(self.metadata),
         }

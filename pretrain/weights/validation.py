@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from headstart.errors import InputError
-from pretrain.encoders import check_config, expected_shapes
+from pretrain.encoders import check_config, declared_config, expected_shapes
 from pretrain.encoders.base import Shapes
 
 MAX_JSON_VALUES = 500_000
@@ -96,9 +96,15 @@ def parse_json(data: bytes, where: str) -> Any:
     return value
 
 
-def check_encoder(raw: Any) -> tuple[dict[str, Any], Shapes]:
-    """Return a file's complete encoder configuration and the shapes it needs. Raises Fault."""
+def check_encoder(
+    raw: Any, declared: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], Shapes]:
+    """Return a file's complete encoder configuration and the shapes it needs. Raises Fault.
+
+    declared: of a file, the shapes in its manifest, which are those that an imported encoder needs.
+    """
     try:
+        raw = raw if declared is None else declared_config(raw, declared)
         config = check_config(raw)
         shapes = expected_shapes(config)
     except InputError as error:

@@ -73,10 +73,16 @@ def layer_of(config, name):
     return next(one for one in config["config"]["layers"] if one["config"]["name"] == name)
 
 
-def refused(path, says):
-    """The file is refused before Keras has seen anything of it."""
+def refused(path, says, by_keras=False):
+    """The file is refused before Keras has seen anything of it, or before a weight takes memory."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive, "_load", lambda path: pytest.fail("Keras was given the file"))
+        if by_keras:
+            patch.setattr(
+                "keras.src.backend.common.variables.initialize_all_variables",
+                lambda: pytest.fail("weights were allocated"),
+            )
+        else:
+            patch.setattr(archive, "_load", lambda *_: pytest.fail("Keras was given the file"))
         with pytest.raises(InputError, match=says) as caught:
             import_model(str(path))
     assert str(caught.value).startswith(f"{path.name} cannot be imported: "), caught.value
@@ -100,3 +106,15 @@ def averaged(maps):
     """Maps (N, ..., C) as features (N, C), as an encoder hands them on."""
     maps = np.asarray(maps)
     return maps.mean(axis=tuple(range(1, maps.ndim - 1)))
+
+
+def shapes_of(shape, blocks):
+    """The option ``shapes`` of the encoder of these blocks: what Keras makes of them, in its order."""
+    from pretrain.encoders.base import by_path
+    from pretrain.encoders.keras_graph import build_model
+
+    made = []
+    for i, block in enumerate(blocks, start=1):
+        made.append((f"block{i}", build_model(shape, block, f"block{i}")))
+        shape = made[-1][1].output_shape[1:]
+    return [[path, list(weight.shape)] for path, weight in by_path(made).items()]

@@ -70,11 +70,21 @@ def classes(count):
     return Classification(names=tuple(map(str, range(count))))
 
 
+def config_of(name, shape, **options):
+    """The configuration of a small encoder; an imported one declares what Keras makes of its layers."""
+    options = {**SMALL[name], **options}
+    if name == "keras":
+        from foreign import shapes_of
+
+        options["shapes"] = shapes_of(shape, options["blocks"])
+    return encoder_config(name, shape, options)
+
+
 def weights(name="mlp", shape=(8, 8, 1), seed=77):
     """An encoder with random weights as a weights file that was not written yet."""
     from pretrain.encoders.encoder import Encoder
 
-    config = encoder_config(name, shape, SMALL[name])
+    config = config_of(name, shape)
     return WeightsFile(
         encoder=config,
         preprocessing=PREPROCESSING,

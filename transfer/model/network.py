@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.encoders.encoder import Encoder, by_path, copies, seeded, stream
+from pretrain.encoders.base import by_path
+from pretrain.encoders.encoder import Encoder, copies, seeded, stream
 from pretrain.weights.file import assign
 from transfer.architecture import Arrangement
 from transfer.heads import HEADS

@@ -1,28 +1,63 @@
 """``keras``: a graph of stock Keras layers, taken over from a model that was trained elsewhere.
 
-Its one option describes the layers as plain data: class names from a table, numbers, and which layer feeds
-which. ``pretrain import`` writes it; the graph is built layer by layer from the table, and nothing in it is
-ever code. Each block is a list of layers, the lowest block first:
+Its option ``blocks`` describes the layers as plain data: class names from a table, numbers, and which layer
+feeds which. ``pretrain import`` writes it; the graph is built layer by layer, and nothing in it is ever code.
+Each block is a list of layers, the lowest block first:
 
     {"class": "Conv2D", "config": {"filters": 8, ...}, "inputs": ["input"], "name": "conv"}
 
 ``inputs`` names earlier layers of the same block, or "input", the block's own input. The last layer of a
 block is its output. The last block's output is the features (B, D).
+
+The option ``shapes`` lists the shapes of the weights. A weights file does not store it twice: it is the
+file's manifest. Keras alone knows which shapes the layers have, so they are compared when the encoder is
+built, before memory for a single weight is taken (see ``deferred``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import math
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headstart.errors import InputError
-from pretrain.encoders.base import Architecture, Option, Shapes
-from pretrain.encoders.keras_graph.layers import LAYERS, Shape, output_shape
-from pretrain.encoders.keras_graph.names import INPUT, check_name
+from pretrain.encoders.base import (
+    MAX_INPUT_SIZE,
+    MAX_PARAMETERS,
+    Architecture,
+    Option,
+    Shapes,
+    by_path,
+)
+from pretrain.encoders.keras_graph.options import ATTENDING, LAYERS, MERGING, WRAPPED, plain_options
 
-MAX_BLOCKS = 64
-MAX_LAYERS = 2000
+INPUT = "input"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+MAX_BLOCKS, MAX_LAYERS, MAX_RANK = 64, 2000, 8
 LAYER_KEYS = {"name", "class", "config", "inputs"}
+CALLS = ("use_causal_mask",)
+
+
+def check_name(value: Any) -> str:
+    """Return ``value`` if a layer may be called so. Raises ValueError with the rule."""
+    if not isinstance(value, str) or not NAME.fullmatch(value) or value == INPUT:
+        raise ValueError(
+            "must name each layer by at most 64 letters, digits, '_', '.' and '-', and not 'input'"
+        )
+    return value
+
+
+def free_name(wanted: str, taken: Any) -> str:
+    """Return ``wanted`` as a name that is allowed and not in ``taken``."""
+    base = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted)[:56] or "layer"
+    base = base if NAME.fullmatch(base) else f"_{base}"[:56]
+    name, number = base, 1
+    while name in taken or name == INPUT:
+        number += 1
+        name = f"{base}.{number}"
+    return name
 
 
 def parse_blocks(value: Any) -> list[list[dict[str, Any]]]:
@@ -44,86 +79,125 @@ def _parse_block(block: list[Any], names: set[str]) -> list[dict[str, Any]]:
     unused: set[str] = {INPUT}
     layers = []
     for raw in block:
-        if not isinstance(raw, dict) or set(raw) != LAYER_KEYS:
+        if not isinstance(raw, dict) or set(raw) - {"call"} != LAYER_KEYS:
             raise ValueError("must have layers of exactly name, class, config and inputs")
         name, kind, inputs = check_name(raw["name"]), raw["class"], raw["inputs"]
         if name in names:
             raise ValueError(f"names the layer {name!r} twice")
         if not isinstance(kind, str) or kind not in LAYERS:
             raise ValueError(f"has a layer {name!r} of an unknown class")
-        if not isinstance(inputs, list) or not 1 <= len(inputs) <= MAX_LAYERS:
+        if not isinstance(inputs, list) or not inputs:
             raise ValueError(f"has a layer {name!r} without inputs")
         if not all(isinstance(one, str) and one in here for one in inputs):
             raise ValueError(
                 f"has a layer {name!r} whose inputs are no earlier layers of its block"
             )
+        check_inputs(name, kind, len(inputs))
         names.add(name)
         here.add(name)
         unused = (unused - set(inputs)) | {name}
-        layers.append(
-            {
-                "name": name,
-                "class": kind,
-                "config": check_config(name, kind, raw["config"]),
-                "inputs": list(inputs),
-            }
-        )
+        config = checked_options(name, kind, raw["config"])
+        layers.append({"name": name, "class": kind, "config": config, "inputs": list(inputs)})
+        if "call" in raw:
+            layers[-1]["call"] = _parse_call(name, kind, raw["call"])
     if astray := unused - {layers[-1]["name"]}:
         raise ValueError(f"has layers that lead nowhere, such as {min(astray)!r}")
     return layers
 
 
-def check_config(name: str, kind: str, raw: Any) -> dict[str, Any]:
-    """Return a layer's complete configuration as it is stored. Raises ValueError."""
-    table = LAYERS[kind].options
-    if not isinstance(raw, dict) or set(raw) != set(table):
-        raise ValueError(f"has a layer {name!r} ({kind}) without exactly the options of its class")
-    checked = {}
-    for option, rule in table.items():
-        try:
-            checked[option] = rule(raw[option])
-        except ValueError as error:
-            raise ValueError(f"has a layer {name!r} ({kind}) whose {option!r} {error}") from None
-    return checked
+def check_inputs(name: str, kind: str, count: int) -> None:
+    """Raise ValueError unless a layer of this class takes that number of inputs."""
+    if kind in MERGING | ATTENDING:
+        if not 2 <= count <= MAX_LAYERS or (kind in ATTENDING and count > 3):
+            raise ValueError(f"has a layer {name!r} ({kind}) that needs two inputs or more")
+    elif count != 1:
+        raise ValueError(f"has a layer {name!r} ({kind}) that needs one input")
+
+
+def checked_options(name: str, kind: str, raw: Any) -> dict[str, Any]:
+    """Return a layer's options if they are as they are stored. Raises ValueError."""
+    try:
+        options = plain_options(kind, raw)
+    except ValueError as error:
+        raise ValueError(f"has a layer {name!r} ({kind}) that {error}") from None
+    if set(options) != set(raw):
+        raise ValueError(f"has a layer {name!r} ({kind}) with options that are never stored")
+    return options
+
+
+def _parse_call(name: str, kind: str, raw: Any) -> dict[str, bool]:
+    good = isinstance(raw, dict) and kind in MERGING | ATTENDING and set(raw) == set(CALLS)
+    if not good or raw != dict.fromkeys(CALLS, True):
+        raise ValueError(f"has a layer {name!r} that is called in an unknown way")
+    return dict.fromkeys(CALLS, True)
+
+
+def parse_shapes(value: Any) -> list[list[Any]]:
+    """Check [["block/layer/variable", [sizes]], ...]. Raises ValueError with the rule."""
+    rows: list[Any] = value if isinstance(value, list) else [None]
+    result = []
+    for row in rows:
+        path, sizes = row if isinstance(row, list | tuple) and len(row) == 2 else (None, [])
+        good = isinstance(path, str) and isinstance(sizes, list | tuple) and len(sizes) <= MAX_RANK
+        if not good or not all(type(n) is int and n > 0 for n in sizes):
+            raise ValueError("must be pairs of a weight's path and its sizes")
+        result.append([path, list(sizes)])
+    return result
 
 
 def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
-    """Return every weight's path and shape, by arithmetic alone. Raises InputError."""
-    result: Shapes = {}
-    shape: Shape = tuple(input_shape)
-    if len(shape) not in (1, 3):
+    """Return every weight's path and declared shape, in order. Raises InputError.
+
+    The paths are checked here; whether the layers have these weights only Keras can tell, in ``build``.
+    """
+    if len(input_shape) not in (1, 3):
         raise InputError(
-            f"The encoder 'keras' takes images (height, width, channels) or vectors. Got {shape}."
+            f"The encoder 'keras' takes images (height, width, channels) or vectors. Got {input_shape}."
         )
-    for i, block in enumerate(options["blocks"], start=1):
-        made = {INPUT: shape}
-        found: Shapes = {}
-        for layer in block:
-            name, kind, config = layer["name"], layer["class"], layer["config"]
-            given = [made[one] for one in layer["inputs"]]
-            try:
-                made[name] = output_shape(kind, config, given)
-            except ValueError as error:
-                raise InputError(f"The layer {name!r} ({kind}) {error}.") from None
-            for variable, size in LAYERS[kind].weights(config, given[0]).items():
-                found[f"block{i}/{name}/{variable}"] = size
-        if not found:
+    place = {
+        (f"block{i}", layer["name"]): (i, j)
+        for i, block in enumerate(options["blocks"], start=1)
+        for j, layer in enumerate(block)
+    }
+    result: Shapes = {}
+    places = []
+    for path, sizes in options["shapes"]:
+        block, _, rest = path.partition("/")
+        layer, _, variable = rest.partition("/")
+        if (block, layer) not in place or not NAME.fullmatch(variable) or path in result:
+            raise InputError(f"The encoder 'keras' has no layer for the tensor {path[:200]!r}.")
+        places.append(place[block, layer])
+        result[path] = tuple(sizes)
+    for i in range(1, len(options["blocks"]) + 1):
+        if not any(block == i for block, _ in places):
             raise InputError(f"The encoder 'keras' has no weights in block{i}.")
-        result |= found
-        shape = made[block[-1]["name"]]
-    if len(shape) != 1:
-        raise InputError(f"The encoder 'keras' ends in {shape}, and features have one axis.")
+    if places != sorted(places):
+        raise InputError("The encoder 'keras' has tensors that are not in the order of its layers.")
     return result
 
 
 def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Build each block with Keras' own layers; every option was checked against the table."""
+    """Build each block with Keras' own layers. Raises InputError, before memory for weights is taken."""
     blocks: list[tuple[str, Any]] = []
     shape = tuple(input_shape)
-    for i, block in enumerate(options["blocks"], start=1):
-        model = build_model(shape, block, f"block{i}")
-        shape = tuple(model.output_shape[1:])
-        blocks.append((f"block{i}", model))
+    declared = shapes(input_shape, options)
+    with deferred():
+        for i, layers in enumerate(options["blocks"], start=1):
+            try:
+                model = build_model(shape, layers, f"block{i}")
+            except ValueError as error:
+                raise InputError(f"The encoder 'keras' cannot be built: {error}.") from None
+            shape = tuple(model.output_shape[1:])
+            blocks.append((f"block{i}", model))
+        if len(shape) != 1:
+            raise InputError(f"The encoder 'keras' ends in {shape}, and features have one axis.")
+        found = {path: tuple(weight.shape) for path, weight in by_path(blocks).items()}
+        if found != declared:
+            apart = sorted(dict(declared.items() ^ found.items()))[:3]
+            raise InputError(
+                f"The weights declared for the encoder 'keras' are not those of its layers, such as "
+                f"{', '.join(apart)}; import the model again."
+            )
     return blocks
 
 
@@ -133,22 +207,76 @@ def build_model(
     name: str,
     outputs: list[str] | None = None,
 ) -> Any:
-    """Return one functional Keras model of checked ``layers``; its output is the last of them.
+    """Return one functional Keras model of ``layers`` as they are stored; its output is the last of them.
 
-    outputs: names of layers; then the model returns a list of their outputs.
+    outputs: names of layers; then the model returns a list of their outputs. Raises ValueError.
     """
     import keras
 
     inputs = keras.Input(shape, name=INPUT)
     made = {INPUT: inputs}
+    total = 0
     for layer in layers:
-        kind = LAYERS[layer["class"]]
-        config = {k: v for k, v in layer["config"].items() if not (k == "shared_axes" and v == [])}
+        kind, about = layer["class"], f"the layer {layer['name']!r} ({layer['class']})"
         given = [made[one] for one in layer["inputs"]]
-        built = getattr(keras.layers, layer["class"])(**config, name=layer["name"])
-        made[layer["name"]] = built(given if kind.merges else given[0])
+        try:
+            built = made_layer(kind, layer["config"], layer["name"])
+            arguments = [given] if kind in MERGING else given
+            output = built(*arguments, **layer.get("call", {}))
+        except Exception as error:  # Keras raises many kinds for options that do not fit together
+            raise ValueError(f"{about} cannot be: {' '.join(str(error).split())[:300]}") from None
+        sizes = getattr(output, "shape", (None, None))[1:]
+        if None in sizes:
+            raise ValueError(f"{about} leaves sizes of its output open")
+        if min(sizes, default=0) < 1:
+            raise ValueError(f"{about} makes nothing of inputs of shape {given[0].shape[1:]}")
+        if math.prod(sizes) > MAX_INPUT_SIZE or _scores(kind, given) > MAX_INPUT_SIZE:
+            raise ValueError(f"{about} makes more than {MAX_INPUT_SIZE:,} values an example")
+        total += sum(math.prod(weight.shape) for weight in built.weights)
+        if total > MAX_PARAMETERS:
+            raise ValueError(f"{about} brings it above {MAX_PARAMETERS:,} parameters")
+        made[layer["name"]] = output
     last = made[layers[-1]["name"]] if outputs is None else [made[one] for one in outputs]
     return keras.Model(inputs, last, name=name)
+
+
+def _scores(kind: str, given: list[Any]) -> int:
+    """Return how many scores an attention layer computes for one example and head."""
+    if not kind.endswith("Attention"):
+        return 0
+    return math.prod(math.prod(one.shape[1:-1]) for one in (given[0], given[1]))
+
+
+def made_layer(kind: str, options: Mapping[str, Any], name: str) -> Any:
+    """Return a new ``keras.layers`` layer of plain options."""
+    import keras
+
+    config = dict(options)
+    for key in WRAPPED.get(kind, ()):
+        if config.get(key) is not None:
+            config[key] = made_layer(config[key]["class"], config[key]["config"], key)
+    if config.get("shared_axes") == []:
+        config["shared_axes"] = None
+    return getattr(keras.layers, kind)(**config, name=name)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Build Keras layers whose weights take memory only when the block ends without an error.
+
+    Shapes can so be checked before anything is allocated: ten lines of JSON may name terabytes.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+    from keras.src.backend.common.variables import initialize_all_variables
+
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    except BaseException:
+        global_state.set_global_attribute("uninitialized_variables", [])
+        raise
+    initialize_all_variables()
 
 
 def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
@@ -169,6 +297,11 @@ ROW = Architecture(
             default=[],
             help="the layers, block by block, as plain data; `pretrain import` writes them",
             parse=parse_blocks,
-        )
+        ),
+        "shapes": Option(
+            default=[],
+            help="the shapes of the weights; a weights file declares them in its manifest",
+            parse=parse_shapes,
+        ),
     },
 )

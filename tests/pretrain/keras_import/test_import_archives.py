@@ -89,7 +89,7 @@ def test_broken_archives(good, tmp_path):
         ({"members": {"metadata.json": b"[]"}}, "saved by Keras None"),
         ({"members": {"metadata.json": b'{"keras_version": "2.15.0"}'}}, "saved by Keras '2.15.0'"),
         ({"members": {"model.weights.h5": b"x" * 5000}}, "model.weights.h5 is damaged"),
-        ({"members": {"model.weights.h5": b"x"}}, "need 1,680 bytes|need [0-9,]+ bytes of weights"),
+        ({"members": {"model.weights.h5": b"x"}}, "model.weights.h5 is damaged"),
         ({"left_out": ["model.weights.h5"]}, "holds no model.weights.h5"),
         ({"left_out": ["config.json"]}, "holds no config.json"),
         ({"more": [("../../evil.py", b"")]}, "holds '../../evil.py'"),

@@ -6,16 +6,17 @@ import math
 import keras
 import numpy as np
 import pytest
-from foreign import shaken
+from foreign import averaged, shaken, shapes_of
 from keras import layers as kl
+from keras.src.backend.common import global_state
 
 from headstart.errors import InputError
 from pretrain.encoders import check_config, encoder_config, expected_shapes
-from pretrain.encoders.encoder import Preprocessing
-from pretrain.encoders.keras_graph.layers import LAYERS
-from pretrain.encoders.keras_graph.names import free_name
-from pretrain.encoders.keras_graph.rules import ACTIVATIONS
+from pretrain.encoders.encoder import Encoder, Preprocessing
+from pretrain.encoders.keras_graph import free_name
+from pretrain.encoders.keras_graph.options import ACTIVATIONS, LAYERS
 from pretrain.keras_import.source import import_model
+from pretrain.weights.file import WeightsFile
 
 SHAPE = (11, 9, 4)
 
@@ -82,8 +83,87 @@ CASES = {
 }
 
 
+SERIES = (12, 6)
+
+
+def stacked(*layers):
+    """Call layers one after another."""
+
+    def call(x):
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return call
+
+
+SERIES_CASES = {
+    "SimpleRNN": kl.SimpleRNN(5),
+    "LSTM": kl.LSTM(5, return_sequences=True, unroll=True, dropout=0.2, recurrent_dropout=0.1),
+    "GRU": kl.GRU(5, go_backwards=True),
+    "Bidirectional": kl.Bidirectional(
+        kl.GRU(4, name="a"), backward_layer=kl.GRU(4, go_backwards=True, name="b"), merge_mode="sum"
+    ),
+    "TimeDistributed": kl.TimeDistributed(kl.Dense(3, activation="relu")),
+    "MultiHeadAttention": lambda x: kl.MultiHeadAttention(2, 3, dropout=0.1)(
+        query=x, value=kl.Dense(6)(x), key=kl.Dense(6)(x), use_causal_mask=True
+    ),
+    "GroupQueryAttention": lambda x: kl.GroupQueryAttention(4, 4, 2)(x, x),
+    "Attention": lambda x: kl.Attention()([kl.Dense(6)(x), x]),
+    "AdditiveAttention": lambda x: kl.AdditiveAttention()([kl.Dense(6)(x), x]),
+    "Conv1D": kl.Conv1D(5, 3, padding="causal", activation="relu"),
+    "SeparableConv1D": kl.SeparableConv1D(5, 3),
+    "DepthwiseConv1D": kl.DepthwiseConv1D(3),
+    "Conv1DTranspose": kl.Conv1DTranspose(5, 3, strides=2),
+    "EinsumDense": kl.EinsumDense("abc,cd->abd", output_shape=(12, 7), bias_axes="d"),
+    "Permute": stacked(kl.Permute((2, 1)), kl.Dense(3)),
+    "RepeatVector": stacked(kl.GlobalMaxPooling1D(), kl.RepeatVector(4), kl.LSTM(3)),
+    "UnitNormalization": stacked(kl.Dense(3), kl.UnitNormalization()),
+    "RMSNormalization": stacked(kl.Dense(3), kl.RMSNormalization()),
+    "Dot": lambda x: kl.Dense(3)(kl.Dot(axes=(2, 2))([x, kl.Dense(6)(x)])),
+    "MaxPooling1D": stacked(kl.Dense(3), kl.MaxPooling1D(2)),
+    "AveragePooling1D": stacked(kl.Dense(3), kl.AveragePooling1D(2)),
+    "GlobalMaxPooling1D": stacked(kl.Dense(3), kl.GlobalMaxPooling1D()),
+    "ZeroPadding1D": stacked(kl.ZeroPadding1D(2), kl.Dense(3)),
+    "Cropping1D": stacked(kl.Cropping1D(1), kl.Dense(3)),
+    "UpSampling1D": stacked(kl.UpSampling1D(2), kl.Dense(3)),
+    "Embedding": stacked(kl.Flatten(), kl.Embedding(256, 4)),
+    "ConvLSTM1D": stacked(kl.Reshape((3, 4, 6)), kl.ConvLSTM1D(3, 3)),
+    "ConvLSTM2D": stacked(kl.Reshape((3, 4, 3, 2)), kl.ConvLSTM2D(3, 3)),
+    "ConvLSTM3D": stacked(kl.Reshape((2, 3, 3, 2, 2)), kl.ConvLSTM3D(3, 2)),
+    "Conv3D": stacked(kl.Reshape((6, 3, 2, 2)), kl.Conv3D(3, 2)),
+    "Conv3DTranspose": stacked(kl.Reshape((6, 3, 2, 2)), kl.Conv3DTranspose(3, 2)),
+    **{
+        name: stacked(kl.Reshape((6, 3, 2, 2)), kl.Dense(3), getattr(kl, name)(size))
+        for name, size in (
+            *(("MaxPooling3D", 2), ("AveragePooling3D", 2), ("UpSampling3D", 2)),
+            *(("ZeroPadding3D", 1), ("Cropping3D", ((1, 0), (0, 1), (0, 0)))),
+        )
+    },
+    "GlobalMaxPooling3D": stacked(kl.Reshape((6, 3, 2, 2)), kl.Dense(3), kl.GlobalMaxPooling3D()),
+    "GlobalAveragePooling3D": stacked(
+        kl.Reshape((6, 3, 2, 2)), kl.Dense(3), kl.GlobalAveragePooling3D()
+    ),
+    "CenterCrop": stacked(kl.Reshape((6, 6, 2)), kl.CenterCrop(4, 5), kl.Dense(3)),
+}
+
+
 def test_every_layer_of_the_table_is_tried():
-    assert set(CASES) == set(LAYERS)
+    assert set(CASES) | set(SERIES_CASES) == set(LAYERS)
+
+
+@pytest.mark.parametrize("name", SERIES_CASES)
+def test_a_layer_of_series_or_volumes_is_what_keras_makes_of_it(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(SERIES)
+    model = shaken(keras.Model(inputs, SERIES_CASES[name](inputs)))
+    model.save(tmp_path / "model.keras")
+    made = import_model(str(tmp_path / "model.keras"), cut="-1", value_range=(0, 255))
+    again = WeightsFile.read(made.write(tmp_path / "made.h5") and tmp_path / "made.h5")
+    assert again.encoder == made.encoder
+    x = np.random.default_rng(1).uniform(0, 9, (3, *SERIES, 1)).astype(np.float32)
+    expected = averaged(model(x[..., 0], training=False))
+    assert np.allclose(features(again, x), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -117,7 +197,6 @@ def test_arithmetic_on_tensors_becomes_layers(tmp_path):
 
 
 def features(made, x):
-    from pretrain.encoders.encoder import Encoder
     from pretrain.weights.file import assign
 
     encoder = Encoder(made.encoder, seed=123)
@@ -128,6 +207,25 @@ def features(made, x):
     built = sum(weight.numpy().size for _, block in encoder.blocks for weight in block.weights)
     assert built == sum(map(math.prod, told.values()))
     return np.asarray(encoder(Preprocessing.from_json(made.preprocessing)(x), False))
+
+
+def test_values_that_a_model_cannot_take_are_refused(tmp_path):
+    model = keras.Sequential([keras.Input((7,)), kl.Embedding(10, 4), kl.Flatten(), kl.Dense(2)])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(
+        InputError, match=r"cannot be computed on values of 0 to 99 .*--value-range"
+    ):
+        import_model(str(tmp_path / "model.keras"), value_range=(0, 99))
+    assert import_model(str(tmp_path / "model.keras"), value_range=(0, 9)).digest
+
+
+def test_a_layer_along_another_axis_is_refused(tmp_path):
+    model = keras.Sequential(
+        [keras.Input(SHAPE), kl.BatchNormalization(axis=1), kl.Flatten(), kl.Dense(2)]
+    )
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="works along another axis than the last"):
+        import_model(str(tmp_path / "model.keras"))
 
 
 def adapted():
@@ -153,12 +251,12 @@ LAYER = {
 }
 
 
-def config(blocks, shape=(4,)):
-    return encoder_config("keras", shape, {"blocks": blocks})
+def config(blocks, shape=(4,), shapes=()):
+    return encoder_config("keras", shape, {"blocks": blocks, "shapes": list(shapes)})
 
 
 def test_a_description_is_stored_as_it_was_given():
-    made = config([[LAYER]])
+    made = config([[LAYER]], shapes=shapes_of((4,), [[LAYER]]))
     assert made == check_config(json.loads(json.dumps(made)))
     assert expected_shapes(made) == {"block1/dense/kernel": (4, 3), "block1/dense/bias": (3,)}
 
@@ -185,8 +283,12 @@ FLAT = {"name": "flat", "class": "Flatten", "config": {}, "inputs": ["input"]}
         ([[{**LAYER, "inputs": []}]], "without inputs"),
         ([[{**LAYER, "inputs": ["dense"]}]], "no earlier layers"),
         ([[LAYER], [{**ACTIVATE, "inputs": ["dense"]}]], "no earlier layers"),
-        ([[{**LAYER, "config": {"units": 3}}]], "without exactly the options"),
-        ([[{**LAYER, "config": {**LAYER["config"], "units": 0}}]], "'units' must be an integer"),
+        ([[{**LAYER, "config": {"units": 3, "dtype": "float32"}}]], "that are never stored"),
+        ([[{**LAYER, "config": ["units"]}]], "has no options that Keras writes"),
+        ([[{**LAYER, "config": {"units": 1 << 40}}]], "must be a number of at most"),
+        ([[{**LAYER, "inputs": ["input", "input"]}]], "needs one input"),
+        ([[{**LAYER, "class": "Add"}]], "needs two inputs or more"),
+        ([[{**LAYER, "call": {"training": True}}]], "called in an unknown way"),
         ([[{**LAYER, "config": {**LAYER["config"], "activation": "evil"}}]], "must be one of"),
         ([[LAYER, ACTIVATE]], "lead nowhere, such as 'dense'"),
     ],
@@ -196,24 +298,69 @@ def test_a_description_that_is_none_is_refused(blocks, says):
         config(blocks)
 
 
+DENSE = [["block1/dense/kernel", [4, 3]], ["block1/dense/bias", [3]]]
+
+
 @pytest.mark.parametrize(
-    ("blocks", "shape", "says"),
+    ("blocks", "shape", "shapes", "says"),
     [
-        ([[ACTIVATE]], (4,), "no weights in block1"),
-        ([[LAYER], [ACTIVATE]], (4,), "no weights in block2"),
-        ([[LAYER]], (8, 8, 1), r"ends in \(8, 8, 3\), and features have one axis"),
-        ([[LAYER]], (8, 8), "takes images .height, width, channels. or vectors"),
-        ([[{**LAYER, "inputs": ["input", "input"]}]], (4,), "needs one input"),
-        (
-            [[{**LAYER, "config": {**LAYER["config"], "units": 1 << 20}}]],
-            (1 << 14,),
-            "more than 536870912 parameters",
-        ),
+        ([[ACTIVATE]], (4,), [], "no weights in block1"),
+        ([[LAYER], [ACTIVATE]], (4,), DENSE, "no weights in block2"),
+        ([[LAYER]], (8, 8), DENSE, "takes images .height, width, channels. or vectors"),
+        ([[LAYER]], (4,), [["block1/other/kernel", [4, 3]]], "no layer for the tensor"),
+        ([[LAYER]], (4,), [["block1/dense/../x", [4, 3]]], "no layer for the tensor"),
+        ([[LAYER]], (4,), [DENSE[0], DENSE[0]], "no layer for the tensor"),
+        ([[LAYER]], (4,), [["block1/dense/kernel", [4, -3]]], "pairs of a weight's path and its"),
+        ([[LAYER]], (4,), [["block1/dense/kernel"]], "pairs of a weight's path and its"),
+        ([[LAYER]], (4,), [["block1/dense/kernel", [1 << 15] * 2]], "more than 536870912"),
     ],
 )
-def test_a_description_that_cannot_be_built_is_refused(blocks, shape, says):
+def test_shapes_that_cannot_be_are_refused_without_keras(blocks, shape, shapes, says):
     with pytest.raises(InputError, match=says):
-        expected_shapes(config(blocks, shape))
+        expected_shapes(config(blocks, shape, shapes))
+
+
+BOMB = {**LAYER, "config": {**LAYER["config"], "units": 1 << 24}}
+
+
+def named(kind, **options):
+    return {"name": "dense", "class": kind, "config": options, "inputs": ["input"]}
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "says"),
+    [
+        (LAYER, (5,), "are not those of its layers, such as block1/dense/kernel"),
+        (LAYER, (8, 8, 4), r"ends in \(8, 8, 3\), and features have one axis"),
+        (BOMB, (4,), "are not those of its layers"),
+        (BOMB, (1 << 14,), "above 536,870,912 parameters"),
+        (named("Reshape", target_shape=[1 << 24] * 4), (4,), "cannot be"),
+        (named("RepeatVector", n=1 << 24), (4,), "more than 16,777,216 values"),
+        (named("ZeroPadding2D", padding=[[1 << 23] * 2] * 2), (8, 8, 1), "more than 16,777,216"),
+        (named("UpSampling2D", size=[1 << 20, 1 << 20]), (8, 8, 1), "more than 16,777,216"),
+        (named("Dense"), (4,), "cannot be"),
+        (named("Dense", units=3, other=1), (4,), "cannot be"),
+        (named("LSTM", units=3), (4,), "cannot be"),
+    ],
+)
+def test_a_description_that_declares_other_weights_is_refused_before_they_take_memory(
+    layer, shape, says, monkeypatch
+):
+    monkeypatch.setattr(
+        "keras.src.backend.common.variables.initialize_all_variables",
+        lambda: pytest.fail("weights were allocated"),
+    )
+    with pytest.raises(InputError, match=says):
+        Encoder(config([[layer]], shape, DENSE), seed=0)
+
+
+def test_a_refused_description_leaves_nothing_behind():
+    """Keras would allocate forgotten weights at the end of the next scope of this kind."""
+    with pytest.raises(InputError):
+        Encoder(config([[BOMB]], (4,), DENSE), seed=0)
+    assert not global_state.get_global_attribute("uninitialized_variables")
+    encoder = Encoder(config([[LAYER]], (4,), DENSE), seed=0)
+    assert float(abs(encoder.variables["block1/dense/kernel"].numpy()).min()) > 0
 
 
 def test_names_become_ones_that_a_file_can_hold():
@@ -230,7 +377,7 @@ def test_nobody_can_choose_it_for_a_pretraining(tmp_path):
 
     from pretrain.config import PretrainConfig
 
-    with pytest.raises(InputError, match="'keras' is a model that was trained elsewhere"):
+    with pytest.raises(InputError, match="is a model that was trained elsewhere"):
         pretrained(
             patterns(),
             PretrainConfig(strategy="autoencoder", encoder="keras"),

@@ -59,9 +59,16 @@ content(
 for name, kind, size, says in (
     ("lambda", "Lambda", {}, "has a layer 'a' of an unknown class"),
     ("private", "__init__", {}, "has a layer 'a' of an unknown class"),
-    ("code", "Activation", {"activation": "os.system"}, "'activation' must be one of"),
-    ("huge", "Reshape", {"target_shape": [1 << 40]}, "must be an integer from -1 to"),
-    ("padded", "ZeroPadding2D", {"padding": [[4096, 4096], [4096, 4096]]}, "more than 16,777,216"),
+    ("code", "Activation", {"activation": "os.system"}, "'activation' that must be one of"),
+    ("object", "Dense", {"units": {"class_name": "x"}}, "where a plain value belongs"),
+    ("huge", "Reshape", {"target_shape": [1 << 40]}, "must be a number of at most"),
+    (
+        "initial",
+        "Dense",
+        {"units": 3, "kernel_initializer": "zeros"},
+        "options that are never stored",
+    ),
+    ("others", "Flatten", {}, "has no layer for the tensor 'block1"),
 ):
     layer = {"name": "a", "class": kind, "config": size, "inputs": ["input"]}
     content(
@@ -72,6 +79,13 @@ for name, kind, size, says in (
         input_shape=[8, 8, 1],
         options={"blocks": [[layer]]},
     )
+content(
+    "config_keras_shapes",
+    "has no option 'shapes' in a file",
+    "encoder",
+    architecture="keras",
+    options={"blocks": [[layer]], "shapes": []},
+)
 content("config_no_options", "exactly 'architecture'", "encoder", options=None)
 content("config_type", "must be text", "encoder", architecture=["mlp"])
 content("config_shape", "1 to 4 positive integers", "encoder", input_shape=[5.0])

@@ -10,11 +10,10 @@ import onnx
 import pytest
 import tensorflow as tf
 from toys import listing
-from transfers import PREPROCESSING, SMALL
+from transfers import PREPROCESSING, config_of
 
 import transfer.export.formats
 from headstart.errors import HeadstartError, InputError
-from pretrain.encoders import encoder_config
 from pretrain.encoders.encoder import Encoder
 from transfer import cli, export_model
 from transfer.data.input_adapter import InputAdapter
@@ -46,7 +45,7 @@ CASES = {
 
 def make(folder, architecture, options, shape, raw, dtype, value_range, classes):
     """A model with random weights as ``transfer`` writes it, and raw examples."""
-    encoder = Encoder(encoder_config(architecture, shape, {**SMALL[architecture], **options}), 3)
+    encoder = Encoder(config_of(architecture, shape, **options), 3)
     inputs = InputAdapter.match(raw, dtype, value_range, shape, PREPROCESSING)
     head = keras.layers.Dense(1 if classes == 2 else classes, name="head")
     head.build((None, encoder.feature_size))
