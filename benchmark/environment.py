@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from headstart.errors import HeadstartError
+from pretrain.engine.runtime import cores, variables, xla_flags
 from pretrain.engine.runtime import version as headstart
-from pretrain.engine.runtime import xla_flags
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -29,7 +29,6 @@ def threads_here(given: int | None) -> int:
 
 def environment(threads: int) -> dict[str, Any]:
     """Return versions and threads; with 0 threads, which means every core, the number of cores too."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     return {
         "versions": {
             "headstart": headstart(),
@@ -38,9 +37,10 @@ def environment(threads: int) -> dict[str, Any]:
         },
         "threads": {
             "intra_op": threads,
-            "cores": 0 if threads else cores,
+            "cores": 0 if threads else cores(),
             "xla_flags": xla_flags(),
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+            **variables(),
         },
     }
 
@@ -49,11 +49,11 @@ def check_environment(expected: dict[str, Any]) -> None:
     """Refuse to run a cell where it could have another result. Raises HeadstartError."""
     found = environment(expected["threads"]["intra_op"])
     for part, values in expected.items():
-        for name, value in values.items():
-            if found[part].get(name) != value:
+        for name in values | found[part]:
+            here, planned = found[part].get(name), values.get(name)
+            if here != planned:
                 raise HeadstartError(
-                    f"This worker has {name} {found[part].get(name)!r}, and the benchmark was planned "
-                    f"with {value!r}.",
+                    f"This worker has {name} {here!r}, and the benchmark was planned with {planned!r}.",
                     hint="Give all machines the same environment.",
                 )
 

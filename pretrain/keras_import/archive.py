@@ -16,6 +16,7 @@ from typing import Any
 
 from pretrain.encoders.base import MAX_PARAMETERS
 from pretrain.encoders.keras_graph.layers import Shape
+from pretrain.engine.runtime import keras_defaults
 from pretrain.keras_import.blocks import parameters
 from pretrain.keras_import.config import read_config
 from pretrain.keras_import.graph import Graph
@@ -62,7 +63,8 @@ def opened(
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         start()
-        yield graph, _load(made), digest
+        with keras_defaults():
+            yield graph, _load(made), digest
 
 
 @contextlib.contextmanager
