@@ -49,16 +49,18 @@ def start(threads: int | None = None) -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["XLA_FLAGS"] = xla_flags()
-    _import_quietly()
-    import tensorflow as tf
-
     try:
+        _import_quietly()
         import keras
-    except ValueError as error:
-        # Keras raises it for a value in keras.json that it does not know.
+    except (AssertionError, ValueError) as error:
+        # Both are raised for a value in keras.json that Keras does not know, by TensorFlow with no text.
+        if not _keras_json().is_file():
+            raise
         raise InputError(
-            f"Keras cannot start ({error}): correct or delete its settings, the file {_keras_json()}."
+            f"Keras cannot start with the settings in {_keras_json()} "
+            f"({str(error) or 'one of them is not allowed'}): correct or delete that file."
         ) from None
+    import tensorflow as tf
 
     # Python's side of TensorFlow warns of functions traced anew, which new layers and stages are.
     tf.get_logger().setLevel("ERROR")
