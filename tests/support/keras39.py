@@ -30,6 +30,7 @@ KNOWN = {
         *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"),
     },
     "HeNormal": {"seed"},
+    "LecunNormal": {"seed"},
     "InputLayer": {"batch_shape", "sparse", "ragged", "optional"},
     "Ones": set(),
     "RGBToGrayscale": {"data_format"},
