@@ -9,13 +9,13 @@ import click
 
 from benchmark.commands.config_file import config_file, drop_unrelated_pools
 from benchmark.config import BUDGET, BenchmarkConfig, ReadingConfig, RunnerConfig
-from headstart.cli import config_options, is_subcommand, run_command, run_options
+from headstart.cli import FilePath, config_options, is_subcommand, run_command, run_options
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[report DIR]")
 @click.option(
     "--config",
-    type=Path,
+    type=FilePath(),
     is_eager=True,
     expose_value=False,
     callback=config_file,
@@ -31,7 +31,7 @@ from headstart.cli import config_options, is_subcommand, run_command, run_option
     multiple=True,
     help="The pool, one for all --data or one each. [default: own, --data's training part, unlabelled]",
 )
-@click.option("--out", "folder", type=Path, help="The folder to write to.")
+@click.option("--out", "folder", type=FilePath(), help="The folder to write to.")
 @config_options(BenchmarkConfig, ReadingConfig, RunnerConfig, without=("seed",))
 @click.option("--dry-run", is_flag=True, help="Print what would be run and what it would take.")
 @click.option(
@@ -65,7 +65,7 @@ def cli(context: click.Context, **given: Any) -> None:
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=Path)
+@click.argument("folder", metavar="DIR", type=FilePath())
 @click.option(
     "--intervals",
     type=click.Choice(["t", "bootstrap"]),

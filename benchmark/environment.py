@@ -32,10 +32,10 @@ def check_environment(expected: dict[str, Any]) -> None:
     """Refuse to run a cell where it could have another result. Raises HeadstartError."""
     found = environment(expected["threads"]["intra_op"])
     for part, values in expected.items():
-        for name, value in values.items():
-            if found[part].get(name) != value:
+        for name in values | found[part]:
+            here, planned = found[part].get(name), values.get(name)
+            if here != planned:
                 raise HeadstartError(
-                    f"This worker has {name} {found[part].get(name)!r}, and the benchmark was planned "
-                    f"with {value!r}.",
+                    f"This worker has {name} {here!r}, and the benchmark was planned with {planned!r}.",
                     hint="Give all machines the same environment.",
                 )

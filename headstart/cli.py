@@ -8,7 +8,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -16,8 +15,8 @@ import click
 
 from headstart.errors import HeadstartError, Spelling, option_spelling
 from headstart.options import OptionInfo, default_of, options_of
+from headstart.packages import check_packages
 
-PACKAGES = ("headstart", "tasks", "pretrain", "transfer", "benchmark")
 Config = TypeVar("Config")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -84,27 +83,6 @@ def _fail(error: BaseException, text: str, code: int) -> NoReturn:
         raise error
     click.echo(f"Error: {' '.join(text.split())}", err=True)
     sys.exit(code)
-
-
-def check_packages() -> None:
-    """Refuse to run when a package of the same name from elsewhere is imported in place of Headstart's.
-
-    The packages have plain names: a stray ``tasks.py`` hides one, and another wheel that ships ``tasks/``
-    overwrites it silently.
-
-    Raises:
-        HeadstartError: a package is loaded from elsewhere.
-    """
-    ours = Path(__file__).resolve().parent.parent
-    for name in PACKAGES:
-        spec = find_spec(name)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        if origin is None or origin.parent.parent != ours:
-            raise HeadstartError(
-                f"The package {name!r} is loaded from {origin}, and Headstart is in {ours}: another "
-                f"project has the same package name.",
-                hint="Install Headstart in an environment of its own.",
-            )
 
 
 def out(text: str) -> None:
@@ -175,6 +153,23 @@ class Rate(click.FloatRange):
         if number != number:
             self.fail(f"{value!r} is not a number.", parameter, context)
         return float(number)
+
+
+class FilePath(click.ParamType):
+    """A file or folder; ``~`` is the user's home, which a shell leaves alone in quotes and after ``=``."""
+
+    name = "path"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Path:
+        """Return the path."""
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:
+            self.fail(
+                f"names the home of a user that is not known. Got {str(value)!r}.",
+                parameter,
+                context,
+            )
 
 
 class Sizes(click.ParamType):
@@ -306,7 +301,7 @@ def _click_type(info: OptionInfo) -> Any:
         return click.INT if low is None and high is None else click.IntRange(low, high, **edges)
     if info.kind == "float":
         return Rate(low, high, **edges)
-    return {"path": Path, "sizes": Sizes(), "span": Span()}.get(info.kind, str)
+    return {"path": FilePath(), "sizes": Sizes(), "span": Span()}.get(info.kind, str)
 
 
 rate = Rate(min=0, min_open=True, max=100)

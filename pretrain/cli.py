@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from headstart.cli import (
+    FilePath,
     checkpoint_seconds,
     config_options,
     configured,
@@ -42,7 +43,7 @@ threads = click.option(
     "output",
     default="weights.h5",
     show_default=True,
-    type=Path,
+    type=FilePath(),
     help="The weights file to write.",
 )
 @config_options(PretrainConfig)
@@ -50,7 +51,7 @@ threads = click.option(
     "--preview-augment",
     "preview",
     metavar="FILE.png",
-    type=Path,
+    type=FilePath(),
     help="Draw views of examples of --data into this file; then stop.",
 )
 @click.option(
@@ -130,7 +131,7 @@ def _run(
 
 
 @cli.command()
-@click.argument("file", type=Path)
+@click.argument("file", type=FilePath())
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def inspect(file: Path, as_json: bool) -> None:
     """Check a weights file and print what it holds, without TensorFlow."""
@@ -146,7 +147,7 @@ def inspect(file: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("file", type=Path)
+@click.argument("file", type=FilePath())
 @click.option(
     "--data", required=True, help="Labelled data: a name, a .npz file or a folder of images."
 )
@@ -193,7 +194,7 @@ def verify(as_json: bool, **given: Any) -> None:
     "output",
     default="weights.h5",
     show_default=True,
-    type=Path,
+    type=FilePath(),
     help="The weights file to write.",
 )
 @threads

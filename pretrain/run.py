@@ -15,7 +15,7 @@ from headstart.errors import HeadstartError, NonFiniteError, arg
 from pretrain.config import KEEP_BEST
 from pretrain.engine.checkpoint import identity_of
 from pretrain.engine.progress import Reporter
-from pretrain.engine.runtime import settings
+from pretrain.engine.runtime import keras_defaults, settings
 from pretrain.engine.session import Session
 from pretrain.monitoring.artifacts import Companions
 from pretrain.plan import PretrainPlan
@@ -69,6 +69,7 @@ class Pretrained:
         }
 
 
+@keras_defaults()
 def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
     """Pretrain an encoder by a plan, and write its weights where the plan says.
 

@@ -29,17 +29,18 @@ run() {
 
 # Make the environment if it is absent or was left half made.
 make_venv() {
-    local python=${PYTHON:-python3} new='import sys; sys.exit(sys.version_info < (3, 11))'
+    local python=${PYTHON:-python3} fits='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
     if "$venv/bin/python" -c 'import pip' 2>/dev/null; then
-        "$venv/bin/python" -c "$new" ||
-            fail "$venv has a Python older than 3.11. Delete it and run this again."
+        "$venv/bin/python" -c "$fits" ||
+            fail "$venv has $("$venv/bin/python" --version 2>&1), and Headstart needs 3.11 to 3.13." \
+                "Delete it and run this again with one of these: PYTHON=python3.12 $0"
         return
     fi
     command -v "$python" >/dev/null ||
-        fail "There is no $python. Install Python 3.11 or newer, or name it: PYTHON=python3.12 $0"
-    "$python" -c "$new" ||
-        fail "$("$python" --version 2>&1) is too old: Headstart needs Python 3.11 or newer." \
-            "Name a newer one: PYTHON=python3.12 $0"
+        fail "There is no $python. Install Python 3.11, 3.12 or 3.13, or name it: PYTHON=python3.12 $0"
+    "$python" -c "$fits" ||
+        fail "$("$python" --version 2>&1) does not fit: Headstart needs Python 3.11 to 3.13, for which there" \
+            "is TensorFlow. Name one: PYTHON=python3.12 $0"
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "$python cannot make virtual environments: its venv module is not installed." \
             "On Debian and Ubuntu: apt-get install -y python3-venv"

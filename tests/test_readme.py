@@ -205,7 +205,7 @@ def test_the_test_script_hands_its_arguments_on(tmp_path):
 @pytest.mark.parametrize(
     ("python", "says"),
     [
-        ("echo 3.9; exit 1", "needs Python 3.11 or newer"),
+        ("echo 3.9; exit 1", "needs Python 3.11 to 3.13"),
         ('case "$2" in *ensurepip*) exit 1;; esac', "apt-get install -y python3-venv"),
         (None, "There is no"),
     ],

@@ -14,6 +14,9 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
+        from headstart.packages import check_packages
+
+        check_packages()
         module = "transfer.export.formats" if name == "export_model" else "transfer.estimators"
         return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

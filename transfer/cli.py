@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from headstart.cli import (
+    FilePath,
     checkpoint_seconds,
     data_options,
     image_size,
@@ -34,7 +34,7 @@ FORMATS = ("onnx", "savedmodel")
 @click.option("--labels", type=int, help="How many labels to use. [default: all]")
 @click.option(
     "--labels-from",
-    type=Path,
+    type=FilePath(),
     metavar="FILE.csv",
     help="Use the labels of these examples: the file of `transfer suggest`.",
 )
@@ -49,7 +49,7 @@ FORMATS = ("onnx", "savedmodel")
     "output",
     default="model.keras",
     show_default=True,
-    type=Path,
+    type=FilePath(),
     help="The model to write.",
 )
 @click.option(
@@ -128,11 +128,13 @@ def cli(context: click.Context, **given: Any) -> None:
 
 
 @cli.command()
-@click.option("--model", required=True, type=Path, help="The .keras file that `transfer` wrote.")
+@click.option(
+    "--model", required=True, type=FilePath(), help="The .keras file that `transfer` wrote."
+)
 @click.option(
     "--data", required=True, help="New examples: a name, a .npz file or a folder of images."
 )
-@click.option("--out", "output", required=True, type=Path, help="The CSV file to write.")
+@click.option("--out", "output", required=True, type=FilePath(), help="The CSV file to write.")
 @click.option(
     "--image-size",
     callback=image_size,
@@ -163,7 +165,9 @@ def predict(**given: Any) -> None:
 
 
 @cli.command()
-@click.option("--model", required=True, type=Path, help="The .keras file that `transfer` wrote.")
+@click.option(
+    "--model", required=True, type=FilePath(), help="The .keras file that `transfer` wrote."
+)
 @click.option(
     "--to",
     required=True,
@@ -208,7 +212,7 @@ def export(as_json: bool, **given: Any) -> None:
     "output",
     default="suggested.csv",
     show_default=True,
-    type=Path,
+    type=FilePath(),
     help="The CSV file to write; the picture beside it ends in .png.",
 )
 @test_part

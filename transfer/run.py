@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pretrain.encoders import block_names
+from pretrain.engine.runtime import keras_defaults
 from tasks.task import TargetTask
 from transfer.data.input_adapter import InputAdapter
 from transfer.data.leakage import leakage, leaks, refuse
@@ -43,6 +44,7 @@ class Transferred:
     history: list[dict[str, Any]]
 
 
+@keras_defaults()
 def transfer(
     task: TargetTask,
     source: Source,

@@ -14,16 +14,11 @@ from benchmark.analysis.verdict import Verdict, verdict
 from benchmark.report.figures import confusions_of, draw, ranked
 from benchmark.report.machine_readable import summary_csv, summary_json
 from benchmark.report.markdown import all_claims, all_markdown
-from benchmark.report.plot_style import available
 from benchmark.store import BenchmarkFolder, Results
 from headstart.files import write_bytes, write_text
 
 REPORT = "report.html"
 FIGURE_NAMES = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
-NO_FIGURES = (
-    "There are no figures, for matplotlib is not installed: pip install 'headstart[plot]', then "
-    "benchmark report draws them."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +74,7 @@ def redraw(folder: Path, method: str = "t") -> Report:
         judged=judged,
         about=sentence,
         said=said,
-        notes=[*notes, *([] if available() else [NO_FIGURES])],
+        notes=[*notes],
         records=results.records,
         written=[folder / REPORT, *(folder / name for name in texts), *figures],
         summary=summary,
@@ -110,7 +105,6 @@ def _write_figures_and_page(
         judged=judged,
         method=method,
         drawings=drawings,
-        no_figures="" if available() else NO_FIGURES,
         confusions=confusions,
         ranking=ranking,
         pictures=shown,

@@ -21,7 +21,6 @@ from benchmark.report.plot_style import (
     Drawing,
     RowStyle,
     accuracy_limits,
-    available,
     budget_axis,
     finish,
     gain_limits,
@@ -51,7 +50,7 @@ class Confusion:
 
 @dataclass(kw_only=True)
 class Drawings:
-    """The figures by section; all are empty without matplotlib."""
+    """The figures by section."""
 
     gains: list[Drawing] = field(default_factory=list)
     curves: list[Drawing] = field(default_factory=list)
@@ -70,10 +69,8 @@ def draw(
     matrices_of: Sequence[Confusion],
     ranking: Ranking | None,
 ) -> Drawings:
-    """Draw all figures; none without matplotlib."""
+    """Draw all figures."""
     made = Drawings()
-    if not available():
-        return made
     styles = row_styles([row for *_, rows in places(found) for row in rows])
     for title, labels, rows in places(found):
         name, heading = _name(title, labels), place_name(title, labels)

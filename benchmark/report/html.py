@@ -117,7 +117,6 @@ class PageContent:
     """Everything that the page shows.
 
     method: of the intervals, a name in METHODS.
-    no_figures: the reason why there are none, or "".
     pictures_left: captions of the pictures that were too large.
     facts: name and value of everything else that decides the numbers.
     """
@@ -129,7 +128,6 @@ class PageContent:
     judged: Verdict
     method: str
     drawings: Drawings
-    no_figures: str
     confusions: Sequence[Confusion]
     ranking: Ranking | None
     pictures: Sequence[tuple[Picture, bytes]]
@@ -165,7 +163,6 @@ def render(content: PageContent) -> str:
         "intervals_note": f"{METHODS[content.method]} {_family(content.found)}",
         "tables": [_table(content.judged, *where) for where in places(content.found)],
         "gains": [_figure(d) for d in content.drawings.gains],
-        "no_figures": content.no_figures,
         "efficiency": _efficiency(content.found, content.drawings),
         "costs": [_figure(d) for d in content.drawings.costs],
         "ranks": _ranks(content.ranking, content.drawings),

@@ -74,19 +74,10 @@ def row_styles(rows: Sequence[Row]) -> dict[str, RowStyle]:
     return found
 
 
-def available() -> bool:
-    """Whether matplotlib, the extra ``plot``, is installed."""
-    # Its first import in an account says that it builds a cache of fonts: no news of this benchmark.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def settings() -> Any:
     """Return a context in which figures are drawn; the same figure always has the same bytes."""
+    # Its first import in an account says that it builds a cache of fonts: no news of this benchmark.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     return matplotlib.rc_context(

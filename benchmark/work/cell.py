@@ -17,6 +17,7 @@ from benchmark.work.context import WorkerContext, guarded
 from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.files import write_text
+from pretrain.engine.runtime import keras_defaults
 from transfer.plan import Source, TransferConfig
 from transfer.run import Transferred, transfer
 
@@ -86,6 +87,7 @@ class CellItem(WorkItem):
             found["search"] = {name: made.result["search"][name] for name in SEARCH_FIELDS}
         return {**found, **about, "transfer_seconds": made.result["seconds"]}
 
+    @keras_defaults()
     def transfer(
         self, context: WorkerContext, reporter: Reporter | None, labels: int | None
     ) -> tuple[Transferred, dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 from headstart.errors import InputError
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.encoder import Preprocessing
+from pretrain.engine.runtime import keras_defaults
 from pretrain.monitoring.image_grid import tile
 from tasks.dataset import Dataset
 
@@ -28,6 +29,7 @@ def check_picturable(dataset: Dataset) -> None:
         )
 
 
+@keras_defaults()
 def draw_views(
     dataset: Dataset, augmentation: Augmentation, seed: int = 0
 ) -> tuple[np.ndarray, int]:

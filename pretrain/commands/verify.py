@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, arg
+from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
 from pretrain.metrics.verification import Thresholds, distances, resampled
 from pretrain.weights.file import WeightsFile
@@ -80,6 +81,7 @@ def check(weights: WeightsFile, dataset: Dataset) -> None:
         )
 
 
+@keras_defaults()
 def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> dict[str, Any]:
     """Return AUC and EER over all pairs of ``dataset.x``, of the features and of the raw values.
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from pretrain.encoders.base import MAX_PARAMETERS
 from pretrain.encoders.keras_graph import deferred
+from pretrain.engine.runtime import keras_defaults
 from pretrain.keras_import.config import checked_config
 from pretrain.keras_import.refusal import SAVE_AGAIN, Refusal
 from pretrain.keras_import.weights_hdf5 import COPY_AGAIN, check_hdf5
@@ -55,7 +56,8 @@ def load_archive(path: Path, start: Callable[[], None]) -> tuple[Any, str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         start()
-        return _load(clean, weights), digest
+        with keras_defaults():
+            return _load(clean, weights), digest
 
 
 @contextlib.contextmanager

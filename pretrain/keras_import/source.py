@@ -65,16 +65,18 @@ def import_model(
     weights: of an application: "imagenet" (the default), "none" or a file. value_range: of the values that
     the model expects. say: is told what was assumed and dropped. Raises InputError, HeadstartError.
     """
-    from pretrain.engine.runtime import start
+    from pretrain.engine.runtime import keras_defaults, start
 
     name = spec if spec.startswith(PREFIX) else Path(spec).name
     try:
         if spec.startswith(PREFIX):
             application = parse(spec)
             start(threads)
-            graph, model, about = made(application, weights or "imagenet", input_shape)
-            scaling = _scaling(value_range, of_mode(application.mode))
-            file = convert(graph, model, Source(name=name, about=about), cut=cut, scaling=scaling)
+            with keras_defaults():
+                graph, model, about = made(application, weights or "imagenet", input_shape)
+                scaling = _scaling(value_range, of_mode(application.mode))
+                source = Source(name=name, about=about)
+                file = convert(graph, model, source, cut=cut, scaling=scaling)
         else:
             if weights is not None:
                 raise InputError(

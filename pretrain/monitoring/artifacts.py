@@ -94,15 +94,8 @@ class Companions:
         try:
             write_text(self.table, table(history))
             written.append(self.table)
-            picture = draw(history, kept)
-            if picture is None:
-                said.append(
-                    f"No curves were drawn, for matplotlib is not installed: "
-                    f"pip install 'headstart[plot]'. The numbers are in {self.table}."
-                )
-            else:
-                write_bytes(self.curves, picture)
-                written.append(self.curves)
+            write_bytes(self.curves, draw(history, kept))
+            written.append(self.curves)
             for old in self.pictures():  # of the weights that were replaced
                 old.unlink()
             for new in _pictures(self._kept, self._named("").name):
@@ -135,22 +128,17 @@ def panels(names: Sequence[str]) -> dict[str, list[str]]:
     return dict(list(found.items())[:MAX_PANELS])
 
 
-def draw(
-    history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()
-) -> bytes | None:
-    """Return the curves as a PNG file, or None without matplotlib.
+def draw(history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return the curves as a PNG file.
 
     The epochs of all stages run from left to right, with a line between two stages and a dotted one at
     each epoch that was kept.
     """
     # Its first import in an account says that it builds a cache of fonts: no news of this run.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        return None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     groups = panels(metrics(history))
     columns = min(COLUMNS, max(1, len(groups)))

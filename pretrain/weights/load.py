@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
 from pretrain.weights.file import WeightsFile, assign
 
@@ -30,6 +31,7 @@ def load_encoder(path: str | Path) -> Any:
     return encoder_model(WeightsFile.read(Path(path)))
 
 
+@keras_defaults()
 def encoder_model(weights: WeightsFile) -> Any:
     """Return the encoder of a weights file in memory as ``load_encoder`` does."""
     Session().start()

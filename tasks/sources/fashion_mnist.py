@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import zlib
 from contextlib import redirect_stdout
@@ -133,6 +134,8 @@ def _download() -> dict[str, Any]:
     try:
         # Keras prints its progress to stdout, which belongs to results.
         with redirect_stdout(sys.stderr):
+            # A keras.json may name a backend that is not there.
+            os.environ["KERAS_BACKEND"] = "tensorflow"
             from keras.datasets import fashion_mnist
 
             (x, y), (x_test, y_test) = fashion_mnist.load_data()

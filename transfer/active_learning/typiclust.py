@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import InputError
+from pretrain.engine.runtime import keras_defaults
 from pretrain.monitoring.image_grid import tile
 from pretrain.weights.file import WeightsFile, assign
 from transfer.numerics import mean_and_spread
@@ -90,6 +91,7 @@ def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     return Suggestion(rows=rows, sizes=counts.astype(np.int64), distances=distances[rows])
 
 
+@keras_defaults()
 def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
     """Return the features (N, D) float32 of raw examples.
 

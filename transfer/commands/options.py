@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from headstart.cli import Rate, import_options, options, positive, rate
+from headstart.cli import FilePath, Rate, import_options, options, positive, rate
 
 
 class Blocks(click.ParamType):
@@ -46,7 +45,7 @@ source_options = options(
     click.option(
         "--from",
         "weights",
-        type=Path,
+        type=FilePath(),
         help="The weights file that `pretrain` wrote, a .keras model, or keras.applications:NAME.",
     ),
     click.option(

@@ -190,11 +190,7 @@ def transfer_command(
     result["baselines"] = baselines(task, plan.rows, seed) if target.exclusive else {}
     result |= {"identity": checkpoints.identity, "history": done.history}
     if "learning_rate" in result:
-        drawn = picture(result["learning_rate"])
-        if drawn is None:
-            reporter.say("No curve was drawn: that needs the extra 'plot', headstart[plot].")
-        else:
-            write_bytes(curve, drawn)
+        write_bytes(curve, picture(result["learning_rate"]))
     write_text(beside.result, json.dumps(result, indent=1) + "\n")
     checkpoints.clear()
     _report(beside.write(result, task, seed), beside, as_json)

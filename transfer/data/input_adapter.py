@@ -145,7 +145,7 @@ class InputAdapter:
                 height, width = self.encoder_shape[:2]
                 hidden = keras.layers.Resizing(height, width, antialias=True, name="resize")(hidden)
             if self.shape[-1] > self.encoder_shape[-1]:
-                hidden = keras.ops.image.rgb_to_grayscale(hidden)
+                hidden = keras.ops.image.rgb_to_grayscale(hidden, data_format="channels_last")
             elif self.shape[-1] < self.encoder_shape[-1]:
                 hidden = keras.layers.Concatenate(name="colour")([hidden] * 3)
         if self.channel_scale:

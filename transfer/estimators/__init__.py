@@ -21,11 +21,10 @@ from sklearn.utils.validation import validate_data
 
 from headstart.errors import InputError
 from pretrain.encoders import block_names
-from pretrain.engine.runtime import start
 from transfer.architecture import Arrangement
 from transfer.data.input_adapter import InputAdapter
 from transfer.estimators._base import BaseEncoderEstimator, as_python, programs, set_arguments
-from transfer.estimators._network import ENGINE, FrozenNetwork
+from transfer.estimators._network import FrozenNetwork, engine
 from transfer.estimators._scratch import bottleneck_source, reconstruct
 from transfer.estimators._supervised import BaseTransferEstimator
 from transfer.estimators._validation import flat
@@ -98,8 +97,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         if settings:
             settings = {**settings, "freeze_epochs": 0}
         recipe = named_recipe("default", settings).for_budget(len(x))
-        with ENGINE:
-            start()
+        with engine():
             from pretrain.engine.session import Session
             from pretrain.engine.train import Run
 

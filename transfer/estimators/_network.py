@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from pretrain.engine.runtime import keras_defaults
 from transfer.architecture import Arrangement
 from transfer.data.input_adapter import InputAdapter
 from transfer.heads import HEADS
@@ -17,11 +19,17 @@ from transfer.heads import HEADS
 if TYPE_CHECKING:
     from transfer.model.network import Body
 
-# Held while Keras computes: fits of one shape share compiled steps, and thereby their variables.
-ENGINE = threading.RLock()
+_LOCK = threading.RLock()
 # Every batch has this size, the last one filled up with zeros, so that an example's outputs do not depend, in
 # the last bit, on the rest of the batch.
 BATCH = 64
+
+
+@contextmanager
+def engine() -> Iterator[None]:
+    """Hold Keras for one thread: fits of one shape share compiled steps and their variables."""
+    with _LOCK, keras_defaults():
+        yield
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +78,7 @@ class FrozenNetwork:
         mean over H and W.
         """
         parts = []
-        with ENGINE:
+        with engine():
             forward = _BUILT.get(self)
             if forward is None:
                 forward = _BUILT[self] = self._build()
@@ -83,9 +91,6 @@ class FrozenNetwork:
         return outputs.mean(axis=tuple(range(1, outputs.ndim - 1))) if outputs.ndim > 2 else outputs
 
     def _build(self) -> Callable[[np.ndarray], Any]:
-        from pretrain.engine.runtime import start
-
-        start()
         from pretrain.weights.file import assign
         from transfer.model.network import Body
 

@@ -11,7 +11,6 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from headstart.errors import InputError, arg
 from pretrain.encoders import block_names
-from pretrain.engine.runtime import start
 from transfer.estimators._base import (
     RULES,
     BaseEncoderEstimator,
@@ -19,7 +18,7 @@ from transfer.estimators._base import (
     programs,
     set_arguments,
 )
-from transfer.estimators._network import ENGINE, FrozenNetwork
+from transfer.estimators._network import FrozenNetwork, engine
 from transfer.estimators._scratch import small_source
 from transfer.estimators._validation import flat
 from transfer.heads import head_of, usual_above
@@ -107,8 +106,7 @@ class BaseTransferEstimator(BaseEncoderEstimator):
                 rows=some,
                 recipe=recipe.for_budget(len(x)),
             )
-            with ENGINE:
-                start()
+            with engine():
                 from transfer.training.fit import fit
 
                 seed, found = self._seed(), None

@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.errors import InputError, suggest
 from headstart.files import check_folder, check_output
+from pretrain.engine.runtime import keras_defaults
 from transfer.export.keras_file import ModelInfo, load_model
 from transfer.export.onnx import write_onnx
 from transfer.export.savedmodel import is_savedmodel, write_savedmodel
@@ -93,6 +94,7 @@ def check_formats(model: Path, names: Sequence[str], *, force: bool) -> list[str
     return list(dict.fromkeys(names))
 
 
+@keras_defaults()
 def export_model(
     model: str | Path,
     formats: Sequence[str],

@@ -15,8 +15,10 @@ import numpy as np
 
 from headstart.errors import InputError
 from headstart.files import atomic_write
+from pretrain.engine.runtime import keras_defaults
 from transfer.data.input_adapter import InputAdapter
 from transfer.export.compare import difference
+from transfer.export.portable import copy_plainly
 from transfer.inference import predict_batched
 from transfer.targets import TARGETS, Target, target_of_result
 
@@ -134,6 +136,7 @@ def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
     return keras.Model(inputs, last(head(encoder.model(front(inputs)))), name="headstart")
 
 
+@keras_defaults()
 def save_model(
     model: Any, path: Path, inputs: InputAdapter, result: Mapping[str, Any], examples: np.ndarray
 ) -> None:
@@ -153,8 +156,10 @@ def save_model(
 
     with tempfile.TemporaryDirectory() as folder:
         # Keras insists on the suffix, which the temporary name of an atomic write does not have.
-        made = Path(folder) / "model.keras"
-        model.save(made)
+        saved, made = Path(folder) / "saved.keras", Path(folder) / "model.keras"
+        model.save(saved)
+        copy_plainly(saved, made)
+        saved.unlink()
         with zipfile.ZipFile(made, "a") as archive:
             archive.writestr(MEMBER, json.dumps(ModelInfo.of(inputs, result).to_json()))
         reloaded = keras.models.load_model(made, compile=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.errors import InputError, arg
 from headstart.files import atomic_write, check_output
+from pretrain.engine.runtime import keras_defaults
 from tasks.dataset import Dataset
 from transfer.data.input_adapter import FRACTIONS, resolve_value_range
 from transfer.export.keras_file import ModelInfo, load_model
@@ -48,6 +49,7 @@ class Predicted:
         return {**about, **self.scores}
 
 
+@keras_defaults()
 def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) -> Predicted:
     """Write one row an example: index, file (of a folder of images), and the prediction.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, write_text
+from pretrain.engine.runtime import keras_defaults
 from tasks.task import TargetTask
 from transfer.export.formats import FORMATS, check_formats, export_model
 from transfer.report.figures import Predictions, check_pictures, folder_of, write_pictures
@@ -66,6 +67,7 @@ class Artifacts:
             if path.exists():
                 say(f"Warning: {path} lies here already; it is another model's, and stays as it is")
 
+    @keras_defaults()
     def write(self, result: dict[str, Any], task: TargetTask, seed: int) -> dict[str, Any]:
         """Write what was asked for; return ``result`` with what there is.
 

@@ -80,12 +80,6 @@ def check_pictures(model: Path, kind: str, *, force: bool) -> None:
     Raises:
         InputError: a package is missing, or a file exists.
     """
-    if find_spec("matplotlib") is None:
-        raise InputError(
-            "takes matplotlib, which this environment does not have",
-            argument="figures",
-            hint="Run: pip install 'headstart[plot]'",
-        )
     if kind == "umap" and find_spec("umap") is None:
         raise InputError(
             "takes umap-learn, which this environment does not have",

@@ -114,13 +114,11 @@ def _steepest(rates: np.ndarray, losses: list[float]) -> float:
     return float(f"{max(found, LOWEST):.2g}")
 
 
-def picture(curve: Mapping[str, Any]) -> bytes | None:
-    """Return a PNG file of a curve's JSON, or None without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
+def picture(curve: Mapping[str, Any]) -> bytes:
+    """Return a PNG file of a curve's JSON."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(curve["rates"], curve["losses"], color="#0072b2")

@@ -223,18 +223,6 @@ def small_png():
     return file.getvalue()
 
 
-def test_without_matplotlib_all_but_the_figures_is_there(tmp_path, monkeypatch):
-    write(tmp_path, benchmark(0, seeds=2), about())
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    report = redraw(tmp_path)
-    assert not (tmp_path / "figures").exists()
-    assert "pip install 'headstart[plot]'" in report.notes[-1]
-    text = (tmp_path / "report.html").read_text()
-    assert "There are no figures, for matplotlib is not installed" in text
-    assert "<img" not in text
-    assert "Equivalent labels" in text
-
-
 @pytest.mark.parametrize("seeds", [1, 2])
 @pytest.mark.parametrize("labels", [(20,), (20, 50)])
 def test_small_benchmarks_can_be_drawn(tmp_path, seeds, labels):

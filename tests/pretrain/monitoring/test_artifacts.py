@@ -1,6 +1,5 @@
 """What lies beside the weights: the table, the curves, the pictures."""
 
-import builtins
 import csv
 import io
 import subprocess
@@ -186,23 +185,6 @@ def test_pictures_are_replaced_with_the_weights_and_not_before(tmp_path, monkeyp
     pictures = {f"w.tone-autoencoder-{epoch:03d}.png" for epoch in (2, 3)}
     assert set(listing(tmp_path)) == FILES | pictures | {"mine.png"}
     assert listing(tmp_path)["w.tone-autoencoder-002.png"] != b"of an earlier run"
-
-
-def test_without_matplotlib_there_is_the_table_and_a_line_that_says_so(tmp_path, monkeypatch, run):
-    real = builtins.__import__
-
-    def refuse(name, *rest):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *rest)
-
-    heard = Lines()
-    with monkeypatch.context() as patch:
-        patch.setattr(builtins, "__import__", refuse)
-        made = run(tmp_path, reporter=heard)
-    assert any("pip install 'headstart[plot]'" in line for line in heard.said)
-    assert set(listing(tmp_path)) == {"w.h5", "w.csv", PICTURE}
-    assert {p.name for p in made.companions} == {"w.csv", PICTURE}
 
 
 def test_a_disk_that_takes_no_companions_does_not_cost_the_weights(tmp_path, monkeypatch, run):

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
+from keras39 import KNOWN, parts
 from toys import listing
 from transfers import PREPROCESSING, config_of
 
@@ -71,6 +73,21 @@ def make(folder, architecture, options, shape, raw, dtype, value_range, classes)
 def made(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     return make(folder, *CASES[request.param])
+
+
+def test_a_model_holds_nothing_that_keras_3_9_does_not_know(made):
+    path, x, expected = made
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        found = list(parts(json.loads(archive.read("config.json"))))
+    for kind, config in found:
+        if kind in ("Functional", "__keras_tensor__"):
+            continue
+        unknown = set(config) - KNOWN[kind] - {"name", "trainable", "dtype"}
+        assert not unknown, f"{kind}: {unknown}"
+        assert isinstance(config.get("dtype", ""), str)
+    again = keras.models.load_model(path)
+    assert np.allclose(np.asarray(again(x)), expected, rtol=0, atol=1e-6)
 
 
 def test_both_formats_give_the_models_outputs_on_raw_inputs(made):
