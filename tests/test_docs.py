@@ -6,6 +6,8 @@ import runpy
 import shlex
 import shutil
 import sys
+import tomllib
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
@@ -102,6 +104,28 @@ def test_it_writes_what_is_missing_and_nothing_else(docs, copy):
     assert page.count("`--force`") == 7
 
 
+def test_the_map_has_every_folder_in_the_order_of_the_floors():
+    """Of the map in CONTRIBUTING.md: all sub-packages, each below those that it may import."""
+    section = (ROOT / "CONTRIBUTING.md").read_text().split("## The tree")[1].split("\n## ")[0]
+    found = {}
+    for indent, name in re.findall(r"^( *)(\w+)/ ", section, re.MULTILINE):
+        if indent:
+            found[list(found)[-1]].append(name)
+        else:
+            found[name] = []
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    for package in ("headstart", "tasks", "pretrain", "transfer", "benchmark"):
+        there = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert set(found[package]) - {"api"} == there - {"api"}
+        (floors,) = [
+            c["layers"] for c in contracts["contracts"] if c.get("containers") == [package]
+        ]
+        floor = {name: -i for i, line in enumerate(floors) for name in re.findall(r"\w+", line)}
+        heights = [floor[name] for name in found[package] if name in floor]
+        assert heights == sorted(heights)
+        assert len(heights) >= len(there - {"api"})
+
+
 def worked_example(name, tmp_path):
     """The module of a section of CONTRIBUTING.md that begins with ``name``."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
@@ -188,6 +212,46 @@ def test_the_worked_example_of_a_head(tmp_path, monkeypatch):
         transfer(task(), given, TransferConfig(recipe=QUICK, head="means"))
     assert caught.value.hint == " Did you mean 'mean'?"
     assert clone(fitted).get_params()["head"] == "mean"
+
+
+def test_the_worked_example_of_a_target(tmp_path, monkeypatch):
+    """The target in CONTRIBUTING.md is learnt by two heads, saved, and loaded by stock Keras."""
+    import keras
+    from sklearn.metrics import r2_score
+    from transfers import QUICK, source, task
+
+    from tasks.targets import KINDS
+    from tasks.task import TargetTask
+    from transfer.export.keras_file import ModelInfo, save_model
+    from transfer.inference import predict_batched
+    from transfer.plan import TransferConfig
+    from transfer.report.model_card import card
+    from transfer.run import transfer
+    from transfer.targets import TARGETS
+
+    row = worked_example("amounts", tmp_path).ROW
+    monkeypatch.setitem(TARGETS, row.name, row)
+    monkeypatch.setitem(KINDS, row.name, "one amount an example")
+    monkeypatch.setattr(TargetTask, "target", row.name)
+    classes = task(classes=3)
+    on = replace(
+        classes,
+        y=7.0 * 10.0**classes.y,
+        y_test=7.0 * 10.0**classes.y_test,
+        class_names=(),
+    )
+    for head in ("linear", "logistic"):
+        recipe = replace(QUICK, freeze_epochs=40, head_learning_rate=0.03)
+        config = TransferConfig(recipe=recipe, head=head)
+        done = transfer(on, source(), config)
+        assert done.result["target"] == "amounts"
+        path = tmp_path / f"{head}.keras"
+        save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
+        said = predict_batched(keras.models.load_model(path, safe_mode=True), on.x_test)[:, 0]
+        assert np.mean(np.abs(np.log10(said / on.y_test)) < 0.5) > 0.8
+        assert done.result["r2"] == pytest.approx(r2_score(on.y_test, said), rel=1e-3)
+        assert isinstance(ModelInfo.read(path).target, row)
+        assert "A model of one amount" in card(done.result, path.name)
 
 
 def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
