@@ -19,9 +19,9 @@ from headstart.errors import HeadstartError, InputError, Interrupted
 from pretrain.encoders.base import integer, number
 from pretrain.keras_import.source import read_source
 from transfer.data.input_adapter import InputAdapter
+from transfer.encoder_source import EncoderSource
 from transfer.estimators._network import FrozenNetwork
 from transfer.estimators._validation import Examples, check_range, flat, warn_of_range
-from transfer.plan import Source
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
@@ -94,7 +94,7 @@ class BaseEncoderEstimator(BaseEstimator):
             raise InputError(f"reuse must be None, 'all' or a number of blocks. Got {reuse!r}.")
         return reuse
 
-    def _begin(self) -> Source | None:
+    def _begin(self) -> EncoderSource | None:
         """Forget an earlier fit; return the weights file, read and checked, or None without one."""
         # A fit that fails from here on is to leave no mixture of the two.
         self.__dict__.pop("network_", None)
@@ -109,7 +109,7 @@ class BaseEncoderEstimator(BaseEstimator):
         file = read_source(str(self.weights), say=said.append)
         if said:  # what an import took for granted
             warnings.warn("; ".join(said), UserWarning, stacklevel=3)
-        return Source.from_weights(file)
+        return EncoderSource.from_weights(file)
 
     @property
     def _dtype(self) -> type:
@@ -120,9 +120,9 @@ class BaseEncoderEstimator(BaseEstimator):
         self,
         X: np.ndarray,
         given: tuple[int, ...] | None,
-        source: Source | None,
-        fresh: Callable[[int], Source],
-    ) -> tuple[Source, InputAdapter]:
+        source: EncoderSource | None,
+        fresh: Callable[[int], EncoderSource],
+    ) -> tuple[EncoderSource, InputAdapter]:
         """Decide how X becomes examples; return where the encoder comes from, and the way to it.
 
         X: checked, (N, features); given: the shape of one example, None when it was flat.
