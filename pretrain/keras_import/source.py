@@ -40,6 +40,8 @@ def read_source(
 
     given: options of ``import_model``, which a weights file has no use for. Raises InputError.
     """
+    if spec.startswith("~"):
+        spec = str(Path(spec).expanduser())
     if is_foreign(spec):
         return import_model(spec, threads=threads, say=say, **given)
     if extra := [name for key, name in OPTIONS.items() if given.get(key) is not None]:

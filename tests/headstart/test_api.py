@@ -68,7 +68,7 @@ def test_options_are_keywords_with_explanations(name):
     assert {"seed", "out", "threads"} <= set(parameters)
     for option in parameters:
         assert f"{option}:" in function.__doc__
-    with pytest.raises(TypeError, match="sede.*Did you mean 'seed'"):
+    with pytest.raises(TypeError, match=r"sede.*Did you mean 'seed'"):
         function(*["digits"] * (2 if name == "transfer" else 1), sede=1)
 
 
@@ -82,7 +82,7 @@ def test_an_encoder_from_arrays(encoder, digits, tmp_path):
     assert "autoencoder on arrays" in repr(encoder)
     saved = encoder.save(tmp_path / "w.h5")
     read = hs.load_encoder(tmp_path / "w.h5")
-    again = pickle.loads(pickle.dumps(encoder))
+    again = pickle.loads(pickle.dumps(encoder))  # noqa: S301
     for other in (saved, read, again):
         assert other.digest == encoder.digest
         assert np.array_equal(other.transform(x), features)
@@ -102,7 +102,7 @@ def test_a_model_from_a_few_labels(model, digits, tmp_path):
     assert "# " in model.report
     saved = model.save(tmp_path / "m.keras")
     read = hs.load_model(tmp_path / "m.keras")
-    again = pickle.loads(pickle.dumps(model))
+    again = pickle.loads(pickle.dumps(model))  # noqa: S301
     for other in (saved, read, again):
         assert np.allclose(other.predict_proba(x[:5]), chances, atol=1e-6)
     assert read.result["digest"] == model.result["digest"]

@@ -21,14 +21,14 @@ from sklearn.utils.validation import validate_data
 
 from headstart.errors import InputError
 from pretrain.encoders import block_names
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.data.input_adapter import InputAdapter
+from transfer.encoder_source import EncoderSource
 from transfer.estimators._base import BaseEncoderEstimator, as_python, programs, set_arguments
 from transfer.estimators._network import FrozenNetwork, engine
 from transfer.estimators._scratch import bottleneck_source, reconstruct
 from transfer.estimators._supervised import BaseTransferEstimator
 from transfer.estimators._validation import flat
-from transfer.plan import Source, arranged
 from transfer.recipes import recipe as named_recipe
 from transfer.targets import Classification, MultiLabel, Regression, Target
 
@@ -81,7 +81,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             if source.tensors is None:
                 self.network_ = self._autoencoder(self.examples_(X), source, inputs, settings)
             else:
-                self.network_ = _lowest(source, inputs, arranged(source, reuse).reuse)
+                self.network_ = _lowest(source, inputs, architecture_of(source, reuse).reuse)
             self._n_features_out = self.network_(self.examples_(X[:1])).shape[1]
         return self
 
@@ -90,7 +90,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._outputs(X)
 
     def _autoencoder(
-        self, x: np.ndarray, source: Source, inputs: InputAdapter, settings: dict[str, Any]
+        self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, settings: dict[str, Any]
     ) -> FrozenNetwork:
         if settings.get("epochs") == 0:
             raise InputError("must be 1 or more, or None", argument="epochs", value=0)
@@ -110,7 +110,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             return FrozenNetwork(
                 encoder=encoder.config,
                 inputs=inputs,
-                arrangement=arranged(source, len(encoder.blocks)),
+                architecture=architecture_of(source, len(encoder.blocks)),
                 tensors=encoder.tensors(),
             )
 
@@ -261,7 +261,7 @@ class TransferRegressor(RegressorMixin, BaseTransferEstimator):
         return target.encode(y), target
 
 
-def _lowest(source: Source, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
+def _lowest(source: EncoderSource, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
     """Return the network of a pretrained encoder's lowest blocks. Raises InputError for none of them."""
     assert source.tensors is not None
     names = block_names(source.encoder)
@@ -273,7 +273,9 @@ def _lowest(source: Source, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
         )
     kept = names[:blocks]
     tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
-    arrangement = Arrangement(reuse=blocks, above="reset" if blocks == len(names) else "drop")
+    architecture = TransferArchitecture(
+        reuse=blocks, above="reset" if blocks == len(names) else "drop"
+    )
     return FrozenNetwork(
-        encoder=source.encoder, inputs=inputs, arrangement=arrangement, tensors=tensors
+        encoder=source.encoder, inputs=inputs, architecture=architecture, tensors=tensors
     )

@@ -19,9 +19,9 @@ from pretrain.encoders.base import integer, number
 from pretrain.keras_import.source import read_source
 from pretrain.weights.file import WeightsFile
 from transfer.data.input_adapter import InputAdapter
+from transfer.encoder_source import EncoderSource
 from transfer.estimators._network import FrozenNetwork
 from transfer.estimators._validation import Examples, check_range, flat, warn_of_range
-from transfer.plan import Source
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
@@ -100,7 +100,7 @@ class BaseEncoderEstimator(BaseEstimator):
             )
         return reuse
 
-    def _begin(self) -> Source | None:
+    def _begin(self) -> EncoderSource | None:
         """Forget an earlier fit; return the pretrained encoder, read and checked, or None without one."""
         # A fit that fails from here on must leave no mixture of the two.
         self.__dict__.pop("network_", None)
@@ -108,7 +108,7 @@ class BaseEncoderEstimator(BaseEstimator):
         if weights is None:
             return None
         if isinstance(weights, WeightsFile):
-            return Source.from_weights(weights if weights.digest else weights.sealed())
+            return EncoderSource.from_weights(weights if weights.digest else weights.sealed())
         if not isinstance(weights, str | Path):
             raise InputError(
                 "must be an encoder, the path of a weights file or of a .keras model, or None",
@@ -119,7 +119,7 @@ class BaseEncoderEstimator(BaseEstimator):
         file = read_source(str(weights), say=assumed.append)
         if assumed:  # by an import
             warnings.warn("; ".join(assumed), UserWarning, stacklevel=3)
-        return Source.from_weights(file)
+        return EncoderSource.from_weights(file)
 
     @property
     def _dtype(self) -> type:
@@ -130,9 +130,9 @@ class BaseEncoderEstimator(BaseEstimator):
         self,
         X: np.ndarray,
         given: tuple[int, ...] | None,
-        source: Source | None,
-        fresh: Callable[[int], Source],
-    ) -> tuple[Source, InputAdapter]:
+        source: EncoderSource | None,
+        fresh: Callable[[int], EncoderSource],
+    ) -> tuple[EncoderSource, InputAdapter]:
         """Decide how X becomes examples; return the encoder and the adapter of the examples.
 
         Args:

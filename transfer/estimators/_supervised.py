@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from headstart.errors import InputError, arg
-from pretrain.encoders import block_names
+from pretrain.engine.session import Session
+from transfer.architecture import architecture_of
+from transfer.config import SEARCH_SECONDS
+from transfer.encoder_source import EncoderSource
 from transfer.estimators._base import (
     RULES,
     BaseEncoderEstimator,
@@ -22,8 +24,8 @@ from transfer.estimators._network import FrozenNetwork, engine
 from transfer.estimators._scratch import small_source
 from transfer.estimators._validation import flat
 from transfer.heads import head_of, usual_above
-from transfer.plan import Plan, Source, arranged, check_trained
 from transfer.recipes import recipe as named_recipe
+from transfer.training.fit_plan import FitPlan
 
 if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe
@@ -98,36 +100,27 @@ class BaseTransferEstimator(BaseEncoderEstimator):
             source, inputs = self._match(X, given, file, small_source)
             x = self.examples_(X)
             kept = None if file is None else reuse
-            arrangement = arranged(source, kept, self._above(kept), self.head)
-            check_trained(arrangement, recipe, len(block_names(source.encoder)), search=auto)
-            plan = Plan(
+            plan = FitPlan(
+                source=source,
                 inputs=inputs,
-                arrangement=arrangement,
-                rows=some,
-                recipe=recipe.for_budget(len(x)),
+                architecture=architecture_of(source, kept, self._above(kept), self.head),
+                recipe=recipe,
+                target=target,
+                seed=self._seed(),
             )
+            plan.check(search=auto)
             with engine():
+                session = Session(reporter=self._reporter()).sharing(programs()).start()
                 from transfer.training.fit import fit
 
-                seed, found = self._seed(), None
+                found = None
                 if auto:
-                    whole = replace(plan, recipe=recipe)
-                    found = self._search(x, y, source, whole, target, seed, **seconds)
-                    plan = plan.taking(found)
-                fitted = fit(
-                    x,
-                    y,
-                    source,
-                    plan,
-                    target=target,
-                    seed=seed,
-                    weights=weights,
-                    reporter=self._reporter(),
-                    programs=programs(),
-                )
-                network = FrozenNetwork.of(inputs, fitted.encoder)
+                    found = self._search(x, y, plan, session, **seconds)
+                    plan = plan.with_search_result(found)
+                fitted = fit(x, y, plan, session, weights=weights)
+                network = FrozenNetwork.of(inputs, fitted.network)
             self.history_, self.search_ = fitted.run.history, found
-            self.head_choice_, self._fitted_target = fitted.chosen, target
+            self.head_choice_, self._fitted_target = fitted.choice, target
             self.network_ = network
         return self
 
@@ -155,7 +148,7 @@ class BaseTransferEstimator(BaseEncoderEstimator):
             return self.above
         return usual_above(self.head, reuse)
 
-    def _check_fits(self, file: Source | None, auto: bool) -> None:
+    def _check_fits(self, file: EncoderSource | None, auto: bool) -> None:
         """Refuse arguments that contradict each other. Raises InputError."""
         if not auto and self.search_seconds is not None:
             raise InputError(
@@ -202,22 +195,11 @@ class BaseTransferEstimator(BaseEncoderEstimator):
         self,
         x: np.ndarray,
         y: np.ndarray,
-        source: Source,
-        plan: Plan,
-        target: Target,
-        seed: int,
+        plan: FitPlan,
+        session: Session,
         *,
-        search_seconds: float | None = None,
+        search_seconds: float = SEARCH_SECONDS,
     ) -> dict[str, Any]:
-        from transfer.selection.search import SECONDS, search
+        from transfer.selection.search import search
 
-        return search(
-            x,
-            y,
-            source,
-            plan,
-            target=target,
-            seed=seed,
-            most_seconds=SECONDS if search_seconds is None else search_seconds,
-            reporter=self._reporter(),
-        ).to_json()
+        return search(x, y, plan, session, seconds=search_seconds).to_json()

@@ -136,11 +136,10 @@ def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
     return keras.Model(inputs, last(head(encoder.model(front(inputs)))), name="headstart")
 
 
-@keras_defaults()
 def save_model(
     model: Any, path: Path, inputs: InputAdapter, result: Mapping[str, Any], examples: np.ndarray
 ) -> None:
-    """Write a model as a ``.keras`` file that stock Keras loads, verified before it counts.
+    """Write a trained model as a ``.keras`` file that stock Keras loads, verified before it counts.
 
     Args:
         model: of ``whole_model``.
@@ -152,6 +151,12 @@ def save_model(
     Raises:
         HeadstartError: the reloaded file predicts differently, or the disk refuses.
     """
+    write_model(model, path, ModelInfo.of(inputs, result), examples)
+
+
+@keras_defaults()
+def write_model(model: Any, path: Path, info: ModelInfo, examples: np.ndarray) -> None:
+    """Write a model with the facts about it. Arguments and errors are those of ``save_model``."""
     import keras
 
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +166,7 @@ def save_model(
         copy_plainly(saved, made)
         saved.unlink()
         with zipfile.ZipFile(made, "a") as archive:
-            archive.writestr(MEMBER, json.dumps(ModelInfo.of(inputs, result).to_json()))
+            archive.writestr(MEMBER, json.dumps(info.to_json()))
         reloaded = keras.models.load_model(made, compile=False)
         difference(predict_batched(model, examples), predict_batched(reloaded, examples), path)
         atomic_write(path, lambda temporary: _copy(made, temporary))

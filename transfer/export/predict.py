@@ -89,7 +89,7 @@ def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) ->
 
 
 def examples_for(
-    model: Path, info: ModelInfo, dataset: Dataset, *, resizable: bool = True
+    model: Path | str, info: ModelInfo, dataset: Dataset, *, resizable: bool = True
 ) -> np.ndarray:
     """Return the raw examples (N, ...) of a data set in the shape, dtype and range that a model takes.
 
@@ -97,7 +97,7 @@ def examples_for(
     depends on the examples in it: its values are taken as they are.
 
     Args:
-        model: the ``.keras`` file, for messages.
+        model: the ``.keras`` file, or words for it, for messages.
         info: of the model.
         dataset: the new examples.
         resizable: whether the hint may propose another image size.

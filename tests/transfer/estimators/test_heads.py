@@ -8,14 +8,14 @@ from sklearn.base import clone
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV
 from toys import patterns
-from transfers import QUICK, encoder_weights, source, task
+from transfers import QUICK, encoder_weights, source, task, transferred
 
 from headstart.errors import InputError
 from tasks.task import TargetTask
 from transfer import TransferClassifier, TransferRegressor
-from transfer.plan import Plan, TransferConfig
+from transfer.config import TransferConfig
+from transfer.plan import TransferPlan
 from transfer.recipes import recipe
-from transfer.run import transfer
 
 QUICKLY = {
     "freeze_epochs": QUICK.freeze_epochs,
@@ -32,8 +32,8 @@ def both(files, name="mlp", *, on=None, config=(), **arguments):
     training = {k: v for k, v in arguments.items() if k not in ("head", "above", "reuse")}
     arranged = {k: v for k, v in arguments.items() if k not in training}
     how = TransferConfig(recipe=recipe("default", training), labels=40, **arranged, **dict(config))
-    rows = Plan.make(on, source(name), how).rows
-    done = transfer(on, source(name), how)
+    rows = TransferPlan.make(on, source(name), how).rows
+    done = transferred(on, source(name), how)
     fitted = TransferClassifier(files / f"{name}.h5", **arguments).fit(on.x[rows], on.y[rows])
     return on, done, fitted
 
@@ -122,9 +122,11 @@ def test_several_labels_an_example(files):
 def test_a_search_is_the_commands_and_keeps_its_table(files):
     plain = {**QUICKLY, "freeze_epochs": 1, "epochs": 0}
     on = TargetTask.from_dataset(patterns(test=12))
-    how = TransferConfig(recipe=recipe("default", plain), labels=40, search=60)
-    rows = Plan.make(on, source(), how).rows
-    done = transfer(on, source(), how)
+    how = TransferConfig(
+        recipe=recipe("default", plain), labels=40, reuse="auto", search_seconds=60
+    )
+    rows = TransferPlan.make(on, source(), how).rows
+    done = transferred(on, source(), how)
     fitted = TransferClassifier(files / "mlp.h5", reuse="auto", search_seconds=60, **plain)
     fitted.fit(on.x[rows], on.y[rows])
     for part in ("chosen", "runner_up", "reason", "arrangement"):

@@ -1,0 +1,177 @@
+"""Pretraining from Python: data in, an encoder out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.api.session import ReadOptions, RunOptions, parse
+from headstart.options import documented
+from pretrain.config import PretrainConfig
+from tasks.loading.resolve import as_dataset
+
+if TYPE_CHECKING:
+    from pretrain.weights.file import WeightsFile
+
+
+@dataclass(eq=False)
+class PretrainedEncoder:
+    """A pretrained encoder: its weights, and all that is needed to use and to judge them.
+
+    Attributes:
+        weights_file: what ``save`` writes and ``load_encoder`` reads.
+        history: a row an epoch, as dictionaries: stage, epoch and metrics; empty of one that was loaded.
+        name: the file's name, for messages and results; None of one that is in memory only.
+
+    It holds arrays and configuration only, so it pickles; TensorFlow starts when it is first needed.
+    """
+
+    weights_file: WeightsFile
+    history: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    name: str | None = None
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Everything but the values of the weights, as plain data: strategy, data, encoder, metrics."""
+        from pretrain.commands.inspect import as_json
+
+        return as_json(self.weights_file)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 (hex) over weights, configuration and metadata."""
+        return self.weights_file.digest
+
+    @property
+    def keras(self) -> Any:
+        """The encoder as a new ``keras.Model``: raw examples (B, ...) to features (B, D) float32."""
+        from pretrain.weights.load import encoder_model
+
+        return encoder_model(self.weights_file)
+
+    def transform(self, x: Any) -> np.ndarray:
+        """Return the features (N, D) float32 of raw examples.
+
+        Args:
+            x: examples (N, ...) of the shape and range that the pretraining had: an array, a DataFrame, a
+                path or name.
+
+        Raises:
+            InputError: the examples have another shape.
+        """
+        from headstart.errors import InputError
+        from pretrain.encoders.encoder import Encoder, Preprocessing, features
+        from pretrain.engine.session import Session
+        from pretrain.weights.file import assign
+
+        examples = as_dataset(x, argument="x").x
+        shape = tuple(self.weights_file.encoder["input_shape"])
+        if examples.shape[1:] != shape:
+            raise InputError(
+                f"must hold examples of shape {shape}", argument="x", value=examples.shape[1:]
+            )
+        Session().start()
+        encoder = Encoder(self.weights_file.encoder, seed=None)
+        assign(self.weights_file.tensors, encoder.variables)
+        return features(encoder, Preprocessing.from_json(self.weights_file.preprocessing), examples)
+
+    def save(self, path: str | Path, *, force: bool = False) -> PretrainedEncoder:
+        """Write the weights file, whole or not at all; returns the encoder under its new name.
+
+        Raises:
+            InputError: the file exists and ``force`` is false, or cannot be written.
+        """
+        path = Path(path).expanduser()
+        return PretrainedEncoder(
+            self.weights_file.write(path, force=force), self.history, name=path.name
+        )
+
+    def __repr__(self) -> str:
+        about, config = self.weights_file.metadata, self.weights_file.encoder
+        shape = "x".join(map(str, config["input_shape"]))
+        return (
+            f"<PretrainedEncoder: {about['strategy']} on {about['data']['name']}, "
+            f"{config['architecture']} of {shape} examples, {self.weights_file.n_parameters:,} weights, "
+            f"digest {self.digest[:16]}>"
+        )
+
+
+@documented(PretrainConfig, ReadOptions, RunOptions)
+def pretrain(
+    data: Any, *, probe: Any = None, out: str | Path | None = None, **options: Any
+) -> PretrainedEncoder:
+    """Pretrain an encoder on many examples.
+
+    The same options, data and seed give the digest that the command ``pretrain`` gives, and each of the two
+    resumes what the other began.
+
+    Args:
+        data: the pool: an array (N, ...), (x, y), a DataFrame, a path, a name or a Dataset.
+        probe: labelled data, to measure the features on during training.
+        out: the weights file to write; with it a run can be interrupted and resumed. None: in memory only.
+        **options: see the command.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        InputError: the data, an option or the output cannot be used; nothing was written.
+        CollapseError: all examples got the same features.
+        NonFiniteError: training became infinite or not-a-number.
+        Interrupted: Ctrl-C; with ``out``, a checkpoint was written.
+
+    Example:
+        >>> encoder = pretrain("digits", strategy="autoencoder", epochs=5)
+        >>> encoder.transform(np.zeros((2, 8, 8, 1), "uint8")).shape
+        (2, 128)
+    """
+    from pretrain.plan import PretrainPlan
+    from pretrain.run import pretrain as run
+
+    config, reading, running = parse("pretrain", options, PretrainConfig, ReadOptions, RunOptions)
+    how = {"image_size": reading.image_size, "skip_unreadable": reading.skip_unreadable}
+    path = None if out is None else Path(out).expanduser()
+    session = running.session()
+    try:
+        plan = PretrainPlan.make(
+            as_dataset(data, seed=config.seed, **how),
+            config,
+            probe=None if probe is None else as_dataset(probe, argument="probe", **how),
+            out=path,
+            session=session,
+        )
+        done = run(plan, session)
+    finally:
+        session.reporter.close()
+    return PretrainedEncoder(done.weights, done.history, name=None if path is None else path.name)
+
+
+def load_encoder(path: str | Path | PretrainedEncoder) -> PretrainedEncoder:
+    """Read a weights file, or import a Keras model that was trained elsewhere.
+
+    Args:
+        path: the file that ``pretrain`` or ``PretrainedEncoder.save`` wrote, a ``.keras`` model, or
+            "keras.applications:NAME".
+
+    Raises:
+        InputError: the file cannot be read, or is not exactly what was written.
+
+    Example:
+        >>> load_encoder("weights.h5").info["metadata"]["strategy"]
+        'autoencoder'
+    """
+    if isinstance(path, PretrainedEncoder):
+        return path
+    from pretrain.keras_import.source import read_source
+
+    said: list[str] = []
+    where = str(Path(path).expanduser()) if Path(path).expanduser().exists() else str(path)
+    weights = read_source(where, say=said.append)
+    if said:
+        import warnings
+
+        warnings.warn("; ".join(said), UserWarning, stacklevel=2)
+    return PretrainedEncoder(weights, name=Path(where).name)

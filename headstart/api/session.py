@@ -1,0 +1,89 @@
+"""Options of runs from Python, and the session that they make."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from headstart.options import check_options, option
+from pretrain.engine.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How data that are named or lie on disk are read."""
+
+    image_size: tuple[int, int] | None = option(
+        None, "(height, width) in pixels to which images are resized.", kind="size", usual="theirs"
+    )
+    skip_unreadable: bool = option(
+        False, "Leave unreadable files of a folder out; they are counted.", kind="flag"
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is carried out; none of it changes a result's numbers but ``threads``, by rounding."""
+
+    threads: int | None = option(
+        None, "Threads in one operation.", kind="int", at_least=1, usual="all cores"
+    )
+    resume: bool = option(
+        False, "With an output: go on where an interrupted run stopped.", kind="flag"
+    )
+    force: bool = option(False, "Replace an existing output.", kind="flag")
+    checkpoint_seconds: float = option(
+        5.0, "With an output: seconds between two checkpoints.", kind="float", at_least=0
+    )
+    progress: bool | None = option(
+        None,
+        "Show the progress on stderr, or as a bar in a notebook.",
+        kind="flag",
+        usual="on a terminal and in a notebook",
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def session(self) -> Session:
+        """Return the session of these options."""
+        from headstart.errors import python_spelling
+        from pretrain.engine.progress import NotebookReporter, Reporter, in_notebook, make_reporter
+
+        shown = in_notebook() or sys.stderr.isatty() if self.progress is None else self.progress
+        reporter: Reporter = make_reporter(not shown, python_spelling)
+        if shown and in_notebook():
+            reporter = NotebookReporter()
+        return Session(
+            threads=self.threads,
+            reporter=reporter,
+            resume=self.resume,
+            force=self.force,
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
+
+
+def parse(function: str, given: Mapping[str, Any], *configs: type) -> list[Any]:
+    """Return one configuration of each class from the keywords of a call.
+
+    Raises:
+        TypeError: a keyword is no option of any of them; with near names.
+        InputError: a value breaks its option's rule.
+    """
+    names = [{field.name for field in fields(config) if field.init} for config in configs]
+    known = set().union(*names)
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{hint}")
+    return [
+        config(**{name: value for name, value in given.items() if name in own})
+        for config, own in zip(configs, names, strict=True)
+    ]
