@@ -69,7 +69,7 @@ def test_what_is_given_replaces_the_recipes_own():
             "'crop' of the augmentation 'objects' must be a number from 0.05",
         ),
         ("objects", {"flip": "often"}, "'flip' .* must be a number from 0"),
-        ("vectors", {}, "'vectors' is not for examples of shape .*objects"),
+        ("vectors", {}, "augment is not for examples of shape .*Got 'vectors'.*objects"),
     ],
 )
 def test_what_cannot_be_is_refused(name, given, says):
@@ -78,5 +78,7 @@ def test_what_cannot_be_is_refused(name, given, says):
 
 
 def test_a_table_cannot_be_cropped():
-    with pytest.raises(InputError, match=r"'photos' is not for examples of shape .*vectors"):
+    with pytest.raises(
+        InputError, match=r"augment is not for examples of shape .*Got 'photos'.*vectors"
+    ):
         Augmentation.resolve(table(), "photos")

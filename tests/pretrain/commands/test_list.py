@@ -78,7 +78,10 @@ def test_a_strategy_made_on_the_spot_is_described_without_a_text_of_its_own(monk
 
 
 def test_an_unknown_name_gets_near_ones():
-    with pytest.raises(InputError, match=r"augmentation 'convent'. Did you mean 'convnet'"):
+    with pytest.raises(
+        InputError,
+        match=r"a strategy, encoder or augmentation.*Got 'convent'\. Did you mean 'convnet'",
+    ):
         description("convent")
 
 

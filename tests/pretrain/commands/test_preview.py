@@ -74,7 +74,10 @@ def test_what_cannot_be_drawn_is_refused(tmp_path, capfd):
     np.savez(tmp_path / "t.npz", x=np.random.default_rng(0).random((9, 4), np.float32))
     for arguments, says in (
         (["--data", tmp_path / "t.npz"], "must be images of one or three channels"),
-        (["--data", "digits", "--augment", "vectors"], "'vectors' is not for examples of shape"),
+        (
+            ["--data", "digits", "--augment", "vectors"],
+            "--augment is not for examples of shape (8, 8, 1). Got 'vectors'",
+        ),
         (["--data", "digits", "--augment-opt", "turn=900"], "must be a number from 0.0 to 180.0"),
     ):
         done = command(capfd, "pretrain", *arguments, "--preview-augment", tmp_path / "v.png")

@@ -94,7 +94,7 @@ def test_it_says_when_these_very_examples_were_the_pool(folder, capfd):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--data", "nobody.npz"], ["'nobody.npz' has no labels", "one subfolder an item"]),
+        (["--data", "nobody.npz"], ["must be labelled", "'nobody.npz'", "one subfolder an item"]),
         (["--data", "one.npz"], ["No pair of different items"]),
         (["--data", "large.npz"], ["(8, 8, 1)", "(9, 9, 1)", "Give --image-size 8x8."]),
         (["--data", "colour.npz"], ["(8, 8, 3)", "Give data of that shape."]),
@@ -122,5 +122,5 @@ def test_a_damaged_file_is_refused(folder, capfd):
 def test_another_size_is_resized_when_it_is_asked_for(folder):
     data = load_dataset("large.npz", image_size=(8, 8))
     assert verify_weights(weights("convnet"), data)["examples"] == 6
-    with pytest.raises(InputError, match="--image-size 8x8"):
+    with pytest.raises(InputError, match="image_size='8x8'"):
         verify_weights(weights("convnet"), load_dataset("large.npz"))
