@@ -209,6 +209,23 @@ def features(made, x):
     return np.asarray(encoder(Preprocessing.from_json(made.preprocessing)(x), False))
 
 
+def test_layers_of_the_applications_own_classes_become_stock_layers(tmp_path):
+    """ConvNeXt's factor a channel and Inception-ResNet's scaled sum, from a file."""
+    from keras.src.applications.convnext import LayerScale
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    inputs = keras.Input(SHAPE)
+    x = kl.Conv2D(5, 1)(inputs)
+    x = CustomScaleLayer(0.17)([x, LayerScale(1e-6, 5)(x)])
+    model = shaken(keras.Model(inputs, kl.Flatten()(x)))
+    model.save(tmp_path / "model.keras")
+    made = import_model(str(tmp_path / "model.keras"), cut="-1", value_range=(0, 255))
+    classes = {one["class"] for block in made.encoder["options"]["blocks"] for one in block}
+    assert classes == {"Conv2D", "DepthwiseConv2D", "Rescaling", "Add", "Flatten"}
+    x = np.random.default_rng(1).uniform(-1, 2, (3, *SHAPE)).astype(np.float32)
+    assert np.allclose(features(made, x), np.asarray(model(x)), rtol=1e-5, atol=1e-5)
+
+
 def test_values_that_a_model_cannot_take_are_refused(tmp_path):
     model = keras.Sequential([keras.Input((7,)), kl.Embedding(10, 4), kl.Flatten(), kl.Dense(2)])
     model.save(tmp_path / "model.keras")
