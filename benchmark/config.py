@@ -33,7 +33,7 @@ class Mode:
 
 
 def _searching(recipe: TransferRecipe) -> Mode:
-    from transfer.selection.search import SECONDS
+    from transfer.config import SEARCH_SECONDS as SECONDS
 
     return Mode(recipe=recipe, search=SECONDS)
 

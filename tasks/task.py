@@ -31,6 +31,7 @@ class TargetTask:
         test_origin: one line that says where the test part came from.
         kind: as in Dataset.
         files: for a folder of images, the path of each example of x in it; else None.
+        fingerprint: of the data set that it was made of.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TargetTask:
     test_origin: str
     kind: str | None = None
     files: tuple[str, ...] | None = None
+    fingerprint: str = ""
 
     @classmethod
     def from_dataset(
@@ -66,13 +68,14 @@ class TargetTask:
                 f"Data set {dataset.name!r} has no labels, and a target task needs them.",
                 hint="Give labelled data: a .npz file with y, or a folder with one subfolder a class.",
             )
-        names = _names(dataset, y)
+        kind = target_kind(y)
+        names = _names(dataset, y, kind)
         files = dataset.files
         if dataset.x_test is not None and dataset.y_test is not None:
             parts = (dataset.x, y, dataset.x_test, dataset.y_test)
             origin = "the set's own test part"
         else:
-            kept, held_out = _split(dataset.name, y, names, test_fraction, seed)
+            kept, held_out = _split(dataset.name, y, names, test_fraction, seed, kind)
             parts = (dataset.x[kept], y[kept], dataset.x[held_out], y[held_out])
             files = None if files is None else tuple(files[i] for i in kept)
             part = "fifth" if test_fraction == 0.2 else f"{100 * test_fraction:g} %"
@@ -89,6 +92,7 @@ class TargetTask:
             test_origin=origin,
             kind=dataset.kind,
             files=files,
+            fingerprint=dataset.fingerprint,
         )
 
     @property
@@ -151,9 +155,8 @@ class TargetTask:
         return stratified_order(groups, n, seed)
 
 
-def _names(dataset: Dataset, y: np.ndarray) -> tuple[str, ...]:
+def _names(dataset: Dataset, y: np.ndarray, kind: str) -> tuple[str, ...]:
     """Return the names of the classes or labels. Raises InputError when there is nothing to learn."""
-    kind = target_kind(y)
     if kind == "numbers":
         if y.min() == y.max():
             raise InputError(
@@ -185,11 +188,11 @@ def _names(dataset: Dataset, y: np.ndarray) -> tuple[str, ...]:
 
 
 def _split(
-    name: str, y: np.ndarray, names: tuple[str, ...], fraction: float, seed: int
+    name: str, y: np.ndarray, names: tuple[str, ...], fraction: float, seed: int, kind: str
 ) -> tuple[np.ndarray, np.ndarray]:
     if not 0 < fraction < 1:
         raise InputError("must be above 0 and below 1", argument="test_part", value=fraction)
-    if target_kind(y) != "classes":
+    if kind != "classes":
         return stratified_split(strata(y), len(y), fraction, seed)
     single = np.flatnonzero(np.bincount(y) < 2)
     if len(single):

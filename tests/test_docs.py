@@ -144,23 +144,22 @@ def test_the_worked_example_of_a_head(tmp_path, monkeypatch):
     import keras
     from sklearn.base import clone
     from sklearn.neighbors import NearestCentroid
-    from transfers import QUICK, source, task
+    from transfers import QUICK, source, task, transferred
 
     from headstart.errors import InputError
     from transfer import TransferClassifier, TransferRegressor
+    from transfer.config import TransferConfig
     from transfer.export.keras_file import save_model
     from transfer.heads import HEADS
     from transfer.inference import predict_batched
-    from transfer.plan import TransferConfig
     from transfer.report.model_card import card
-    from transfer.run import transfer
 
     row = worked_example("mean", tmp_path).ROW
     monkeypatch.setitem(HEADS, row.name, row)
     given, path = source(), tmp_path / "model.keras"
     for classes in (2, 3):
         on = task(classes=classes)
-        done = transfer(on, given, TransferConfig(recipe=QUICK, head="mean"))
+        done = transferred(on, given, TransferConfig(recipe=QUICK, head="mean"))
         assert done.result["accuracy"] > 0.8
         assert done.result["head_choice"]["s"] in (0.3, 1.0, 3.0, 10.0, 30.0)
         save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
@@ -185,7 +184,7 @@ def test_the_worked_example_of_a_head(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"head learns classes, and y of .* is numbers"):
         TransferRegressor(tmp_path / "weights.h5", head="mean").fit(on.x, on.y / 2)
     with pytest.raises(InputError) as caught:
-        transfer(task(), given, TransferConfig(recipe=QUICK, head="means"))
+        transferred(task(), given, TransferConfig(recipe=QUICK, head="means"))
     assert caught.value.hint == " Did you mean 'mean'?"
     assert clone(fitted).get_params()["head"] == "mean"
 

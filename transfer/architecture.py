@@ -1,4 +1,4 @@
-"""What a transferred network is made of: which blocks are kept, what comes above them, which head."""
+"""The parts of a transferred network: the kept blocks, those above them, the head."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.errors import InputError, arg, suggest
 from pretrain.encoders import block_names
+from transfer.encoder_source import EncoderSource
 from transfer.heads import head_of
 
 ABOVE = {
@@ -18,7 +19,7 @@ ABOVE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrangement:
+class TransferArchitecture:
     """The parts of a network, lowest first: kept blocks, what is above them, head.
 
     reuse: how many of the encoder's lowest blocks are kept.
@@ -75,7 +76,7 @@ class Arrangement:
         reset = self.above == "reset" and self.reuse < blocks
         return reset or self.above == "add" or head_of(self.head).adds_layers
 
-    def told(self, blocks: int) -> str:
+    def describe(self, blocks: int) -> str:
         """Return in words what is kept of an encoder of ``blocks`` blocks."""
         if self.reuse == 0:
             text = "from scratch"
@@ -87,3 +88,14 @@ class Arrangement:
                 self.above
             ]
         return text + head_of(self.head).words
+
+
+def architecture_of(
+    source: EncoderSource, reuse: int | None, above: str = "reset", head: str = "linear"
+) -> TransferArchitecture:
+    """Return the architecture; ``reuse`` None keeps all blocks that there are. Raises InputError."""
+    if reuse is None:
+        reuse = 0 if source.tensors is None else len(block_names(source.encoder))
+    architecture = TransferArchitecture(reuse=reuse, above=above, head=head)
+    architecture.check(source.encoder)
+    return architecture

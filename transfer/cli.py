@@ -10,10 +10,14 @@ import click
 
 from headstart.cli import (
     checkpoint_seconds,
+    config_options,
+    configured,
     data_options,
     image_size,
     import_arguments,
+    import_options,
     is_subcommand,
+    options,
     out,
     out_json,
     positive,
@@ -21,9 +25,24 @@ from headstart.cli import (
     run_options,
     test_part,
 )
-from transfer.commands.options import Blocks, pool_options, recipe_options, source_options
+from transfer.config import TransferConfig
 
 FORMATS = ("onnx", "savedmodel")
+# Not required by click, for a group that is called for a subcommand would ask for it too.
+source_options = options(
+    click.option(
+        "--from",
+        "encoder",
+        metavar="FILE",
+        help="The weights file that `pretrain` wrote, a .keras model, or keras.applications:NAME.",
+    ),
+    click.option(
+        "--from-weights",
+        help="Of keras.applications: imagenet (downloaded), none (random) or a .h5 file. "
+        "[default: imagenet]",
+    ),
+    import_options,
+)
 
 
 @click.group(
@@ -31,76 +50,22 @@ FORMATS = ("onnx", "savedmodel")
 )
 @source_options
 @click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
-@click.option("--labels", type=int, help="How many labels to use. [default: all]")
-@click.option(
-    "--labels-from",
-    type=Path,
-    metavar="FILE.csv",
-    help="Use the labels of these examples: the file of `transfer suggest`.",
-)
-@click.option(
-    "--allow-leakage",
-    is_flag=True,
-    help="Measure even on test examples whose labels the pretraining used.",
-)
 @test_part
 @click.option(
+    "--unlabelled",
+    "--pool",
+    "unlabelled",
+    metavar="DATA",
+    help="More examples, without labels: used if validation says that they help.",
+)
+@click.option(
     "--out",
-    "output",
     default="model.keras",
     show_default=True,
     type=Path,
     help="The model to write.",
 )
-@click.option(
-    "--export",
-    multiple=True,
-    type=click.Choice(FORMATS),
-    help="Write the model in this format too, beside it; can be given several times.",
-)
-@click.option(
-    "--pictures",
-    is_flag=True,
-    help="Draw curves, confusion, a map of features and doubtful examples into a folder beside it.",
-)
-@click.option(
-    "--map",
-    "kind",
-    type=click.Choice(("pca", "umap")),
-    default="pca",
-    show_default=True,
-    help="How --pictures puts the features on a map.",
-)
-@click.option(
-    "--recipe",
-    default="default",
-    show_default=True,
-    help="default, linear-probe (the encoder stays frozen) or seed (the notebook's).",
-)
-@click.option(
-    "--reuse",
-    type=Blocks("auto"),
-    default="all",
-    show_default=True,
-    help="Keep the lowest K blocks; auto searches how many, and how to train, on validation.",
-)
-@click.option(
-    "--search-seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    help="With --reuse auto: begin no training after so long. [default: 120]",
-)
-@click.option(
-    "--above",
-    help="Above the kept blocks: reset (the others, anew), drop (nothing) or add (one new block). "
-    "[default: reset]",
-)
-@click.option(
-    "--head",
-    help="linear or hidden (with one hidden layer), which are trained; logistic (regression) or knn "
-    "(nearest neighbours), which are solved on frozen features. [default: linear]",
-)
-@pool_options
-@recipe_options
+@config_options(TransferConfig, without=("seed",))
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @checkpoint_seconds
 @data_options
@@ -120,11 +85,18 @@ def cli(context: click.Context, **given: Any) -> None:
     """
     if is_subcommand(context):
         return
-    _required(given, "transfer --help", weights="--from", data="--data")
+    _required(given, "transfer --help", encoder="--from", data="--data")
+    config = configured(TransferConfig, given)
+    from pretrain.engine.progress import make_reporter
+    from pretrain.engine.session import Session
     from transfer.commands.transfer import transfer_command
 
     imported = import_arguments(given, "from_weights")
-    transfer_command(imported=imported, **given)
+    names = ("threads", "resume", "force", "checkpoint_seconds")
+    session = Session(
+        reporter=make_reporter(given.pop("quiet")), **{n: given.pop(n) for n in names}
+    )
+    transfer_command(config, session, imported=imported, **given)
 
 
 @cli.command()
@@ -132,7 +104,7 @@ def cli(context: click.Context, **given: Any) -> None:
 @click.option(
     "--data", required=True, help="New examples: a name, a .npz file or a folder of images."
 )
-@click.option("--out", "output", required=True, type=Path, help="The CSV file to write.")
+@click.option("--out", required=True, type=Path, help="The CSV file to write.")
 @click.option(
     "--image-size",
     callback=image_size,
@@ -205,7 +177,6 @@ def export(as_json: bool, **given: Any) -> None:
 @click.option("--labels", required=True, type=positive, help="How many examples to suggest.")
 @click.option(
     "--out",
-    "output",
     default="suggested.csv",
     show_default=True,
     type=Path,
@@ -220,7 +191,7 @@ def suggest(as_json: bool, **given: Any) -> None:
     No label is looked at. Of labelled data, examples are chosen from the part that `transfer` trains on,
     and `transfer --labels-from` uses them: give both the same --data, --test-part and --seed.
     """
-    _required(given, "transfer suggest --help", weights="--from")
+    _required(given, "transfer suggest --help", encoder="--from")
     from transfer.commands.suggest import suggest_command
 
     imported = import_arguments(given, "from_weights")

@@ -1,185 +1,242 @@
-"""What is transferred, how, and onto which labels: checked before anything is trained."""
+"""A transfer, planned: everything that can be refused is refused here, before anything is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
-from pretrain.encoders import block_names
-from pretrain.weights.file import WeightsFile
+from headstart.errors import InputError, arg
+from headstart.files import read_json
+from pretrain.engine.checkpoint import Checkpoints
+from pretrain.engine.session import Session
+from tasks.dataset import Dataset
 from tasks.targets import KINDS
 from tasks.task import TargetTask
-from transfer.architecture import Arrangement
+from transfer.active_learning.selection_file import read_selection
+from transfer.architecture import architecture_of
+from transfer.config import SEARCH_SECONDS, TransferConfig
 from transfer.data.input_adapter import InputAdapter
-from transfer.heads import head_of
-from transfer.recipes import TransferRecipe
-from transfer.targets import TARGETS
+from transfer.data.leakage import describe, leakage, refuse
+from transfer.encoder_source import EncoderSource
+from transfer.heads import head_of, usual_above
+from transfer.recipes import recipe
+from transfer.report.artifacts import Artifacts
+from transfer.semi_supervised.unlabelled import UnlabelledSet
+from transfer.targets import TARGETS, target_of
+from transfer.training.fit_plan import FitPlan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the encoder comes from: a weights file, or a fresh one (``tensors`` is None).
+class TransferPlan:
+    """A transfer that nothing refuses any more.
 
-    weights: the file itself, which tells what was in the pool (transfer.data.leakage).
+    Attributes:
+        task: the labelled data.
+        config: as it was given.
+        fit: the training; of a reuse search, where it begins.
+        rows: int64 (n,), the examples of ``task.x`` whose labels are used.
+        unlabelled: more examples, and what to do with them; None without any.
+        leakage: how many of the examples the pretraining saw; None where nobody looked.
+        artifacts: the files to write; None: none.
+        checkpoints: beside the files; None without any.
+        finished: the result of the same run, which is over already; None where there is none.
+        lines: for a person, about what is going to be done.
+
+    Example:
+        >>> plan = TransferPlan.make(task, source, TransferConfig(labels=200))
+        >>> done = transfer(plan, Session())
     """
 
-    encoder: dict[str, Any]
-    preprocessing: dict[str, Any]
-    tensors: Mapping[str, np.ndarray] | None = None
-    digest: str | None = None
-    weights: WeightsFile | None = field(default=None, repr=False, compare=False)
+    task: TargetTask
+    config: TransferConfig
+    fit: FitPlan
+    rows: np.ndarray
+    unlabelled: UnlabelledSet | None = None
+    leakage: dict[str, Any] | None = None
+    artifacts: Artifacts | None = None
+    checkpoints: Checkpoints | None = None
+    finished: dict[str, Any] | None = None
+    lines: tuple[str, ...] = ()
 
     @classmethod
-    def from_weights(cls, weights: WeightsFile) -> Source:
-        """Take everything from a weights file that was read."""
-        return cls(
-            encoder=weights.encoder,
-            preprocessing=weights.preprocessing,
-            tensors=weights.tensors,
-            digest=weights.digest,
-            weights=weights,
+    def make(
+        cls,
+        task: TargetTask,
+        source: EncoderSource,
+        config: TransferConfig,
+        *,
+        unlabelled: Dataset | None = None,
+        out: Path | None = None,
+        session: Session | None = None,
+    ) -> TransferPlan:
+        """Check everything, what needs TensorFlow last.
+
+        Args:
+            task: labelled examples, and those to test on.
+            source: the encoder.
+            config: all else that decides the result.
+            unlabelled: more examples, which may help.
+            out: the ``.keras`` file to write, with its companions beside it; None writes nothing, and
+                TensorFlow is not started.
+            session: says whether outputs are replaced or an interrupted run is resumed.
+
+        Raises:
+            InputError: something contradicts something else, does not fit or would be overwritten, or the
+                pretraining used labels of test examples.
+        """
+        session = session or Session()
+        artifacts = None if out is None else Artifacts.of(out, config, session)
+        _check_kind(task, config, unlabelled)
+        fit, rows = _fit(task, source, config)
+        fit.check(search=config.search)
+        found = None
+        if source.weights is not None:
+            found = leakage(task, rows, source.weights)
+            if not config.allow_leakage:
+                refuse(found, task.name, source.name or f"the encoder {source.digest}")
+        more = None
+        if unlabelled is not None:
+            more = UnlabelledSet.make(unlabelled, task, rows, fit, **config.unlabelled)
+        lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
+        lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
+        lines += [] if found is None else [describe(found)]
+        lines += [] if more is None else [more.tell()]
+        if not fit.target.exclusive:
+            lines.append(f"Target: {KINDS[task.target]}")
+        if lacking := task.absent(rows):
+            names = ", ".join(lacking)
+            lines.append(f"Warning: no label is of class {names}: the model cannot learn it")
+        if found is not None and found["leaks"]:
+            lines.append(
+                "Warning: the pretraining used their labels, so the test measures memory too"
+            )
+        plan = cls(
+            lines=(*(artifacts.describe() if artifacts else ()), *lines),
+            task=task,
+            config=config,
+            fit=fit,
+            rows=rows,
+            unlabelled=more,
+            leakage=found,
+            artifacts=artifacts,
         )
+        return plan if artifacts is None else plan._with_checkpoints(artifacts, session)
+
+    def _with_checkpoints(self, artifacts: Artifacts, session: Session) -> TransferPlan:
+        """Return the plan with its checkpoints, or with the result of the same run. Raises InputError."""
+        session.start()
+        out = artifacts.model
+        checkpoints = Checkpoints.beside(out, self.identity(), session.checkpoint_seconds)
+        checkpoints.check(force=session.force, resume=session.resume)
+        finished = None
+        if session.resume and not checkpoints.files() and out.exists():
+            finished = read_json(artifacts.result) or {}
+            if finished.get("identity") != checkpoints.identity:
+                finished = None
+                if not session.force:
+                    raise InputError(
+                        f"{out} exists and is another run's.",
+                        hint=f"Give another {arg.out}, or {arg.force}.",
+                    )
+        return replace(self, checkpoints=checkpoints, finished=finished)
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the source's bits."""
+        """Return what decides the result's bits, as JSON; TensorFlow must have been started."""
+        from pretrain.engine.runtime import settings
+
+        config, own = self.config, self.config.rows is None and self.config.labels_from is None
+        # The same data with another test part, or other unlabelled examples, is another run.
+        data = f"{self.task.fingerprint}, test part: {self.task.test_origin}"
+        if self.unlabelled is not None:
+            data += f", pool: {self.unlabelled.fingerprint} {json.dumps(config.unlabelled)}"
+        search = config.search_seconds or SEARCH_SECONDS
         return {
-            "encoder": self.encoder,
-            "preprocessing": self.preprocessing,
-            "fresh": self.tensors is None,
-            "digest": self.digest,
+            "source": self.fit.source.identity(),
+            "recipe": asdict(self.fit.recipe),
+            "labels": config.labels if own else self.rows.tolist(),
+            "reuse": config.kept_blocks,
+            "above": self.fit.architecture.above,
+            "head": self.fit.architecture.head,
+            "search": search if config.search else None,
+            "seed": config.seed,
+            "data": data,
+            "task": self.task.name,
+            **settings(),
+        }
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Facts for the result about the files that it was made of."""
+        chosen = self.config.labels_from
+        return {
+            **({} if chosen is None else {"labels_from": chosen.name}),
+            **self.fit.source.to_json(),
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class TransferConfig:
-    """All that decides a transfer, but for the source and the data.
-
-    labels: the label budget; None takes every training example.
-    rows: exactly these rows of the training part, in place of a budget that is drawn.
-    reuse: how many of the lowest blocks to keep; None keeps all, 0 none (from scratch).
-    above, head: what comes above them (transfer.architecture).
-    search: choose reuse, above and schedule on validation inside the budget (transfer.selection.search),
-        for at most so many seconds; None takes them as they are given.
-    """
-
-    recipe: TransferRecipe
-    labels: int | None = None
-    reuse: int | None = None
-    seed: int = 0
-    rows: tuple[int, ...] | None = None
-    above: str = "reset"
-    head: str = "linear"
-    search: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A transfer checked: nothing in it can be refused any more."""
-
-    inputs: InputAdapter
-    arrangement: Arrangement
-    rows: np.ndarray
-    recipe: TransferRecipe
-
-    @classmethod
-    def make(cls, task: TargetTask, source: Source, config: TransferConfig) -> Plan:
-        """Check everything that can be, without TensorFlow. Raises InputError."""
-        arrangement = arranged(source, config.reuse, config.above, config.head)
-        search = config.search is not None
-        check_trained(arrangement, config.recipe, len(block_names(source.encoder)), search=search)
-        _check_target(task, config)
-        inputs = InputAdapter.of(task, source.encoder["input_shape"], source.preprocessing)
-        labels = len(task.x) if config.labels is None else config.labels
-        rows = task.labels(labels, config.seed) if config.rows is None else np.array(config.rows)
-        return cls(
-            inputs=inputs,
-            arrangement=arrangement,
-            rows=rows,
-            recipe=config.recipe.for_budget(len(rows)),
-        )
-
-    def taking(self, found: Mapping[str, Any]) -> Plan:
-        """Return the plan with what a search chose, as its JSON says."""
-        return replace(
-            self,
-            arrangement=Arrangement(**found["arrangement"]),
-            recipe=TransferRecipe.from_json(found["recipe"]).for_budget(len(self.rows)),
-        )
+def _fit(
+    task: TargetTask, source: EncoderSource, config: TransferConfig
+) -> tuple[FitPlan, np.ndarray]:
+    """Return the training and the rows whose labels it uses. Raises InputError."""
+    head = head_of(config.head or "linear")
+    named = config.recipe != "default" and isinstance(config.recipe, str)
+    head.check_options([*config.training, *(["recipe"] if named else [])])
+    head.check_target(task.target, task.name)
+    architecture = architecture_of(
+        source,
+        config.kept_blocks,
+        config.above or usual_above(head.name, config.kept_blocks),
+        head.name,
+    )
+    inputs = InputAdapter.of(task, source.encoder["input_shape"], source.preprocessing)
+    if config.labels_from is not None:
+        rows = np.array(read_selection(config.labels_from, task.x))
+    elif config.rows is not None:
+        rows = np.array(config.rows)
+    else:
+        rows = task.labels(len(task.x) if config.labels is None else config.labels, config.seed)
+    fit = FitPlan(
+        source=source,
+        inputs=inputs,
+        architecture=architecture,
+        recipe=recipe(config.recipe, config.training),
+        target=target_of(task, rows),
+        seed=config.seed,
+    )
+    return fit, rows
 
 
-def check_trained(
-    arrangement: Arrangement, recipe: TransferRecipe, blocks: int, *, search: bool = False
-) -> None:
-    """Refuse what would train nothing, or would be passed over. Raises InputError.
-
-    blocks: how many the encoder has. search: arrangement and recipe are where a reuse search begins.
-    """
-    if search and recipe.validation:
-        raise InputError(
-            "--reuse auto validates on folds of the labels, and trains its choice on all of them: leave "
-            "--validation out."
-        )
-    if arrangement.reuse == 0 and not recipe.scratch_epochs:
-        raise InputError("Nothing would be trained: from scratch, at least one epoch is needed.")
-    if arrangement.reuse:
-        _check_tuning(arrangement.reuse, recipe, search=search)
-    solving = {"--solve": recipe.solve is not None, "--interpolate": recipe.interpolate < 1}
-    for option, given in solving.items():
-        if given and arrangement.fresh(blocks):
-            raise InputError(
-                f"{option} finds a last layer on blocks that have learnt already, and with "
-                f"{arrangement.told(blocks)} there is something new below it: leave {option} out, or give "
-                f"--above drop and --head linear."
-            )
-
-
-def _check_tuning(reuse: int, recipe: TransferRecipe, *, search: bool) -> None:
-    """Refuse options of fine-tuning that could not act. Raises InputError."""
-    if recipe.unfreeze and recipe.unfreeze > reuse and not search:
-        raise InputError(
-            f"--unfreeze says how many of the kept blocks are fine-tuned, and {reuse} "
-            f"{'is' if reuse == 1 else 'are'} kept. Got {recipe.unfreeze}: give 'all' or at most {reuse}."
-        )
-    if recipe.epochs and recipe.unfreeze != 0:
-        return
-    zero = "--unfreeze 0 moves no block" if recipe.epochs else "fine-tuning has no epochs"
-    options = {
-        "--gradual": recipe.gradual,
-        "--lr find": recipe.find,
-        "--layer-decay": recipe.layer_decay != 1,
+def _check_kind(task: TargetTask, config: TransferConfig, unlabelled: Dataset | None) -> None:
+    """Refuse what another kind of y, or another head, would need. Raises InputError."""
+    head = head_of(config.head or "linear")
+    asked = {
+        "reuse": config.search,
+        "balance": bool(config.balance),
+        "unlabelled": unlabelled is not None,
+        "figures": config.figures,
     }
-    for option, given in options.items():
-        if given:
-            raise InputError(
-                f"{option} is about fine-tuning, and nothing would be fine-tuned: {zero}. Leave {option} "
-                f"out, or give --epochs (and no --unfreeze 0)."
-            )
-
-
-def _check_target(task: TargetTask, config: TransferConfig) -> None:
-    """Refuse what only classes have. Raises InputError."""
-    target = TARGETS[task.target]
-    head_of(config.head).check_target(target.name, task.name)
-    if target.exclusive:
-        return
-    for option, given in (("--reuse auto", config.search), ("--balance", config.recipe.balance)):
-        if given:
-            raise InputError(
-                f"{option} works on classes, and y of {task.name!r} is {KINDS[task.target]}: leave it "
-                f"out."
-            )
-
-
-def arranged(
-    source: Source, reuse: int | None, above: str = "reset", head: str = "linear"
-) -> Arrangement:
-    """Return the arrangement; ``reuse`` None keeps all blocks that there are. Raises InputError."""
-    if reuse is None:
-        reuse = 0 if source.tensors is None else len(block_names(source.encoder))
-    arrangement = Arrangement(reuse=reuse, above=above, head=head)
-    arrangement.check(source.encoder)
-    return arrangement
+    if not TARGETS[task.target].exclusive:
+        for name, given in asked.items():
+            if given:
+                raise InputError(
+                    f"{'auto ' if name == 'reuse' else ''}works on classes, and y of {task.name!r} is "
+                    f"{KINDS[task.target]}",
+                    argument=name,
+                    hint="Leave it out.",
+                )
+    if unlabelled is not None and head.solved:
+        raise InputError(
+            f"trains the network, and {format(arg.head, head.name)} is solved on frozen features",
+            argument="unlabelled",
+            hint="Leave one of them out.",
+        )
+    if unlabelled is None and config.unlabelled:
+        raise InputError(
+            "is about unlabelled examples, and none were given",
+            argument=f"unlabelled_{next(iter(config.unlabelled))}",
+            hint=f"Give {arg.unlabelled:DATA}.",
+        )

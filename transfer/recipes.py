@@ -1,13 +1,13 @@
-"""How a transfer is trained: a short table of named recipes, each field of which can be set."""
+"""Training recipes of a transfer: a short table, each field of which can be set."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, arg, suggest
 from pretrain.engine.stage import Optimizer
 
 SCHEDULES = ("constant", "cosine")
@@ -66,19 +66,18 @@ class TransferRecipe:
     def __post_init__(self) -> None:
         for name in ("freeze_epochs", "epochs", "scratch_epochs"):
             if getattr(self, name) < 0:
-                raise InputError(f"{name} must be 0 or more. Got {getattr(self, name)}.")
-        if self.schedule not in SCHEDULES:
-            raise InputError(
-                f"--schedule must be {' or '.join(SCHEDULES)}. "
-                f"Got {self.schedule!r}.{suggest(self.schedule, SCHEDULES)}"
-            )
-        if self.statistics not in STATISTICS:
-            raise InputError(
-                f"--statistics must be {' or '.join(STATISTICS)}. "
-                f"Got {self.statistics!r}.{suggest(self.statistics, STATISTICS)}"
-            )
+                raise InputError("must be 0 or more", argument=name, value=getattr(self, name))
+        for name, known in (("schedule", SCHEDULES), ("statistics", STATISTICS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(
+                    f"must be {' or '.join(known)}",
+                    argument=name,
+                    value=value,
+                    hint=suggest(value, known),
+                )
         if self.unfreeze is not None and self.unfreeze < 0:
-            raise InputError(f"--unfreeze must be 'all' or 0 or more. Got {self.unfreeze}.")
+            raise InputError("must be 'all' or 0 or more", argument="unfreeze", value=self.unfreeze)
         for name, low, high in (
             ("warmup", 0, 0.99),
             ("validation", 0, 0.9),
@@ -88,21 +87,28 @@ class TransferRecipe:
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                option = name.replace("_", "-")
-                raise InputError(f"--{option} must be from {low:g} to {high:g}. Got {value:g}.")
-        tuned = self.epochs and self.unfreeze != 0
-        if not tuned and self.interpolate < 1:
-            zero = "--unfreeze 0 moves no block" if self.epochs else "--epochs is 0"
+                raise InputError(f"must be from {low:g} to {high:g}", argument=name, value=value)
+        if self.untuned and self.interpolate < 1:
             raise InputError(
-                f"--interpolate ends between the frozen encoder and a fine-tuned one, and nothing would be "
-                f"fine-tuned: {zero}. Leave one of them out."
+                f"ends between the frozen encoder and a fine-tuned one, and nothing would be fine-tuned: "
+                f"{self.untuned}",
+                argument="interpolate",
+                value=self.interpolate,
+                hint="Leave one of them out.",
             )
-        if not tuned and not self.freeze_epochs and self.solve is None:
-            zero = "--unfreeze 0 moves no block" if self.epochs else "--epochs is 0"
+        if self.untuned and not self.freeze_epochs and self.solve is None:
             raise InputError(
-                f"Nothing would be trained: --freeze-epochs is 0 and {zero}. A transfer needs at least one "
-                f"epoch: give --epochs or --freeze-epochs."
+                f"Nothing would be trained: {arg.freeze_epochs} is 0 and {self.untuned}. A transfer needs at "
+                f"least one epoch.",
+                hint=f"Give {arg.epochs} or {arg.freeze_epochs}.",
             )
+
+    @property
+    def untuned(self) -> str:
+        """The reason why nothing is fine-tuned; "" where something is."""
+        if self.epochs:
+            return f"{arg.unfreeze:0} moves no block" if self.unfreeze == 0 else ""
+        return f"{arg.epochs} is 0"
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> TransferRecipe:
@@ -142,7 +148,7 @@ RECIPES: dict[str, TransferRecipe] = {
     # What the features are worth as they are: Alain & Bengio 2017.
     "linear-probe": replace(DEFAULT, freeze_epochs=60, epochs=0, least_updates=600),
     # The notebook's: 4 + 16 epochs, or 20 from scratch, plain SGD, the same rate throughout.
-    "seed": TransferRecipe(
+    "notebook": TransferRecipe(
         freeze_epochs=4,
         epochs=16,
         batch_size=32,
@@ -155,23 +161,39 @@ RECIPES: dict[str, TransferRecipe] = {
 }
 
 
-def recipe(name: str, changes: Mapping[str, Any] | None = None) -> TransferRecipe:
-    """Return the recipe called ``name`` with ``changes`` to its fields. Raises InputError.
+ALIASES = {"seed": "notebook"}
+FIELDS = tuple(
+    f.name
+    for f in fields(TransferRecipe)
+    if f.name
+    not in ("optimizer", "least_updates", "find", "scratch_epochs", "scratch_learning_rate")
+)
+"""The fields that options set."""
+
+
+def recipe(name: str | TransferRecipe, changes: Mapping[str, Any] | None = None) -> TransferRecipe:
+    """Return the recipe called ``name``, or the recipe itself, with ``changes`` to its fields.
 
     Epochs that are set are taken as they are, and from scratch gets as many as both stages have; a
-    learning rate that is set is also that from scratch.
+    learning rate that is set is also that from scratch. Raises InputError.
     """
-    if name not in RECIPES:
-        raise InputError(
-            f"There is no recipe {name!r}.{suggest(name, RECIPES)} There are: {', '.join(RECIPES)}."
-        )
-    base, given = RECIPES[name], dict(changes or {})
+    if isinstance(name, str):
+        name = ALIASES.get(name, name)
+        if name not in RECIPES:
+            raise InputError(
+                f"must be one of {', '.join(RECIPES)}",
+                argument="recipe",
+                value=name,
+                hint=suggest(name, RECIPES),
+            )
+        name = RECIPES[name]
+    given = dict(changes or {})
     if {"freeze_epochs", "epochs"} & given.keys():
-        both = (given.get(n, getattr(base, n)) for n in ("freeze_epochs", "epochs"))
+        both = (given.get(n, getattr(name, n)) for n in ("freeze_epochs", "epochs"))
         given = {"scratch_epochs": sum(both), "least_updates": 0} | given
     if given.get("learning_rate") == "find":
         del given["learning_rate"]
         given["find"] = True
     if "learning_rate" in given:
         given = {"scratch_learning_rate": given["learning_rate"]} | given
-    return replace(base, **given)
+    return replace(name, **given)

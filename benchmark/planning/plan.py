@@ -30,8 +30,8 @@ from pretrain.config import pretrain_recipe
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
 from tasks.task import TargetTask
-from transfer.plan import Plan as TransferPlan
-from transfer.plan import TransferConfig
+from transfer.config import TransferConfig
+from transfer.plan import TransferPlan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from pretrain.plan import PretrainPlan, choose_encoder
 from pretrain.strategies import strategies as all_strategies
 from pretrain.strategies import strategy as strategy_row
 from tasks.dataset import Dataset
-from transfer.plan import Source
+from transfer.encoder_source import EncoderSource
 
 # A pretraining that takes this many times its budget is reported.
 BUDGET_TOLERANCE = 1.25
@@ -40,7 +40,7 @@ class Pretrainings:
         names = [name.strip() for name in str(config.encoder).split(",")]
         self.options = {name: self._encoder_options(name, names) for name in dict.fromkeys(names)}
         self.fresh = {
-            name: Source(
+            name: EncoderSource(
                 encoder=choose_encoder(pool, name, options),
                 preprocessing=Preprocessing.fit(pool).to_json(),
             )

@@ -17,7 +17,9 @@ from benchmark.work.context import WorkerContext, guarded
 from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.files import write_text
-from transfer.plan import Source, TransferConfig
+from transfer.config import TransferConfig
+from transfer.encoder_source import EncoderSource
+from transfer.plan import TransferPlan
 from transfer.run import Transferred, transfer
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class CellItem(WorkItem):
     data: DataConfig
     folder: BenchmarkFolder
     environment: dict[str, Any]
-    fresh: Source | None = None
+    fresh: EncoderSource | None = None
     mode: Mode | None = None
     pretraining: PretrainItem | None = None
 
@@ -101,7 +103,8 @@ class CellItem(WorkItem):
         about: dict[str, Any] = {}
         if self.pretraining is not None:
             weights, cost = self.pretraining.weights(context, reporter)
-            source = Source.from_weights(weights)
+            # Test examples were taken out of the pool before it was used (benchmark.data).
+            source = EncoderSource.from_weights(weights, check_leakage=False)
             about = {
                 "weights_digest": weights.digest,
                 "pretrain_seconds": cost.get("seconds"),
@@ -117,11 +120,14 @@ class CellItem(WorkItem):
         else:
             reuse = 0
         config = TransferConfig(
-            recipe=recipe, labels=labels, reuse=reuse, seed=cell.seed, search=self.mode.search
+            recipe=recipe,
+            labels=labels,
+            reuse=reuse if self.mode.search is None else "auto",
+            search_seconds=self.mode.search,
+            seed=cell.seed,
         )
-        task = context.data.get(self.data).task
-        # Test examples were taken out of the pool before it was used (benchmark.data).
-        return transfer(task, source, config, programs=session.programs, guard=False), about
+        plan = TransferPlan.make(context.data.get(self.data).task, source, config)
+        return transfer(plan, session.aside()), about
 
 
 @dataclass(frozen=True, kw_only=True)

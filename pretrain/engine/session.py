@@ -58,7 +58,7 @@ class Session:
         if self._programs is None:
             from pretrain.engine.program import Programs
 
-            self._programs = Programs()
+            self._programs = Programs(64)
         return self._programs
 
     def saving(self, checkpoints: Checkpoints | None) -> Session:

@@ -1,12 +1,17 @@
 """Small transfers: a task of patterns, an encoder with known weights, a quick recipe."""
 
+from dataclasses import replace
+
 from toys import patterns
 
 from pretrain.encoders import encoder_config
+from pretrain.engine.session import Session
 from pretrain.weights.file import WeightsFile
 from tasks.task import TargetTask
-from transfer.plan import Source
+from transfer.encoder_source import EncoderSource
+from transfer.plan import TransferPlan
 from transfer.recipes import TransferRecipe
+from transfer.run import transfer
 from transfer.targets import Classification
 
 SMALL = {
@@ -89,7 +94,18 @@ def weights(name="mlp", shape=(8, 8, 1), seed=77):
 
 
 def source(name="mlp", **how):
-    return Source.from_weights(weights(name, **how))
+    return EncoderSource.from_weights(weights(name, **how))
+
+
+def planned(on, given, config, **how):
+    return TransferPlan.make(on, given, config, **how)
+
+
+def transferred(on, given, config, *, programs=None, checkpoints=None, unlabelled=None, **session):
+    """Plan and do a transfer that writes nothing."""
+    plan = planned(on, given, config, unlabelled=unlabelled)
+    plan = replace(plan, checkpoints=checkpoints)
+    return transfer(plan, Session(_programs=programs, **session))
 
 
 def encoder_weights(model):

@@ -8,6 +8,7 @@ from foreign import save, shaken
 from keras import layers as kl
 from PIL import Image
 from toys import patterns
+from transfers import transferred
 
 from headstart.errors import InputError
 from pretrain.encoders import block_names
@@ -15,12 +16,13 @@ from pretrain.keras_import.source import import_model
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer import EncoderTransformer
+from transfer.config import TransferConfig
 from transfer.data.input_adapter import InputAdapter
-from transfer.data.leakage import describe, leakage, leaks
+from transfer.data.leakage import describe, leakage
+from transfer.encoder_source import EncoderSource
 from transfer.inference import predict_batched
-from transfer.plan import Plan, Source, TransferConfig
+from transfer.plan import TransferPlan
 from transfer.recipes import recipe
-from transfer.run import transfer
 
 
 def trained_by_others(path):
@@ -56,13 +58,13 @@ def test_it_beats_scratch_on_other_digits(others):
     from pretrain.engine.program import Programs
 
     made = import_model(str(others))
-    source = Source.from_weights(made)
-    fresh = Source(encoder=source.encoder, preprocessing=source.preprocessing)
+    source = EncoderSource.from_weights(made)
+    fresh = EncoderSource(encoder=source.encoder, preprocessing=source.preprocessing)
     task = TargetTask.from_dataset(load_dataset("digits[5,6,7,8,9]"), seed=0)
     programs = Programs()
     scores = {
         name: [
-            transfer(
+            transferred(
                 task,
                 one,
                 TransferConfig(recipe=recipe("default"), labels=20, seed=seed),
@@ -87,7 +89,7 @@ def test_the_statistics_of_frozen_blocks_stay_and_of_others_may_move(others, sta
         "default", {"freeze_epochs": 1, "epochs": 2, "unfreeze": 1, "statistics": statistics}
     )
     config = TransferConfig(recipe=quick, labels=20, reuse=2)
-    done = transfer(task, Source.from_weights(made), config)
+    done = transferred(task, EncoderSource.from_weights(made), config)
     after = {
         f"{block.name}/{layer.name}/{weight.name}": weight.numpy()
         for block in done.model.get_layer("encoder").layers[1:]
@@ -110,7 +112,7 @@ def test_the_leakage_of_an_imported_model_is_unknown(others):
     assert found["pool"] == {"name": "unknown", "fingerprints": None, "imported": True}
     assert found["test"]["exact"] is found["test"]["near"] is found["labelled"]["exact"] is None
     assert found["labels_used"] is None
-    assert not leaks(found)
+    assert not found["leaks"]
     assert describe(found).startswith("Leakage: unknown. The model was imported")
 
 
@@ -241,9 +243,9 @@ def test_a_plan_needs_no_tensorflow_for_an_encoder_of_channels(tmp_path):
     """Means and spreads by channel reach the encoder; a wrong number of channels does not."""
     made = import_model(small(tmp_path / "m.keras"))
     preprocessing = {**made.preprocessing, "scale": [1.0, 2.0, 3.0], "offset": [5.0]}
-    source = Source(encoder=made.encoder, preprocessing=preprocessing, tensors=made.tensors)
+    source = EncoderSource(encoder=made.encoder, preprocessing=preprocessing, tensors=made.tensors)
     task = TargetTask.from_dataset(patterns(40, channels=3, test=20))
-    inputs = Plan.make(task, source, TransferConfig(recipe=recipe("default"))).inputs
+    inputs = TransferPlan.make(task, source, TransferConfig(recipe=recipe("default"))).fit.inputs
     assert inputs.channel_scale == (1.0, 2.0, 3.0)
     assert inputs.channel_offset == (5.0, 5.0, 5.0)
     with pytest.raises(InputError, match="expects 3 channels and the data has 2"):

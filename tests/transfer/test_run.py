@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toys import Lines, patterns
-from transfers import QUICK, encoder_weights, source, task
+from transfers import QUICK, encoder_weights, source, task, transferred
 
 from headstart.errors import InputError, NonFiniteError
 from pretrain.encoders import ARCHITECTURES
 from pretrain.engine.program import Programs
 from tasks.task import TargetTask
-from transfer.plan import Plan, TransferConfig
-from transfer.run import transfer
+from transfer.config import TransferConfig
+from transfer.plan import TransferPlan
 
 FROZEN = replace(QUICK, epochs=0)
 # Adam moves a weight by about this a step: less than float32 can add to any but a zero.
@@ -23,7 +23,7 @@ SHARED = Programs()
 
 def run(source, recipe=QUICK, on=None, *, labels=40, reuse=None, seed=0, programs=SHARED, **how):
     config = TransferConfig(recipe=recipe, labels=labels, reuse=reuse, seed=seed)
-    return transfer(on or task(), source, config, programs=programs, **how)
+    return transferred(on or task(), source, config, programs=programs, **how)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -193,7 +193,7 @@ def test_a_learning_rate_that_is_too_high_is_no_result():
 def test_what_cannot_be_is_refused_before_training(labels, reuse, says):
     config = TransferConfig(recipe=QUICK, labels=labels, reuse=reuse)
     with pytest.raises(InputError, match=says):
-        Plan.make(task(), source(), config)
+        TransferPlan.make(task(), source(), config)
 
 
 def test_a_table_cannot_be_given_to_an_encoder_of_images():
@@ -202,4 +202,4 @@ def test_a_table_cannot_be_given_to_an_encoder_of_images():
         replace(flat, x=flat.x.reshape(80, -1), x_test=flat.x_test.reshape(6, -1))
     )
     with pytest.raises(InputError, match=r"expects examples of shape \(8, 8, 1\).*has \(64,\)"):
-        Plan.make(table, source(), TransferConfig(recipe=QUICK))
+        TransferPlan.make(table, source(), TransferConfig(recipe=QUICK))

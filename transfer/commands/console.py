@@ -1,13 +1,18 @@
-"""What was measured, and what a search tried, for people to read."""
+"""Results of a transfer on the terminal: tables of searches, lines of measurements."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from headstart.cli import out, out_json
 from transfer.heads import HEADS, SolvedHead
+from transfer.report.figures import folder_of
 from transfer.targets import target_of_result
+
+if TYPE_CHECKING:
+    from transfer.run import Transferred
 
 COLUMNS = ("kept", "training", "validated %", "± s.e.", "loss", "on", "seconds")
 
@@ -70,8 +75,8 @@ def show_search(found: Mapping[str, Any]) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def show_pool(found: Mapping[str, Any]) -> None:
-    """Print what a pool's methods validated at, and which was taken, to stdout."""
+def show_unlabelled(found: Mapping[str, Any]) -> None:
+    """Print the validation of the methods for unlabelled examples, and the choice, to stdout."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -97,8 +102,35 @@ def show_pool(found: Mapping[str, Any]) -> None:
     console.print(line, markup=False, highlight=False)
 
 
-def told(result: Mapping[str, Any]) -> list[str]:
-    """Return the lines about a transfer's Result: what it measured, and what its head chose."""
+def show(done: Transferred, *, as_json: bool) -> None:
+    """Print a transfer that was written: one line of JSON, or tables and lines."""
+    result, path = done.result, done.path
+    assert path is not None
+    if as_json:
+        out_json({"out": str(path), **result})
+        return
+    if "search" in result:
+        show_search(result["search"])
+    if "pool" in result:
+        show_unlabelled(result["pool"])
+    for line in describe(result):
+        out(line)
+    out(
+        f"{result['labels']} labels, {result['reuse']} of {result['blocks']} blocks reused, "
+        f"{result['seconds']:.1f} s. Wrote {path}, {path.with_suffix('.json')} and "
+        f"{path.with_suffix('.md')}, digest {result['digest'][:16]}"
+    )
+    for row in result.get("exports", ()):
+        out(
+            f"Wrote {path.with_name(row['file'])}: its outputs differ from the model's by at most "
+            f"{row['difference']:.1e}, on {row['examples']['n']} test examples"
+        )
+    if result.get("pictures"):
+        out(f"Wrote {len(result['pictures'])} pictures into {folder_of(path)}")
+
+
+def describe(result: Mapping[str, Any]) -> list[str]:
+    """Return lines about a result: its measurements, and the choice of a solved head's parameter."""
     lines = [target_of_result(result).measured(result)]
     choice = result.get("head_choice")
     if choice:

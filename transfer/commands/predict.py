@@ -1,4 +1,4 @@
-"""What ``transfer predict`` and ``transfer export``, which take a finished model, do with their options."""
+"""``transfer predict`` and ``transfer export``, which take a finished model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def predict_command(
     *,
     model: Path,
     data: str,
-    output: Path,
+    out: Path,
     image_size: tuple[int, int] | None,
     skip_unreadable: bool,
     force: bool,
@@ -22,16 +22,16 @@ def predict_command(
     from transfer.export.keras_file import ModelInfo
     from transfer.export.predict import predict
 
-    check_apart(output, model, data)
+    check_apart(out, model, data)
     shape = ModelInfo.read(model).shape
-    check_output(output, force)
+    check_output(out, force)
     image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
 
     from pretrain.engine.runtime import start
 
     start()
-    return predict(model, dataset, output, force=force).to_json()
+    return predict(model, dataset, out, force=force).to_json()
 
 
 def export_command(

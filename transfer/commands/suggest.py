@@ -1,4 +1,4 @@
-"""What ``transfer suggest`` does with its options."""
+"""``transfer suggest``: choose examples to label."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from transfer.data.input_adapter import InputAdapter
 
 def suggest_command(
     *,
-    weights: Path,
+    encoder: str,
     imported: Mapping[str, Any],
     data: str,
     labels: int,
     test_part: float,
-    output: Path,
+    out: Path,
     seed: int,
     threads: int | None,
     image_size: tuple[int, int] | None,
@@ -38,14 +38,14 @@ def suggest_command(
     """
     from transfer.active_learning.selection_file import to_csv
 
-    if output.suffix.lower() != ".csv":
-        raise InputError(f"--out must end in .csv. Got {output}.")
-    picture = output.with_suffix(".png")
-    for path in (output, picture):
-        check_apart(path, weights, data)
+    if out.suffix.lower() != ".csv":
+        raise InputError("must end in .csv", argument="out", value=out)
+    picture = out.with_suffix(".png")
+    for path in (out, picture):
+        check_apart(path, encoder, data)
         check_output(path, force)
     say = (Reporter if quiet else LineReporter)().say
-    file = read_source(str(weights), threads=threads, say=say, **imported)
+    file = read_source(encoder, threads=threads, say=say, **imported)
     shape = tuple(file.encoder["input_shape"])
     image_size = image_size or folder_size(data, shape)
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
@@ -55,8 +55,9 @@ def suggest_command(
     inputs = InputAdapter.of(pool, shape, file.preprocessing)
     if not 1 <= labels <= len(pool.x):
         raise InputError(
-            f"--labels must be 1 to {len(pool.x):,}, the examples there are to choose from. "
-            f"Got {labels}."
+            f"must be 1 to {len(pool.x):,}, the examples there are to choose from",
+            argument="labels",
+            value=labels,
         )
 
     from pretrain.engine.runtime import start
@@ -73,12 +74,12 @@ def suggest_command(
         chosen = suggest(encode(file, inputs, pool.x), labels, seed)
     finally:
         reporter.close()
-    write_text(output, to_csv(chosen, pool.x, pool.files))
+    write_text(out, to_csv(chosen, pool.x, pool.files))
     shown = image_grid(pool.x[chosen.rows], pool.value_range)
     if shown is not None:
         write_picture(picture, shown)
     return {
-        "out": str(output),
+        "out": str(out),
         "picture": None if shown is None else str(picture),
         "data": pool.name,
         "examples": len(pool.x),

@@ -39,8 +39,9 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
         "imported" of a foreign model, whose pool is unknown); ``labels_used`` by the pretraining, None where
         the file does not say; ``labelled`` and ``test``, each with "n", "exact" and "near" (near duplicates
         that are not equal); ``shared``: "exact" and "near", the labelled examples that are in the test part
-        too. A number is None where it is unknown: without fingerprints, of no images, or with more than
-        MAX_NEAR_LABELS labels.
+        too; ``leaks``: whether the test would measure memory, because the pretraining used labels and saw
+        test examples. A number is None where it is unknown: without fingerprints, of no images, or with
+        more than MAX_NEAR_LABELS labels.
     """
     data, fingerprints = weights.metadata["data"], weights.fingerprints
     used = data.get("labels_used")
@@ -58,7 +59,11 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
     else:
         shared = _duplicates(Fingerprints.of(task.x_test, task.value_range), x, task)
         shared["exact"] = shared["exact"] or 0
-    return {**found, "shared": shared}
+    test = found["test"]
+    many_near = (test["near"] or 0) > NEAR_ALLOWED * test["n"]
+    found["shared"] = shared
+    found["leaks"] = bool(found["labels_used"] and (test["exact"] or many_near))
+    return found
 
 
 def _duplicates(
@@ -72,13 +77,6 @@ def _duplicates(
     return {"exact": equal, "near": None if near is None else int(near.sum()) - (equal or 0)}
 
 
-def leaks(found: dict[str, Any]) -> bool:
-    """Whether the test would measure memory: the pretraining used labels, and saw test examples."""
-    test = found["test"]
-    many_near = (test["near"] or 0) > NEAR_ALLOWED * test["n"]
-    return bool(found["labels_used"] and (test["exact"] or many_near))
-
-
 def refuse(found: dict[str, Any], task: str, weights: str) -> None:
     """Refuse a test that would measure memory.
 
@@ -88,9 +86,9 @@ def refuse(found: dict[str, Any], task: str, weights: str) -> None:
         weights: the name of the weights file.
 
     Raises:
-        InputError: ``leaks(found)``.
+        InputError: it would.
     """
-    if leaks(found):
+    if found["leaks"]:
         raise InputError(
             f"The pretraining of {weights} used labels, and its pool {found['pool']['name']!r} had "
             f"{counted(found['test'])} of the {found['test']['n']:,} test examples of {task!r}: the "

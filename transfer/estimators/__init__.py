@@ -22,14 +22,14 @@ from sklearn.utils.validation import validate_data
 from headstart.errors import InputError
 from pretrain.encoders import block_names
 from pretrain.engine.runtime import start
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.data.input_adapter import InputAdapter
+from transfer.encoder_source import EncoderSource
 from transfer.estimators._base import BaseEncoderEstimator, as_python, programs, set_arguments
 from transfer.estimators._network import ENGINE, FrozenNetwork
 from transfer.estimators._scratch import bottleneck_source, reconstruct
 from transfer.estimators._supervised import BaseTransferEstimator
 from transfer.estimators._validation import flat
-from transfer.plan import Source, arranged
 from transfer.recipes import recipe as named_recipe
 from transfer.targets import Classification, MultiLabel, Regression, Target
 
@@ -75,14 +75,18 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def fit(self, X: Any, y: Any = None) -> EncoderTransformer:
         """Read the encoder and match X (N, ...) to it; ``y`` is ignored. Returns self."""
         with as_python():
-            settings, reuse, file = self._settings("epochs"), self._reuse(), self._begin()
+            config, file = self._config(), self._begin()
+            if config.search:
+                rule = "must be None, 'all' or a number of blocks"
+                raise InputError(rule, argument="reuse", value="auto")
             X, given = flat(X)
             X = validate_data(self, X, dtype=self._dtype)
             source, inputs = self._match(X, given, file, bottleneck_source)
             if source.tensors is None:
-                self.network_ = self._autoencoder(self.examples_(X), source, inputs, settings)
+                self.network_ = self._autoencoder(self.examples_(X), source, inputs, config.epochs)
             else:
-                self.network_ = _lowest(source, inputs, arranged(source, reuse).reuse)
+                blocks = architecture_of(source, config.kept_blocks).reuse
+                self.network_ = _lowest(source, inputs, blocks)
             self._n_features_out = self.network_(self.examples_(X[:1])).shape[1]
         return self
 
@@ -91,13 +95,12 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._outputs(X)
 
     def _autoencoder(
-        self, x: np.ndarray, source: Source, inputs: InputAdapter, settings: dict[str, Any]
+        self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, epochs: int | None
     ) -> FrozenNetwork:
-        if settings.get("epochs") == 0:
+        if epochs == 0:
             raise InputError("must be 1 or more, or None", argument="epochs", value=0)
-        if settings:
-            settings = {**settings, "freeze_epochs": 0}
-        recipe = named_recipe("default", settings).for_budget(len(x))
+        changes = {} if epochs is None else {"epochs": epochs, "freeze_epochs": 0}
+        recipe = named_recipe("default", changes).for_budget(len(x))
         with ENGINE:
             start()
             from pretrain.engine.session import Session
@@ -112,7 +115,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             return FrozenNetwork(
                 encoder=encoder.config,
                 inputs=inputs,
-                arrangement=arranged(source, len(encoder.blocks)),
+                architecture=architecture_of(source, len(encoder.blocks)),
                 tensors=encoder.tensors(),
             )
 
@@ -263,7 +266,7 @@ class TransferRegressor(RegressorMixin, BaseTransferEstimator):
         return target.encode(y), target
 
 
-def _lowest(source: Source, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
+def _lowest(source: EncoderSource, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
     """Return the network of a pretrained encoder's lowest blocks. Raises InputError for none of them."""
     assert source.tensors is not None
     names = block_names(source.encoder)
@@ -275,7 +278,9 @@ def _lowest(source: Source, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
         )
     kept = names[:blocks]
     tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
-    arrangement = Arrangement(reuse=blocks, above="reset" if blocks == len(names) else "drop")
+    architecture = TransferArchitecture(
+        reuse=blocks, above="reset" if blocks == len(names) else "drop"
+    )
     return FrozenNetwork(
-        encoder=source.encoder, inputs=inputs, arrangement=arrangement, tensors=tensors
+        encoder=source.encoder, inputs=inputs, architecture=architecture, tensors=tensors
     )

@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture
 from transfer.data.input_adapter import InputAdapter
 from transfer.heads import HEADS
 
 if TYPE_CHECKING:
-    from transfer.model.network import Body
+    from transfer.model.network import TransferNetwork
 
 # Held while Keras computes: fits of one shape share compiled steps, and thereby their variables.
 ENGINE = threading.RLock()
@@ -31,7 +31,7 @@ class FrozenNetwork:
     Attributes:
         encoder: its configuration.
         inputs: the adapter of raw examples.
-        arrangement: the blocks that are used, what stands above them, and the head.
+        architecture: the blocks that are used, what stands above them, and the head.
         tensors: float32 arrays by "block/layer/variable"; those of a head by "head/...".
         outputs: K of the head; None without one.
         head_config: of a solved head, the keywords with which it is built.
@@ -39,18 +39,18 @@ class FrozenNetwork:
 
     encoder: dict[str, Any]
     inputs: InputAdapter
-    arrangement: Arrangement
+    architecture: TransferArchitecture
     tensors: Mapping[str, np.ndarray]
     outputs: int | None = None
     head_config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, inputs: InputAdapter, body: Body) -> FrozenNetwork:
+    def of(cls, inputs: InputAdapter, body: TransferNetwork) -> FrozenNetwork:
         """Copy a trained Keras network, and keep that one for the first use."""
         network = cls(
             encoder=body.config,
             inputs=inputs,
-            arrangement=body.arrangement,
+            architecture=body.architecture,
             tensors=body.tensors(),
             outputs=body.outputs,
             head_config=body.head_config,
@@ -61,7 +61,7 @@ class FrozenNetwork:
     @property
     def logits(self) -> bool:
         """Whether the outputs are logits."""
-        return HEADS[self.arrangement.head].logits
+        return HEADS[self.architecture.head].logits
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return the outputs of ``x`` (N, ...), N >= 1, as (N, K) float32.
@@ -87,10 +87,10 @@ class FrozenNetwork:
 
         start()
         from pretrain.weights.file import assign
-        from transfer.model.network import Body
+        from transfer.model.network import TransferNetwork
 
         # All that are in use are assigned: those that were kept, and those that were fresh.
-        body = Body(self.encoder, self.arrangement, outputs=self.outputs, seed=None)
+        body = TransferNetwork(self.encoder, self.architecture, outputs=self.outputs, seed=None)
         if body.head_row.solved and self.outputs is not None:
             body.put_head(self.head_config)
         assign(self.tensors, body.variables)
@@ -100,7 +100,7 @@ class FrozenNetwork:
 _BUILT: WeakKeyDictionary[FrozenNetwork, Callable[[np.ndarray], Any]] = WeakKeyDictionary()
 
 
-def _forward(front: Any, body: Body) -> Callable[[np.ndarray], Any]:
+def _forward(front: Any, body: TransferNetwork) -> Callable[[np.ndarray], Any]:
     def forward(batch: np.ndarray) -> Any:
         hidden = front(batch, training=False)
         for _, block in body.blocks:

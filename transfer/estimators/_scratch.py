@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pretrain.encoders import encoder_config
-from transfer.plan import Source
+from transfer.encoder_source import EncoderSource
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
@@ -21,26 +21,26 @@ PREPROCESSING = {"input_dtype": "float32", "value_range": [0, 1], "scale": [1], 
 DECODER_STREAM = 1
 
 
-def small_source(features: int) -> Source:
+def small_source(features: int) -> EncoderSource:
     """Return a fresh ``mlp`` of two layers for examples (features,), to be trained with a head."""
     return _source(features, [_between(32, 2 * features, 128), _between(16, features, 64)])
 
 
-def bottleneck_source(features: int) -> Source:
+def bottleneck_source(features: int) -> EncoderSource:
     """Return a fresh ``mlp`` with fewer outputs than ``features``, from 4 on, and at most 64."""
     return _source(features, [_between(32, 2 * features, 128), _between(2, features // 2, 64)])
 
 
-def _source(features: int, units: list[int]) -> Source:
+def _source(features: int, units: list[int]) -> EncoderSource:
     config = encoder_config("mlp", (features,), {"units": units})
-    return Source(encoder=config, preprocessing=PREPROCESSING)
+    return EncoderSource(encoder=config, preprocessing=PREPROCESSING)
 
 
 def _between(low: int, value: int, high: int) -> int:
     return max(low, min(value, high))
 
 
-def reconstruct(x: np.ndarray, source: Source, recipe: TransferRecipe, run: Run) -> Encoder:
+def reconstruct(x: np.ndarray, source: EncoderSource, recipe: TransferRecipe, run: Run) -> Encoder:
     """Train a fresh encoder as an autoencoder, and return it.
 
     The loss is the mean of (x - d(e(x)))^2, where d is the encoder e's mirror image, thrown away afterwards.

@@ -21,7 +21,7 @@ def head_of(name: str) -> Head:
     return HEADS[name]
 
 
-def usual_above(head: str, reuse: int | str | None) -> str:
+def usual_above(head: str, reuse: int | None) -> str:
     """Return what stands above the kept blocks by default: fresh blocks below a solved head stay random."""
     return "drop" if head_of(head).solved and reuse else "reset"
 

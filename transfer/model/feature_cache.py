@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-class Prepared:
+class FeatureCache:
     """Examples (N, ...) float32 that went through the model of ``transfer.data.input_adapter``, or some
     rows of such.
 
@@ -31,7 +31,7 @@ class Prepared:
     def __len__(self) -> int:
         return len(self._x if self._rows is None else self._rows)
 
-    def take(self, rows: np.ndarray) -> Prepared:
+    def take(self, rows: np.ndarray) -> FeatureCache:
         """Return some of the examples, int (M,); what was computed is shared with them."""
         part = copy(self)
         part._rows = rows if self._rows is None else self._rows[rows]

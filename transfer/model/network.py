@@ -1,7 +1,9 @@
-"""A transferred network in Keras: kept blocks, fresh blocks and the head, built by an arrangement."""
+"""A transferred network in Keras: kept blocks, fresh blocks and the head, built by an architecture."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 
 from pretrain.encoders.encoder import Encoder, by_path, copies, seeded, stream
 from pretrain.weights.file import assign
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture
 from transfer.heads import HEADS
 from transfer.heads.hidden import dense_block
 
@@ -19,7 +21,7 @@ HEAD_STREAM = 1
 NECK = 4
 
 
-class Body:
+class TransferNetwork:
     """Everything between the prepared examples and the head's last layer, and that layer.
 
     Attributes:
@@ -34,7 +36,7 @@ class Body:
     def __init__(
         self,
         config: Mapping[str, Any],
-        arrangement: Arrangement,
+        architecture: TransferArchitecture,
         *,
         outputs: int | None,
         seed: int | None,
@@ -44,10 +46,10 @@ class Body:
         import keras
 
         encoder = Encoder(config, seed)
-        self.config, self.row, self.arrangement = encoder.config, encoder.row, arrangement
-        self.outputs, self.head_row = outputs, HEADS[arrangement.head]
+        self.config, self.row, self.architecture = encoder.config, encoder.row, architecture
+        self.outputs, self.head_row = outputs, HEADS[architecture.head]
         self.head_config: dict[str, Any] = {}
-        count = arrangement.reuse
+        count = architecture.reuse
         if tensors is not None:
             assign_lowest(encoder, tensors, count)
         self.kept, self.fresh = encoder.blocks[:count], encoder.blocks[count:]
@@ -55,8 +57,8 @@ class Body:
         # with the same seed drew from the same place of the same stream.
         drawn = stream(seed or 0, HEAD_STREAM)
         with seeded(drawn):
-            if arrangement.above != "reset":
-                self.fresh = _fresh(self.kept[-1][1].output_shape[1:], arrangement, outputs)
+            if architecture.above != "reset":
+                self.fresh = _fresh(self.kept[-1][1].output_shape[1:], architecture, outputs)
             shape = self.blocks[-1][1].output_shape[1:]
             if outputs is not None:
                 self.fresh = [*self.fresh, *self.head_row.blocks(shape)]
@@ -120,6 +122,14 @@ class Body:
         """Return a copy of every weight as float32, by path."""
         return copies(self.variables)
 
+    def digest(self) -> str:
+        """Return the sha256 (hex) over names, shapes and bytes of all float32 weights."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.tensors().items()):
+            digest.update(json.dumps([name, list(tensor.shape)]).encode())
+            digest.update(np.ascontiguousarray(tensor, "<f4").tobytes())
+        return digest.hexdigest()
+
 
 def assign_lowest(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
     """Copy the lowest ``blocks`` blocks' tensors into a fresh encoder; the rest keeps its own."""
@@ -129,13 +139,13 @@ def assign_lowest(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) 
 
 
 def _fresh(
-    shape: tuple[int, ...], arrangement: Arrangement, outputs: int | None
+    shape: tuple[int, ...], architecture: TransferArchitecture, outputs: int | None
 ) -> list[tuple[str, Any]]:
     """Return what is above kept blocks of output ``shape``, in place of the encoder's own blocks."""
     import keras
 
     blocks = []
-    if arrangement.above == "add" and len(shape) == 3:
+    if architecture.above == "add" and len(shape) == 3:
         inputs = keras.Input(shape)
         conv = keras.layers.Conv2D(
             shape[-1],
@@ -146,7 +156,7 @@ def _fresh(
             name="conv",
         )
         blocks.append(("added", keras.Model(inputs, conv(inputs), name="added")))
-    elif arrangement.above == "add":
+    elif architecture.above == "add":
         blocks.append(dense_block("added", shape, int(shape[-1])))
     if len(shape) == 3 and outputs is not None:
         inputs = hidden = keras.Input(shape)

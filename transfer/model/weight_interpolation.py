@@ -1,7 +1,7 @@
-"""Between a frozen encoder and a fine-tuned one: the straight line of their weights.
+"""The straight line of weights between a frozen encoder and a fine-tuned one.
 
 Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT), equation 1: with the weights w0
-from which fine-tuning began and w1 at which it ended, the network has (1 - share) w0 + share w1. Here w0
+from which fine-tuning began and w1 at which it ended, the network has (1 - alpha) w0 + alpha w1. Here w0
 is the pretrained encoder with a logistic regression as its head. Few labels move the encoder too far as
 easily as not far enough; part of the way is then better than either end.
 
@@ -20,53 +20,53 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from transfer.model.network import Body
+    from transfer.model.network import TransferNetwork
 
 # C of the head that is solved at the beginning of the line.
 ANCHOR = 0.1
 
 
-class Line:
-    """The weights between ``start`` and ``end``, each as ``Body.values`` returns them.
+class WeightInterpolation:
+    """The weights between ``start`` and ``end``, each as ``TransferNetwork.values`` returns them.
 
-    loss: computes the loss on what was trained on, at the body's present weights.
-    share: of the way at which the body is; at first it is at the start.
+    loss: computes the loss on what was trained on, at the network's present weights.
+    alpha: the share of the way at which the network is; at first 0.
     """
 
     def __init__(
         self,
-        body: Body,
+        network: TransferNetwork,
         start: Sequence[np.ndarray],
         end: Sequence[np.ndarray],
         loss: Callable[[], float],
     ) -> None:
-        self.body, self.start, self.end, self.loss = body, start, end, loss
-        self.share = 0.0
+        self.network, self.start, self.end, self.loss = network, start, end, loss
+        self.alpha = 0.0
 
-    def go(self, share: float) -> None:
-        """Give the body the weights at ``share`` of the way, from 0 to 1; at 1 exactly those of the end.
+    def apply(self, alpha: float) -> None:
+        """Give the network the weights at ``alpha`` of the way, from 0 to 1; at 1 exactly those of the end.
 
-        Where a barrier lies there, it is given those of the end, and ``share`` is 1.
+        Where a barrier lies there, it is given those of the end, and ``alpha`` is 1.
         """
-        first, last = self._ends if 0 < share < 1 else (0.0, 0.0)
-        self._put(share)
-        if 0 < share < 1 and not self.loss() <= (1 - share) * first + share * last:
+        first, last = self._ends if 0 < alpha < 1 else (0.0, 0.0)
+        self._put(alpha)
+        if 0 < alpha < 1 and not self.loss() <= (1 - alpha) * first + alpha * last:
             self._put(1.0)
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
         """The losses at both ends."""
         found = []
-        for share in (0.0, 1.0):
-            self._put(share)
+        for alpha in (0.0, 1.0):
+            self._put(alpha)
             found.append(self.loss())
         return found[0], found[1]
 
-    def _put(self, share: float) -> None:
-        self.share = share
-        self.body.put(
+    def _put(self, alpha: float) -> None:
+        self.alpha = alpha
+        self.network.put(
             [
-                (1 - share) * first + share * last if first.dtype.kind == "f" else last
+                (1 - alpha) * first + alpha * last if first.dtype.kind == "f" else last
                 for first, last in zip(self.start, self.end, strict=True)
             ]
         )

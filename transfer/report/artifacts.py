@@ -1,35 +1,68 @@
-"""What lies beside a ``.keras`` model: its card always; other formats and pictures when asked for."""
+"""The files of a transfer: the ``.keras`` model, its result and card, and what else was asked for."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.errors import HeadstartError, InputError
-from headstart.files import check_output, write_text
+from headstart.errors import HeadstartError, InputError, arg
+from headstart.files import check_output, write_bytes, write_text
+from pretrain.engine.checkpoint import checkpoint_folder
 from tasks.task import TargetTask
+from transfer.data.input_adapter import InputAdapter
 from transfer.export.formats import FORMATS, check_formats, export_model
 from transfer.report.figures import Predictions, check_pictures, folder_of, write_pictures
+from transfer.report.figures import learning_rate_curve as picture
 from transfer.report.model_card import card
 
-MARK = b"by Headstart's `transfer`"
-"""What every card says: ``--force`` must not cost someone a page of their own, such as README.md."""
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pretrain.engine.session import Session
+    from transfer.config import TransferConfig
+
+CARD_SENTINEL = b"by Headstart's `transfer`"
+"""Part of every card: replacing outputs must not cost someone a page of their own, such as README.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
     """The files beside ``model``: ``model.json``, ``model.md`` and what was asked for.
 
-    formats: names of the table of formats. pictures: whether to draw them; map: "pca" or "umap".
+    Attributes:
+        model: the ``.keras`` file.
+        formats: other formats of the model, names of the table of formats.
+        figures: whether to draw them.
+        map: "pca" or "umap", how the figures map features.
+        finder: whether a learning rate is looked for, and its curve drawn.
+        seed: of the map.
     """
 
     model: Path
     formats: Sequence[str] = ()
-    pictures: bool = False
+    figures: bool = False
     map: str = "pca"
+    finder: bool = False
+    seed: int = 0
+
+    @classmethod
+    def of(cls, model: Path, config: TransferConfig, session: Session) -> Artifacts:
+        """Return the files that a configuration asks for, checked. Raises InputError."""
+        made = cls(
+            model=model,
+            formats=tuple(dict.fromkeys(config.export)),
+            figures=config.figures,
+            map=config.map,
+            finder=config.learning_rate == "find",
+            seed=config.seed,
+        )
+        # Only a run that began here may find files of its own.
+        begun = model.exists() or checkpoint_folder(model).exists()
+        made.check(force=session.force or (session.resume and begun))
+        return made
 
     @property
     def result(self) -> Path:
@@ -41,32 +74,61 @@ class Artifacts:
         """The page of Markdown."""
         return self.model.with_suffix(".md")
 
+    @property
+    def curve(self) -> Path:
+        """The picture of the search for a learning rate."""
+        return self.model.with_name(f"{self.model.stem}-learning-rate.png")
+
     def check(self, *, force: bool) -> None:
         """Check, before any work, that everything can be made and written. Raises InputError."""
-        for path in (self.result, self.card):
-            check_output(path, force=force)
-        if force and self.card.is_file() and MARK not in self.card.read_bytes():
+        if self.model.suffix != ".keras":
             raise InputError(
-                f"{self.card} is not the card of a model, and is not replaced. Move it away, or give "
-                f"another --out."
+                "must end in .keras, or Keras will not load it", argument="out", value=self.model
+            )
+        for path in (self.model, self.result, self.card, *([self.curve] if self.finder else [])):
+            check_output(path, force=force)
+        if force and self.card.is_file() and CARD_SENTINEL not in self.card.read_bytes():
+            raise InputError(
+                f"{self.card} is not the card of a model, and is not replaced.",
+                hint=f"Move it away, or give another {arg.out}.",
             )
         check_formats(self.model, self.formats, force=force)
-        if self.pictures:
+        if self.figures:
             check_pictures(self.model, self.map, force=force)
-        elif self.map != "pca":
-            raise InputError(f"--map {self.map} is about --pictures, which was not given.")
 
-    def warn(self, say: Callable[[str], None]) -> None:
-        """Say which files of an earlier model will stay, for they are taken for this one's."""
+    def describe(self) -> list[str]:
+        """Return warnings of an earlier model's files that stay, for they are taken for this one's."""
         paths = [
             row.beside(self.model) for name, row in FORMATS.items() if name not in self.formats
         ]
-        paths += [] if self.pictures else [folder_of(self.model)]
-        for path in paths:
-            if path.exists():
-                say(f"Warning: {path} lies here already; it is another model's, and stays as it is")
+        paths += [] if self.figures else [folder_of(self.model)]
+        return [
+            f"Warning: {path} lies here already; it is another model's, and stays as it is"
+            for path in paths
+            if path.exists()
+        ]
 
-    def write(self, result: dict[str, Any], task: TargetTask, seed: int) -> dict[str, Any]:
+    def write_model(
+        self, model: Any, inputs: InputAdapter, result: dict[str, Any], x_test: np.ndarray
+    ) -> None:
+        """Write the model, compared on a few raw examples (N, ...) with what was written of it."""
+        from transfer.export.keras_file import save_model
+
+        save_model(model, self.model, inputs, result, x_test[:64])
+
+    def write_result(self, result: dict[str, Any]) -> list[str]:
+        """Write the result and the curve of a learning rate; return lines about what could not be drawn."""
+        lines = []
+        if "learning_rate" in result:
+            drawn = picture(result["learning_rate"])
+            if drawn is None:
+                lines = ["No curve was drawn: that needs the extra 'plot', headstart[plot]."]
+            else:
+                write_bytes(self.curve, drawn)
+        write_text(self.result, json.dumps(result, indent=1) + "\n")
+        return lines
+
+    def write(self, result: dict[str, Any], task: TargetTask) -> dict[str, Any]:
         """Write what was asked for; return ``result`` with what there is.
 
         Formats that the result says were written, and that are there, are not written again.
@@ -77,9 +139,10 @@ class Artifacts:
         result = dict(result)
         try:
             self._export(result, task)
-            self._draw(result, task, seed)
+            self._draw(result, task)
         except HeadstartError as error:
-            raise type(error)(f"{error} The model itself is whole: {self.model}.") from None
+            error.hint = f"{error.hint} The model itself is whole: {self.model}.".strip()
+            raise
         finally:
             write_text(self.result, json.dumps(result, indent=1) + "\n")
             write_text(self.card, card(result, self.model.name))
@@ -97,13 +160,15 @@ class Artifacts:
         if kept:
             result["exports"] = kept
 
-    def _draw(self, result: dict[str, Any], task: TargetTask, seed: int) -> None:
-        if not self.pictures:
+    def _draw(self, result: dict[str, Any], task: TargetTask) -> None:
+        if not self.figures:
             return
         from transfer.export.keras_file import load_model
 
         seen = Predictions.of(load_model(self.model), task.x_test)
-        made = write_pictures(self.model, task, seen, result["history"], kind=self.map, seed=seed)
+        made = write_pictures(
+            self.model, task, seen, result["history"], kind=self.map, seed=self.seed
+        )
         folder = folder_of(self.model).name
         result["pictures"] = [f"{folder}/{Path(path).name}" for path in made]
 

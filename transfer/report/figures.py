@@ -423,6 +423,36 @@ def _percent(probability: float) -> str:
     return ">99 %" if 0.99 < probability < 1 else f"{100 * probability:.0f} %"
 
 
+def learning_rate_curve(curve: Mapping[str, Any]) -> bytes | None:
+    """Draw the search for a learning rate, from its JSON; return PNG bytes, or None without matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(curve["rates"], curve["losses"], color="#0072b2")
+    axes.axvline(curve["found"], color="#d55e00", linestyle="--")
+    axes.annotate(
+        f"found {curve['found']:.2g}",
+        (curve["found"], 1.45 * max(curve["losses"][:10])),
+        xytext=(6, -4),
+        textcoords="offset points",
+        color="#a33f00",
+        va="top",
+    )
+    axes.set_xscale("log")
+    # The height of the divergence says nothing.
+    axes.set_ylim(0, 1.5 * max(curve["losses"][:10]))
+    axes.set_xlabel("learning rate, rising from step to step")
+    axes.set_ylabel("loss on the batch, smoothed")
+    axes.set_title("Learning-rate finder")
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    return file.getvalue()
+
+
 def _figure(width: float, height: float) -> Any:
     # The first import in an account logs that a cache of fonts is built.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders import block_names, expected_shapes
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture
 from transfer.recipes import TransferRecipe
 
 # Of the L2 penalty of a solved head: from strong to weak.
@@ -29,7 +29,7 @@ class Candidate:
     blocks: how many the encoder has; labels: the budget. Both for the name only.
     """
 
-    arrangement: Arrangement
+    architecture: TransferArchitecture
     recipe: TransferRecipe
     moves: int
     blocks: int
@@ -53,18 +53,18 @@ class Candidate:
     @property
     def whole(self) -> bool:
         """Say whether it is the whole pretrained encoder, and nothing more."""
-        return self.arrangement.reuse == self.blocks and self.arrangement.above != "add"
+        return self.architecture.reuse == self.blocks and self.architecture.above != "add"
 
     @property
     def name(self) -> str:
         """What it does, in words."""
-        return f"{self.arrangement.told(self.blocks)}; {self.told}"
+        return f"{self.architecture.describe(self.blocks)}; {self.summary}"
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How it is trained, in words."""
         recipe = self.recipe.for_budget(self.labels)
-        if self.arrangement.reuse == 0:
+        if self.architecture.reuse == 0:
             return f"{recipe.scratch_epochs} epochs at {recipe.scratch_learning_rate:.2g}"
         if self.solved:
             return f"head only, solved, C {recipe.solve:g}"
@@ -76,7 +76,7 @@ class Candidate:
         if not recipe.epochs or recipe.unfreeze == 0:
             return f"head only, {recipe.freeze_epochs} epochs at {recipe.head_learning_rate:.2g}"
         moved = recipe.unfreeze
-        what = "all" if moved is None or moved >= self.arrangement.reuse else f"top {moved}"
+        what = "all" if moved is None or moved >= self.architecture.reuse else f"top {moved}"
         decay = f", layer decay {recipe.layer_decay:g}" if recipe.layer_decay != 1 else ""
         way = f", {recipe.interpolate:g} of the way" if recipe.interpolate < 1 else ""
         rate = "the rate found" if recipe.find else f"{recipe.learning_rate:.2g}"
@@ -103,11 +103,11 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
             moved += sum(sizes[reuse:])
         elif above == "add":
             moved += sizes[min(reuse, count - 1)]
-        arrangement = Arrangement(reuse=reuse, above=above)
-        if arrangement.fresh(count):  # below a head there is nothing to solve it on yet
+        architecture = TransferArchitecture(reuse=reuse, above=above)
+        if architecture.fresh(count):  # below a head there is nothing to solve it on yet
             own = replace(own, solve=None, interpolate=1.0)
         return Candidate(
-            arrangement=arrangement,
+            architecture=architecture,
             recipe=own,
             moves=moved,
             blocks=count,
@@ -149,7 +149,7 @@ def fresh_candidates(
     lengths = (recipe.scratch_epochs, 2 * own)
     return [
         Candidate(
-            arrangement=Arrangement(reuse=0),
+            architecture=TransferArchitecture(reuse=0),
             recipe=replace(
                 recipe,
                 validation=0.0,

@@ -19,7 +19,7 @@ NEAR = 0.5
 
 
 @dataclass(kw_only=True, eq=False)
-class Tried:
+class CandidateResult:
     """A candidate and its validation.
 
     y: int32 (N,), the true classes.
@@ -34,7 +34,7 @@ class Tried:
     short: tuple[float, float, int] | None = None
 
     @classmethod
-    def empty(cls, candidate: Candidate, y: np.ndarray, classes: int) -> Tried:
+    def empty(cls, candidate: Candidate, y: np.ndarray, classes: int) -> CandidateResult:
         """Return a candidate that was not tried yet on examples of these true classes."""
         return cls(candidate=candidate, y=y, chances=np.full((len(y), classes), np.nan))
 
@@ -73,9 +73,9 @@ class Tried:
         spread = float(right.std() / len(right) ** 0.5) if len(right) else None
         return {
             "candidate": self.candidate.name,
-            "reuse": self.candidate.arrangement.reuse,
-            "above": self.candidate.arrangement.above,
-            "trained": self.candidate.told,
+            "reuse": self.candidate.architecture.reuse,
+            "above": self.candidate.architecture.above,
+            "trained": self.candidate.summary,
             "validated": len(right),
             "accuracy": mean,
             "standard_error": spread,
@@ -87,7 +87,7 @@ class Tried:
         }
 
 
-def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
+def choose(tried: Sequence[CandidateResult]) -> tuple[int, int | None, str]:
     """Return the numbers of the chosen candidate and of the runner-up, and why.
 
     The plain transfer is the first of ``tried``; with it belong the places on its line to the frozen encoder
@@ -136,7 +136,7 @@ def choose(tried: Sequence[Tried]) -> tuple[int, int | None, str]:
     return chosen, _second(tried, done, chosen), why
 
 
-def _place(tried: Sequence[Tried], line: Sequence[int], lowest: int) -> tuple[int, str]:
+def _place(tried: Sequence[CandidateResult], line: Sequence[int], lowest: int) -> tuple[int, str]:
     """Return which place of a line is taken, and why."""
     own = tried[0].candidate.recipe.interpolate
 
@@ -155,7 +155,7 @@ def _place(tried: Sequence[Tried], line: Sequence[int], lowest: int) -> tuple[in
     return chosen, f"{which}, with a loss within half a standard error of the lowest"
 
 
-def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:
+def _simplest(tried: Sequence[CandidateResult], among: Sequence[int]) -> tuple[int, str]:
     """Return which one moves the fewest weights and is hardly behind the best, and why."""
     best, *_ = ranked = _ranked(tried, among)
     close = [i for i in ranked if not _ahead(tried[best], tried[i], 1.0)]
@@ -169,11 +169,11 @@ def _simplest(tried: Sequence[Tried], among: Sequence[int]) -> tuple[int, str]:
     )
 
 
-def _second(tried: Sequence[Tried], done: Sequence[int], chosen: int) -> int | None:
+def _second(tried: Sequence[CandidateResult], done: Sequence[int], chosen: int) -> int | None:
     return next((i for i in _ranked(tried, done) if i != chosen), None)
 
 
-def could_win(line: Sequence[Tried]) -> bool:
+def could_win(line: Sequence[CandidateResult]) -> bool:
     """Say whether another candidate could be chosen, were it right wherever the best of the line is wrong."""
     if not line[0].candidate.whole or not line[0].complete:
         return True
@@ -191,32 +191,32 @@ def paired_error(apart: np.ndarray, *, more: float = 1.0) -> float:
     return (float(np.square(apart).sum()) + more**2) ** 0.5 / max(1, len(apart))
 
 
-def _ranked(tried: Sequence[Tried], among: Sequence[int]) -> list[int]:
+def _ranked(tried: Sequence[CandidateResult], among: Sequence[int]) -> list[int]:
     """Sort from the one that validates highest down; of equals the lowest loss is first."""
     return sorted(among, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
 
 
-def _ahead(row: Tried, other: Tried, errors: float) -> bool:
+def _ahead(row: CandidateResult, other: CandidateResult, errors: float) -> bool:
     """Whether a candidate is ahead of another by more than so many standard errors."""
     return _lag(row, other) > errors * _error(row, other)
 
 
-def _surer(row: Tried, other: Tried) -> bool:
+def _surer(row: CandidateResult, other: CandidateResult) -> bool:
     """Whether a candidate has the lower calibrated loss, on the examples that both have seen."""
     apart = row.calibrated - other.calibrated
     return not apart[row.seen & other.seen].sum() > 0
 
 
-def _lag(best: Tried, row: Tried) -> float:
+def _lag(best: CandidateResult, row: CandidateResult) -> float:
     """Return how much more often the first was right, on the examples that both have seen (0: on none)."""
     apart = _apart(best, row)
     return float(apart.mean()) if len(apart) else 0.0
 
 
-def _error(best: Tried, row: Tried) -> float:
+def _error(best: CandidateResult, row: CandidateResult) -> float:
     return paired_error(_apart(best, row))
 
 
-def _apart(best: Tried, row: Tried) -> np.ndarray:
+def _apart(best: CandidateResult, row: CandidateResult) -> np.ndarray:
     apart: np.ndarray = (best.right - row.right)[best.seen & row.seen]
     return apart

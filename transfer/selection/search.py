@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture
+from transfer.config import SEARCH_SECONDS
 from transfer.data.folds import FEW_FOLDS, FOLDS, folds, restore_class_proportions
 from transfer.metrics.temperature import losses
 from transfer.selection.candidates import Candidate, candidates, fresh_candidates
-from transfer.selection.decision import Tried, choose, could_win
+from transfer.selection.decision import CandidateResult, choose, could_win
 
 if TYPE_CHECKING:
-    from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
-    from transfer.model.feature_cache import Prepared
-    from transfer.model.network import Body
-    from transfer.plan import Plan, Source
+    from pretrain.engine.session import Session
+    from transfer.model.feature_cache import FeatureCache
+    from transfer.model.network import TransferNetwork
     from transfer.recipes import TransferRecipe
-    from transfer.targets.base import Target
+    from transfer.training.fit_plan import FitPlan
 
-SECONDS = 120.0
 UNTOLD = "no class has two labels, so nothing could be validated: the plain transfer"
 # Of its epochs, what a trained candidate has in the short run that decides whether it gets a whole one.
 SHORT = 5
@@ -35,14 +34,14 @@ PLACES = {FOLDS: (2, 2, 1), FEW_FOLDS: (1,)}
 # ... and none that is behind the plain one by more than this many standard errors of their difference.
 HOPELESS = 2.0
 # Of the outputs of frozen blocks, which every candidate of a depth has from one computation.
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """What a search tried and chose; ``tried`` is in the order of the candidates."""
 
-    tried: list[Tried]
+    tried: list[CandidateResult]
     chosen: int
     runner_up: int | None
     reason: str
@@ -58,7 +57,7 @@ class Found:
     def to_json(self) -> dict[str, Any]:
         """Return the table and the choice as plain data."""
         return {
-            "arrangement": asdict(self.candidate.arrangement),
+            "arrangement": asdict(self.candidate.architecture),
             "recipe": asdict(self.candidate.recipe),
             "chosen": self.candidate.name,
             "runner_up": None
@@ -75,47 +74,43 @@ class Found:
 def search(
     x: np.ndarray,
     y: np.ndarray,
-    source: Source,
-    plan: Plan,
+    plan: FitPlan,
+    session: Session,
     *,
-    target: Target,
-    seed: int,
-    most_seconds: float = SECONDS,
-    programs: Programs | None = None,
-    reporter: Reporter | None = None,
+    seconds: float = SEARCH_SECONDS,
     among: Sequence[Candidate] | None = None,
-) -> Found:
+) -> SearchResult:
     """Try the candidates on stratified folds of these labels, and choose one.
 
-    x, y: the raw examples (N, ...) and labels int32 (N,) of the budget. Nothing else is looked at.
-    most_seconds: after this, no further training is begun. Only then does the choice depend on the
-        machine's speed, and ``complete`` is False.
+    Args:
+        x: the raw examples (N, ...) of the budget; nothing else is looked at.
+        y: their classes, int32 (N,).
+        plan: the plain transfer.
+        session: shows the progress, and keeps compiled steps.
+        seconds: after this, no further training is begun. Only then does the choice depend on the machine's
+            speed, and ``complete`` is False.
+        among: candidates in place of the usual ones.
     """
-    from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
     from transfer.inference import predict_batched
-    from transfer.model.feature_cache import Prepared
+    from transfer.model.feature_cache import FeatureCache
 
     began = time.monotonic()
     race = _Race(
-        x=Prepared(predict_batched(plan.inputs.model(), x), most_bytes=MOST_BYTES),
+        x=FeatureCache(predict_batched(plan.inputs.model(), x), most_bytes=MAX_BYTES),
         y=y,
-        source=source,
         plan=plan,
-        target=target,
-        seed=seed,
-        programs=programs or Programs(64),
-        folds=folds(y, seed),
-        late=lambda: time.monotonic() - began > most_seconds,
-        reporter=reporter or Reporter(),
+        session=session.aside(),
+        folds=folds(y, plan.seed),
+        late=lambda: time.monotonic() - began > seconds,
+        reporter=session.reporter,
     )
-    make = fresh_candidates if plan.arrangement.reuse == 0 else candidates
-    table = among or make(source.encoder, plan.recipe, len(y))
+    make = fresh_candidates if plan.architecture.reuse == 0 else candidates
+    table = among or make(plan.source.encoder, plan.recipe, len(y))
     tried, chosen, runner_up, reason = race.empty(table), 0, None, UNTOLD
     if race.folds:
         race.run(tried)
         chosen, runner_up, reason = choose(tried)
-    return Found(
+    return SearchResult(
         tried=tried,
         chosen=chosen,
         runner_up=runner_up,
@@ -128,38 +123,35 @@ def search(
 
 @dataclass(kw_only=True)
 class _Race:
-    x: Prepared
+    x: FeatureCache
     y: np.ndarray
-    source: Source
-    plan: Plan
-    target: Target
-    seed: int
-    programs: Programs
+    plan: FitPlan
+    session: Session
     folds: list[tuple[np.ndarray, np.ndarray]]
     late: Callable[[], bool]
     reporter: Reporter
     was_late: bool = False
-    bodies: dict[Arrangement, Body] = field(default_factory=dict)
+    networks: dict[TransferArchitecture, TransferNetwork] = field(default_factory=dict)
 
     @cached_property
     def validated(self) -> np.ndarray:
-        """The rows of x and y that are validated on at all, in their order; Tried has these."""
+        """The rows of x and y that are validated on at all, in their order; CandidateResult has these."""
         held = [held for _, held in self.folds]
         return np.sort(np.concatenate(held)) if held else np.arange(0)
 
-    def empty(self, table: Sequence[Candidate]) -> list[Tried]:
+    def empty(self, table: Sequence[Candidate]) -> list[CandidateResult]:
         """Return the candidates, untried."""
-        y, classes = self.y[self.validated], len(self.target.names)
-        return [Tried.empty(candidate, y, classes) for candidate in table]
+        y, classes = self.y[self.validated], len(self.plan.target.names)
+        return [CandidateResult.empty(candidate, y, classes) for candidate in table]
 
-    def run(self, tried: Sequence[Tried]) -> None:
+    def run(self, tried: Sequence[CandidateResult]) -> None:
         """Score every candidate; of the trained ones a short run says which are worth a whole one.
 
         Successive halving (Jamieson & Talwalkar 2016) with two rungs. The first candidate, the plain
         transfer, is validated whole before the others: all are compared with it, and time that is up should
         not leave it out.
         """
-        lines: dict[Candidate, list[Tried]] = {}
+        lines: dict[Candidate, list[CandidateResult]] = {}
         for row in tried:
             lines.setdefault(row.candidate.line, []).append(row)
         first, *others = lines.values()
@@ -183,13 +175,15 @@ class _Race:
                 self._score([row], fold)
             going = self._left(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
 
-    def _left(self, plain: Tried, going: list[Tried], fold: int, places: int) -> list[Tried]:
+    def _left(
+        self, plain: CandidateResult, going: list[CandidateResult], fold: int, places: int
+    ) -> list[CandidateResult]:
         """Return those that go on after a fold, at most ``places``."""
         rows = np.concatenate([self._held(i) for i in range(fold + 1)])
         left = len(self.validated) - len(rows)
         whole = [row for row in going if row.seen[rows].all()]
         ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
-        kept: list[Tried] = []
+        kept: list[CandidateResult] = []
         for row in ranked[:places]:
             behind = plain.right[rows] - row.right[rows]
             # Nor one that could not catch up with the plain one, were all the rest right.
@@ -198,14 +192,14 @@ class _Race:
                 kept.append(row)
         return kept
 
-    def _glimpse(self, row: Tried) -> None:
+    def _glimpse(self, row: CandidateResult) -> None:
         """Train a candidate shortly on all folds but the first and note what it says of that one."""
         y = self.y[self.folds[0][1]]
         for chances in self._validated([row], 0, SHORT):
             right = chances.argmax(axis=1) == y
             row.short = (float(right.mean()), float(losses(chances, y).mean()), len(y))
 
-    def _score(self, rows: Sequence[Tried], fold: int) -> None:
+    def _score(self, rows: Sequence[CandidateResult], fold: int) -> None:
         """Train the candidates of a line on all folds but one and note what they say of that one."""
         held = self._held(fold)
         if not rows[0].seen[held].all():
@@ -216,44 +210,40 @@ class _Race:
         """Return where the rows held out in a fold are among those that are validated."""
         return np.searchsorted(self.validated, self.folds[fold][1])
 
-    def _validated(self, rows: Sequence[Tried], fold: int, part: int = 1) -> Iterator[np.ndarray]:
+    def _validated(
+        self, rows: Sequence[CandidateResult], fold: int, part: int = 1
+    ) -> Iterator[np.ndarray]:
         """Train the candidates of a line, for one ``part``-th of their epochs.
 
         Yields for each the probabilities (M, K) of the examples held out; nothing when the time is up.
         """
-        from transfer.training.fit import build, fit
+        from transfer.training.fit import fit
 
         train, held = self.folds[fold]
         if self.late():
             self.was_late = True
             return
         began = time.monotonic()
-        # Of a line any other place than its end, so that the whole of it is there.
+        # Fit the smallest share: any below 1 keeps both end points, so one fit serves all points of the line.
         candidate = min((row.candidate for row in rows), key=lambda c: c.recipe.interpolate)
-        plan = replace(
-            self.plan,
-            arrangement=candidate.arrangement,
-            recipe=_shortened(candidate.recipe.for_budget(len(train)), part),
-        )
-        if candidate.arrangement not in self.bodies:
-            made = build(self.source, plan, self.target.outputs, self.seed)
-            self.bodies[candidate.arrangement] = made
+        architecture = candidate.architecture
+        recipe = _shortened(candidate.recipe.for_budget(len(train)), part)
+        plan = replace(self.plan, architecture=architecture, recipe=recipe)
+        if architecture not in self.networks:
+            self.networks[architecture] = plan.network()
         fitted = fit(
             self.x.take(train),
             self.y[train],
-            self.source,
             plan,
-            target=self.target,
-            seed=self.seed,
+            self.session,
             # Balanced, all classes count alike in a fold as they do in the whole.
-            weights=None if plan.recipe.balance else restore_class_proportions(self.y, train),
-            body=self.bodies[candidate.arrangement],
-            programs=self.programs,
+            weights=None if recipe.balance else restore_class_proportions(self.y, train),
+            network=self.networks[architecture],
         )
         for row in rows:
             if fitted.line is not None:
-                fitted.line.go(row.candidate.recipe.interpolate)
-            chances = self.target.probabilities(fitted.outputs(self.x.take(held)))
+                fitted.line.apply(row.candidate.recipe.interpolate)
+            chances = self.plan.target.probabilities(fitted.outputs(self.x.take(held)))
             row.seconds += time.monotonic() - began
             began = time.monotonic()
             yield chances

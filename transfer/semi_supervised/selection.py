@@ -11,17 +11,12 @@ import numpy as np
 from transfer.selection.decision import AHEAD, paired_error
 from transfer.semi_supervised.label_spreading import spread
 from transfer.semi_supervised.self_training import student, teach, together
-from transfer.semi_supervised.unlabelled import Pool
+from transfer.semi_supervised.unlabelled import UnlabelledSet
 
 if TYPE_CHECKING:
-    from pretrain.engine.checkpoint import Checkpoints
-    from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
-    from transfer.model.network import Body
-    from transfer.plan import Plan, Source
-    from transfer.recipes import TransferRecipe
-    from transfer.targets.base import Target
-    from transfer.training.fit import Fitted
+    from pretrain.engine.session import Session
+    from transfer.training.fit import Examples, Fitted
+    from transfer.training.fit_plan import FitPlan
 
 # Prepared examples (M, ...), distributions float32 (M, K), weights float32 (M,).
 Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -29,56 +24,63 @@ Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
 PLAIN, SELF, SPREAD = "plain", "self-training", "spreading"
 # The pool has to be better than plain by this many standard errors of the paired difference.
 ERRORS = AHEAD
+# As results have always said it.
+ASKED = "--pool-method asked for it"
 
 
-class Pooled:
-    """A budget of labels and a pool, prepared for one source, arrangement and seed."""
+class SemiSupervised:
+    """The trainings with unlabelled examples, for one plan; it decides which of them to use."""
 
     def __init__(
         self,
         x: np.ndarray,
         y: np.ndarray,
-        pool: Pool,
-        source: Source,
-        plan: Plan,
-        *,
-        target: Target,
-        seed: int,
-        programs: Programs | None = None,
+        unlabelled: UnlabelledSet,
+        plan: FitPlan,
+        session: Session,
     ) -> None:
-        """Take raw labelled examples (N, ...), int32 (N,), and bring pool and features into memory."""
-        from pretrain.engine.program import Programs
+        """Take raw labelled examples (N, ...) and classes int32 (N,); compute all features."""
         from transfer.inference import predict_batched
-        from transfer.training.fit import build
 
-        self.x, self.y = predict_batched(plan.inputs.model(), x), y
-        self.pool = predict_batched(pool.inputs.model(), pool.x)
-        self.temperature = pool.temperature
-        self.source, self.plan, self.target, self.seed = source, plan, target, seed
-        self.programs = programs or Programs(64)
-        self.body = build(source, plan, target.outputs, seed)
-        self.features, self.pool_features = (
-            _features(self.body, part) for part in (self.x, self.pool)
-        )
+        self.raw, self.y, self.unlabelled = x, y, unlabelled
+        self.plan, self.reporter, self.session = plan, session.reporter, session.aside()
+        self.x = predict_batched(plan.inputs.model(), x)
+        self.pool = predict_batched(unlabelled.inputs.model(), unlabelled.x)
+        self.network = plan.network()
+        kept = [block for _, block in self.network.kept]
+
+        def flat(part: np.ndarray) -> np.ndarray:
+            # Maps are averaged over places.
+            if part.ndim == 4 and kept:
+                part = part.mean(axis=(1, 2))
+            return part.reshape(len(part), -1)
+
+        self.features = predict_batched(kept, self.x, then=flat)
+        self.pool_features = predict_batched(kept, self.pool, then=flat)
 
     def plain(self, rows: np.ndarray) -> Fitted:
         """Train on these labelled rows alone."""
-        return self._fit(self.x[rows], self.y[rows], None, self.plan.recipe.for_budget(len(rows)))
+        return self._fit(self.x[rows], self.y[rows], None, self.plan)
 
     def lesson(self, method: str, rows: np.ndarray, teacher: Fitted | None = None) -> Lesson:
         """Return examples, distributions and weights that a student of ``method`` learns from."""
         if method == SELF:
-            soft = teach(_outputs(teacher or self.plain(rows), self.pool), self.temperature)
+            soft = teach(
+                _outputs(teacher or self.plain(rows), self.pool), self.unlabelled.temperature
+            )
         else:
             soft = spread(
-                self.features[rows], self.y[rows], self.pool_features, len(self.target.names)
+                self.features[rows], self.y[rows], self.pool_features, len(self.plan.target.names)
             )
         return together(self.x[rows], self.y[rows], self.pool, soft)
 
     def student(self, lesson: Lesson) -> Fitted:
         """Train a student from the source's weights."""
         x, y, weights = lesson
-        return self._fit(x, y, weights, student(self.plan.recipe, len(x)))
+        return self._fit(x, y, weights, self._student_plan(lesson))
+
+    def _student_plan(self, lesson: Lesson) -> FitPlan:
+        return replace(self.plan, recipe=student(self.plan.recipe, len(lesson[0])))
 
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""
@@ -86,7 +88,7 @@ class Pooled:
         from transfer.selection.search import UNTOLD
 
         began = time.monotonic()
-        parts = folds(self.y, self.seed)
+        parts = folds(self.y, self.plan.seed)
         right = {name: np.full(len(self.y), np.nan) for name in (PLAIN, SELF, SPREAD)}
         for train, held in parts:
             teacher = self.plain(train)
@@ -108,81 +110,43 @@ class Pooled:
         }
 
     def _right(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
-        probabilities = self.target.probabilities(_outputs(fitted, self.x[rows]))
+        probabilities = self.plan.target.probabilities(_outputs(fitted, self.x[rows]))
         found: np.ndarray = probabilities.argmax(axis=1) == self.y[rows]
         return found
 
     def _fit(
-        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, recipe: TransferRecipe
+        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, plan: FitPlan
     ) -> Fitted:
-        from transfer.model.feature_cache import Prepared
+        from transfer.model.feature_cache import FeatureCache
         from transfer.training.fit import fit
 
-        return fit(
-            Prepared(x),
-            y,
-            self.source,
-            replace(self.plan, recipe=recipe),
-            target=self.target,
-            seed=self.seed,
-            weights=weights,
-            body=self.body,
-            programs=self.programs,
-        )
+        return fit(FeatureCache(x), y, plan, self.session, weights=weights, network=self.network)
 
-
-def pooling(
-    x: np.ndarray,
-    y: np.ndarray,
-    pool: Pool,
-    source: Source,
-    plan: Plan,
-    recipe: TransferRecipe,
-    *,
-    target: Target,
-    seed: int,
-    reporter: Reporter | None = None,
-    programs: Programs | None = None,
-    checkpoints: Checkpoints | None = None,
-    resume: bool = False,
-) -> tuple[dict[str, Any], Plan, Lesson | None]:
-    """Choose the pool's method, and return its JSON, the plan to train by and what to train on.
-
-    recipe: ``plan``'s before it was fitted to the budget. The lesson is None when the pool is not used.
-    An interrupted run's choice is taken from beside its checkpoints; the lesson is made again.
-    """
-    made = Pooled(
-        x,
-        y,
-        pool,
-        source,
-        replace(plan, recipe=recipe),
-        target=target,
-        seed=seed,
-        programs=programs,
-    )
-    found = checkpoints.read_note("pool") if checkpoints and resume else None
-    if found is None:
-        if pool.method == "auto":
-            if reporter:
-                reporter.say("Pool: validating what it is good for")
-            found = made.validate()
+    def choose(self) -> dict[str, Any]:
+        """Return the method to take, and the reason, as JSON."""
+        method = self.unlabelled.method
+        if method == "auto":
+            self.reporter.say("Pool: validating what it is good for")
+            found = self.validate()
         else:
-            asked = "--pool-method asked for it"
             found = {
-                "chosen": pool.method,
-                "reason": asked,
+                "chosen": method,
+                "reason": ASKED,
                 "tried": [],
                 "folds": 0,
                 "seconds": 0.0,
             }
-        found = {**pool.to_json(), **found}
-        if checkpoints:
-            checkpoints.write_note("pool", found)
-    if found["chosen"] == PLAIN:
-        return found, plan, None
-    lesson = made.lesson(found["chosen"], np.arange(len(y)))
-    return found, replace(plan, recipe=student(recipe, len(lesson[0]))), lesson
+        return {**self.unlabelled.to_json(), **found}
+
+    def resolve(self, method: str) -> tuple[FitPlan, Examples]:
+        """Return a method's training, and its examples: raw (N, ...) with y, or a student's lesson."""
+        if method == PLAIN:
+            return self.plan, (self.raw, self.y, None)
+        from transfer.model.feature_cache import FeatureCache
+
+        lesson = self.lesson(method, np.arange(len(self.y)))
+        x, y, weights = lesson
+        return self._student_plan(lesson), (FeatureCache(x), y, weights)
 
 
 def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]]:
@@ -217,16 +181,4 @@ def _outputs(fitted: Fitted, x: np.ndarray) -> np.ndarray:
     """Return the outputs (N, K) of prepared examples."""
     from transfer.inference import predict_batched
 
-    return predict_batched(fitted.head, predict_batched(fitted.encoder.model, x))
-
-
-def _features(body: Body, x: np.ndarray) -> np.ndarray:
-    """Return what the kept blocks make of prepared ``x``, as (N, D); maps are averaged over places."""
-    from transfer.inference import predict_batched
-
-    def flat(part: np.ndarray) -> np.ndarray:
-        if part.ndim == 4 and body.kept:
-            part = part.mean(axis=(1, 2))
-        return part.reshape(len(part), -1)
-
-    return predict_batched([block for _, block in body.kept], x, then=flat)
+    return predict_batched(fitted.network.head, predict_batched(fitted.network.model, x))

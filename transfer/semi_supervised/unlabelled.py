@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, arg, suggest
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints
 from tasks.splits import generator
 from tasks.task import TargetTask
 from transfer.data.input_adapter import InputAdapter
+from transfer.training.fit_plan import FitPlan
 
 SIZE = 5000
 METHODS = ("auto", "self-training", "spreading")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pool:
+class UnlabelledSet:
     """Examples without labels, and what to do with them.
 
     x: raw (P, ...), as ``inputs`` expects them.
@@ -34,6 +35,7 @@ class Pool:
     inputs: InputAdapter
     examples: int
     left_out: dict[str, int]
+    fingerprint: str = ""
     method: str = "auto"
     temperature: float = 1.0
 
@@ -43,14 +45,12 @@ class Pool:
         dataset: Dataset,
         task: TargetTask,
         rows: np.ndarray,
-        encoder: dict[str, Any],
-        preprocessing: dict[str, Any],
+        fit: FitPlan,
         *,
-        seed: int = 0,
         size: int = SIZE,
         method: str = "auto",
         temperature: float = 1.0,
-    ) -> Pool:
+    ) -> UnlabelledSet:
         """Draw at most ``size`` examples, and no test example and none of the labelled ``rows``.
 
         Labels that the data set may have are not looked at. Near duplicates of test examples are looked
@@ -58,14 +58,13 @@ class Pool:
         """
         if method not in METHODS:
             raise InputError(
-                f"--pool-method must be {', '.join(METHODS)}. Got {method!r}.{suggest(method, METHODS)}"
+                f"must be one of {', '.join(METHODS)}",
+                argument="unlabelled_method",
+                value=method,
+                hint=suggest(method, METHODS),
             )
-        if size < 1 or not temperature > 0:
-            raise InputError(
-                f"--pool-size must be 1 or more and --pool-temperature above 0. "
-                f"Got {size} and {temperature:g}."
-            )
-        inputs = InputAdapter.of(dataset, encoder["input_shape"], preprocessing)
+        source = fit.source
+        inputs = InputAdapter.of(dataset, source.encoder["input_shape"], source.preprocessing)
         keep = np.ones(len(dataset.x), bool)
         tested = overlap(task.x_test, dataset.x)
         keep[tested] = False
@@ -73,7 +72,7 @@ class Pool:
         labelled = labelled[keep[labelled]]
         keep[labelled] = False
         left = np.flatnonzero(keep)
-        drawn = np.sort(generator(seed).permutation(left)[:size])
+        drawn = np.sort(generator(fit.seed).permutation(left)[:size])
         _, near = (
             Fingerprints.of(task.x_test, task.value_range).find(
                 dataset.x[drawn], dataset.value_range
@@ -86,8 +85,9 @@ class Pool:
             drawn = drawn[~near]
         if not len(drawn):
             raise InputError(
-                f"--pool {dataset.name} has no example that is neither a test nor a labelled one. "
-                f"Give other examples, or leave --pool out."
+                f"{dataset.name} has no example that is neither a test nor a labelled one",
+                argument="unlabelled",
+                hint=f"Give other examples, or leave {arg.unlabelled} out.",
             )
         return cls(
             name=dataset.name,
@@ -100,6 +100,7 @@ class Pool:
                 "labelled": len(labelled),
                 "not_drawn": max(0, len(left) - size),
             },
+            fingerprint=dataset.fingerprint,
             method=method,
             temperature=temperature,
         )
@@ -116,7 +117,3 @@ class Pool:
     def to_json(self) -> dict[str, Any]:
         """Return the facts for the result."""
         return {"name": self.name, "examples": len(self.x), "left_out": self.left_out}
-
-    def using(self, method: str) -> Pool:
-        """Return the same pool with another method."""
-        return replace(self, method=method)

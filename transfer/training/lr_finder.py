@@ -5,8 +5,6 @@ Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +90,9 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
         assign(program.variables, lent)
     if len(losses) < 10:
         raise NonFiniteError(
-            f"--lr find saw losses that are not finite from a learning rate of {rates[len(losses)]:.2g} "
-            f"on. Look for extreme values in the data."
+            f"The search for a learning rate saw losses that are not finite from a rate of "
+            f"{rates[len(losses)]:.2g} on.",
+            hint="Look for extreme values in the data.",
         )
     return Curve(
         rates=rates[: len(losses)], losses=np.array(losses), found=_steepest(rates, losses)
@@ -112,33 +111,3 @@ def _steepest(rates: np.ndarray, losses: list[float]) -> float:
             slopes[i] = np.polyfit(logs[near], values[near], 1)[0]
     found = min(rates[int(slopes.argmin())], rates[lowest] / 10)
     return float(f"{max(found, LOWEST):.2g}")
-
-
-def picture(curve: Mapping[str, Any]) -> bytes | None:
-    """Return a PNG file of a curve's JSON, or None without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(curve["rates"], curve["losses"], color="#0072b2")
-    axes.axvline(curve["found"], color="#d55e00", linestyle="--")
-    axes.annotate(
-        f"found {curve['found']:.2g}",
-        (curve["found"], 1.45 * max(curve["losses"][:10])),
-        xytext=(6, -4),
-        textcoords="offset points",
-        color="#a33f00",
-        va="top",
-    )
-    axes.set_xscale("log")
-    # Where it blows up is of no interest but that it does.
-    axes.set_ylim(0, 1.5 * max(curve["losses"][:10]))
-    axes.set_xlabel("learning rate, rising from step to step")
-    axes.set_ylabel("loss on the batch, smoothed")
-    axes.set_title("Learning-rate finder")
-    file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
-    return file.getvalue()

@@ -14,14 +14,14 @@ from transfer.recipes import TransferRecipe
 if TYPE_CHECKING:
     from pretrain.engine.stage import Batch, Stage
     from pretrain.engine.train import Run
-    from transfer.model.feature_cache import Prepared
-    from transfer.model.network import Body
-    from transfer.model.weight_interpolation import Line
+    from transfer.model.feature_cache import FeatureCache
+    from transfer.model.network import TransferNetwork
+    from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.targets.base import Target
     from transfer.training.lr_finder import Curve
 
-# On so many of the labels, so many at once, the loss on a line is looked at.
-MOST_LABELS, AT_ONCE = 2048, 256
+# Examples used, and batch size, when evaluating the loss along the interpolation.
+MAX_LABELS, BATCH = 2048, 256
 
 
 class Stages:
@@ -33,22 +33,22 @@ class Stages:
 
     def __init__(
         self,
-        x: Prepared,
+        x: FeatureCache,
         y: np.ndarray,
         weights: np.ndarray | None,
         target: Target,
         recipe: TransferRecipe,
-        body: Body,
+        network: TransferNetwork,
         run: Run,
     ) -> None:
         arrays = {"y": y} | ({} if weights is None else {"w": weights})
-        self.target, self.recipe, self.body = target, recipe, body
-        self.kept = [block for _, block in body.kept]
-        self.fresh = [block for _, block in body.fresh]
+        self.target, self.recipe, self.network = target, recipe, network
+        self.kept = [block for _, block in network.kept]
+        self.fresh = [block for _, block in network.fresh]
         moving = len(self.kept) if recipe.unfreeze is None else recipe.unfreeze
         self.frozen = len(self.kept) - (min(moving, len(self.kept)) if recipe.epochs else 0)
         self.x, self.arrays = x, arrays
-        self.held: tuple[Prepared, dict[str, np.ndarray]] | None = None
+        self.held: tuple[FeatureCache, dict[str, np.ndarray]] | None = None
         self.run = run
         self.curve: Curve | None = None
         if recipe.validation:
@@ -57,8 +57,10 @@ class Stages:
             rows, held = stratified_split(target.groups(y), len(x), recipe.validation, run.seed)
             if not len(held):
                 raise InputError(
-                    f"--validation {recipe.validation:g} of these {len(x)} labels holds out none: leave it "
-                    f"out, or give more labels of each class."
+                    f"holds out none of these {len(x)} labels",
+                    argument="validation",
+                    value=recipe.validation,
+                    hint="Leave it out, or give more labels of each class.",
                 )
             self.x, self.arrays = (
                 x.take(rows),
@@ -91,27 +93,27 @@ class Stages:
             frozen = len(self.kept) - count
             yield self._found(self._stage(name, frozen, epochs, recipe.learning_rate))
 
-    def line(self) -> Line:
-        """Return the line to the weights that were trained; the body is left at its beginning."""
-        from transfer.model.weight_interpolation import ANCHOR, Line
+    def line(self) -> WeightInterpolation:
+        """Return the interpolation from frozen to fine-tuned weights; the network is reset to the start."""
+        from transfer.model.weight_interpolation import ANCHOR, WeightInterpolation
 
-        end = self.body.values()
-        self.body.restore()
+        end = self.network.values()
+        self.network.restore()
         self._solve(ANCHOR)
-        return Line(self.body, self.body.values(), end, self._loss)
+        return WeightInterpolation(self.network, self.network.values(), end, self._loss)
 
     def _loss(self) -> float:
-        """Return the loss on the labels trained on (some of many), at the body's present weights."""
+        """Return the loss on the labels trained on (some of many), at the network's present weights."""
         import tensorflow as tf
 
         from pretrain.engine.stage import Batch
 
         count = len(self.x)
-        rows = np.linspace(0, count - 1, min(count, MOST_LABELS)).astype(np.int64)
-        loss = _loss(self.target, [*self.kept, *self.fresh], set(), self.body.head)
+        rows = np.linspace(0, count - 1, min(count, MAX_LABELS)).astype(np.int64)
+        loss = _loss(self.target, [*self.kept, *self.fresh], set(), self.network.head)
         total = 0.0
-        for i in range(0, len(rows), AT_ONCE):
-            part = rows[i : i + AT_ONCE]
+        for i in range(0, len(rows), BATCH):
+            part = rows[i : i + BATCH]
             own = {"x": self.x.take(part).x}
             own |= {name: array[part] for name, array in self.arrays.items()}
             cut = {name: tf.constant(array) for name, array in own.items()}
@@ -134,7 +136,7 @@ class Stages:
         """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""
         from pretrain.engine.stage import Objective, Stage
 
-        recipe, head = self.recipe, self.body.head
+        recipe, head = self.recipe, self.network.head
         blocks = [*self.kept[frozen:], *self.fresh]
         variables, scales = [], []
         for i, block in enumerate(blocks):
@@ -163,11 +165,11 @@ class Stages:
             learning_rate=rate,
             schedule=recipe.schedule,
             warmup=recipe.warmup,
-            convolutional=self.body.row.convolutional,
+            convolutional=self.network.row.convolutional,
         )
 
     def _above(
-        self, frozen: int, x: Prepared, arrays: Mapping[str, np.ndarray], epochs: int
+        self, frozen: int, x: FeatureCache, arrays: Mapping[str, np.ndarray], epochs: int
     ) -> dict[str, np.ndarray]:
         """Return ``arrays`` and as x the output of the lowest ``frozen`` blocks, if it is to be used."""
         return {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
@@ -175,7 +177,7 @@ class Stages:
     def _solve(self, c: float) -> None:
         from transfer.inference import predict_batched
 
-        head = self.body.head
+        head = self.network.head
         x, y, weights = self.x.above(self.kept), self.arrays["y"], self.arrays.get("w")
         for block in self.fresh:
             x = predict_batched(block, x)

@@ -173,14 +173,13 @@ def test_a_model_without_weights_below_the_cut(saved, tmp_path):
 
 
 def test_a_headstart_model_can_be_imported_again(tmp_path):
-    from transfers import QUICK, source, task
+    from transfers import QUICK, source, task, transferred
 
+    from transfer.config import TransferConfig
     from transfer.export.keras_file import save_model
-    from transfer.plan import TransferConfig
-    from transfer.run import transfer
 
     data = task()
-    done = transfer(data, source("convnet"), TransferConfig(recipe=QUICK, labels=12))
+    done = transferred(data, source("convnet"), TransferConfig(recipe=QUICK, labels=12))
     path = tmp_path / "ours.keras"
     save_model(done.model, path, done.inputs, done.result, data.x_test)
     made = import_model(str(path), cut="-1")

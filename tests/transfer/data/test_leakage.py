@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pictures import WAYS, blobs, jpeg, shifted
-from transfers import QUICK, weights
+from transfers import QUICK, planned, transferred, weights
 
 from headstart.cli import spelling
 from headstart.errors import InputError, arg
@@ -16,9 +16,9 @@ from tasks.duplicates.fingerprints import Fingerprints
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
 from transfer.cli import cli
-from transfer.data.leakage import describe, leakage, leaks, refuse
-from transfer.plan import Source, TransferConfig
-from transfer.run import transfer
+from transfer.config import TransferConfig
+from transfer.data.leakage import describe, leakage, refuse
+from transfer.encoder_source import EncoderSource
 
 RANGE = (0, 255)
 
@@ -132,7 +132,7 @@ def test_it_is_refused_only_when_labels_were_used():
         (many, True, True),
     ):
         found = leakage(task_of(x, test), np.arange(9), file_of(pool, labels_used=used))
-        assert leaks(found) == refused
+        assert found["leaks"] == refused
         if refused:
             with pytest.raises(InputError, match="the test would measure memory") as caught:
                 refuse(found, "toy", "weights.h5")
@@ -147,7 +147,7 @@ def test_labels_that_were_used_by_both_are_no_leak():
         task_of(pool[:50], blobs(40, seed=3)), np.arange(50), file_of(pool, labels_used=True)
     )
     assert found["labelled"]["exact"] == 50
-    assert not leaks(found)
+    assert not found["leaks"]
 
 
 def test_a_file_without_fingerprints_says_so():
@@ -157,7 +157,7 @@ def test_a_file_without_fingerprints_says_so():
     )
     assert found["test"] == {"n": 50, "exact": None, "near": None}
     assert found["pool"]["fingerprints"] is None
-    assert not leaks(found)
+    assert not found["leaks"]
     told = (
         "Leakage: unknown. The weights file does not say which examples the pool had; 5 (and 0 near"
     )
@@ -172,7 +172,7 @@ def test_another_size_cannot_be_compared_exactly():
     found = leakage(task_of(same, same), np.arange(5), file_of(pool, labels_used=True))
     assert found["test"]["exact"] is None
     assert found["test"]["near"] > 30
-    assert leaks(found)
+    assert found["leaks"]
     assert "none could be compared exactly" in describe(found)
     with pytest.raises(InputError, match=r"had \d+ near duplicates of the 40 test examples"):
         refuse(found, "toy", "weights.h5")
@@ -236,14 +236,18 @@ def test_the_command_tells_of_a_pool_without_labels(folder):
     assert json.loads(done.stdout)["leakage"]["leaks"] is False
 
 
-def test_the_function_refuses_like_the_command_unless_it_is_told_not_to_look(folder):
+def test_a_plan_refuses_like_the_command_unless_nobody_is_to_look(folder):
     task = TargetTask.from_dataset(load_dataset(str(folder / "data.npz")))
-    source = Source.from_weights(WeightsFile.read(folder / "used.h5"))
+    used = WeightsFile.read(folder / "used.h5")
     config = TransferConfig(recipe=QUICK, labels=30)
-    with pytest.raises(InputError, match="allow_leakage=True"):
-        transfer(task, source, config)
-    assert "leakage" not in transfer(task, source, config, guard=False).result
-    source = Source.from_weights(WeightsFile.read(folder / "unused.h5"))
-    found = transfer(task, source, config).result["leakage"]
+    with pytest.raises(InputError, match="the test would measure memory") as caught:
+        planned(task, EncoderSource.from_weights(used), config)
+    assert "allow_leakage=True" in str(caught.value)
+    allowed = dataclasses.replace(config, allow_leakage=True)
+    assert planned(task, EncoderSource.from_weights(used), allowed).leakage["leaks"] is True
+    unseen = EncoderSource.from_weights(used, check_leakage=False)
+    assert "leakage" not in transferred(task, unseen, config).result
+    source = EncoderSource.from_weights(WeightsFile.read(folder / "unused.h5"))
+    found = transferred(task, source, config).result["leakage"]
     assert found["test"] == {"n": 40, "exact": 2, "near": 0}
     assert found["leaks"] is False

@@ -15,15 +15,15 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
-from transfers import QUICK, encoder_weights, source, task, weights
+from transfers import QUICK, encoder_weights, source, task, transferred, weights
 
 from pretrain.engine.stage import Batch
 from pretrain.weights.file import WeightsFile
 from tasks.loading.resolve import load_dataset
 from transfer import EncoderTransformer, TransferClassifier, TransferRegressor
-from transfer.plan import Plan, TransferConfig
+from transfer.config import TransferConfig
+from transfer.plan import TransferPlan
 from transfer.recipes import recipe
-from transfer.run import transfer
 from transfer.targets import Regression
 
 NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -124,8 +124,8 @@ def test_from_a_weights_file_it_is_far_from_chance_with_words_as_classes(pretrai
 def test_it_is_the_commands_transfer_bit_by_bit(files, classes, name):
     config = TransferConfig(recipe=recipe("default", QUICKLY), labels=40, seed=4)
     on = task(classes=classes)
-    rows = Plan.make(on, source(name), config).rows
-    model = transfer(on, source(name), config).model
+    rows = TransferPlan.make(on, source(name), config).rows
+    model = transferred(on, source(name), config).model
     fitted = TransferClassifier(files / f"{name}.h5", random_state=4, **QUICKLY)
     fitted.fit(on.x[rows], np.array(["a", "b", "c"])[on.y[rows]])
     expected = [*encoder_weights(model), *(w.numpy() for w in model.get_layer("head").weights)]

@@ -8,14 +8,14 @@ from sklearn.base import clone
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV
 from toys import patterns
-from transfers import QUICK, encoder_weights, source, task
+from transfers import QUICK, encoder_weights, source, task, transferred
 
 from headstart.errors import InputError
 from tasks.task import TargetTask
 from transfer import TransferClassifier, TransferRegressor
-from transfer.plan import Plan, TransferConfig
+from transfer.config import TransferConfig
+from transfer.plan import TransferPlan
 from transfer.recipes import recipe
-from transfer.run import transfer
 
 QUICKLY = {
     "freeze_epochs": QUICK.freeze_epochs,
@@ -32,8 +32,8 @@ def both(files, name="mlp", *, on=None, config=(), **arguments):
     training = {k: v for k, v in arguments.items() if k not in ("head", "above", "reuse")}
     arranged = {k: v for k, v in arguments.items() if k not in training}
     how = TransferConfig(recipe=recipe("default", training), labels=40, **arranged, **dict(config))
-    rows = Plan.make(on, source(name), how).rows
-    done = transfer(on, source(name), how)
+    rows = TransferPlan.make(on, source(name), how).rows
+    done = transferred(on, source(name), how)
     fitted = TransferClassifier(files / f"{name}.h5", **arguments).fit(on.x[rows], on.y[rows])
     return on, done, fitted
 
@@ -122,9 +122,11 @@ def test_several_labels_an_example(files):
 def test_a_search_is_the_commands_and_keeps_its_table(files):
     plain = {**QUICKLY, "freeze_epochs": 1, "epochs": 0}
     on = TargetTask.from_dataset(patterns(test=12))
-    how = TransferConfig(recipe=recipe("default", plain), labels=40, search=60)
-    rows = Plan.make(on, source(), how).rows
-    done = transfer(on, source(), how)
+    how = TransferConfig(
+        recipe=recipe("default", plain), labels=40, reuse="auto", search_seconds=60
+    )
+    rows = TransferPlan.make(on, source(), how).rows
+    done = transferred(on, source(), how)
     fitted = TransferClassifier(files / "mlp.h5", reuse="auto", search_seconds=60, **plain)
     fitted.fit(on.x[rows], on.y[rows])
     for part in ("chosen", "runner_up", "reason", "arrangement"):
@@ -156,10 +158,10 @@ def test_a_grid_over_heads(files):
         ("head", {"reuse": "auto", "head": "knn"}, "chooses"),
         ("search_seconds", {"search_seconds": 3}, "bounds the search"),
         ("unfreeze", {"unfreeze": "top"}, "must be 'all' or a number of blocks"),
-        ("layer_decay", {"layer_decay": 2}, "must be a number from 1e-06 to 1"),
-        ("gradual", {"gradual": 1}, "must be True or False"),
-        ("solve", {"solve": 0}, "must be a number"),
-        ("interpolate", {"interpolate": 2}, "must be a number from 0 to 1"),
+        ("layer_decay", {"layer_decay": 2}, "must be above 0 and 1 or less"),
+        ("gradual", {"gradual": 1}, "must be true or false"),
+        ("solve", {"solve": 0}, "must be from 1e-09 to 1e+09"),
+        ("interpolate", {"interpolate": 2}, "must be from 0 to 1"),
     ],
 )
 def test_arguments_that_cannot_be_are_a_value_error(files, argument, changes, rule):
@@ -180,5 +182,5 @@ def test_what_takes_no_weights_or_no_other_target_says_so(files):
     with pytest.raises(ValueError, match="sample_weight is not used by reuse='auto'"):
         TransferClassifier(files / "mlp.h5", reuse="auto").fit(on.x, on.y, sample_weight=weight)
     for changes in ({"reuse": "auto"}, {"balance": True}):
-        with pytest.raises(ValueError, match="one class an example only"):
+        with pytest.raises(ValueError, match="one class an example"):
             TransferRegressor(files / "mlp.h5", **changes).fit(on.x, on.y)

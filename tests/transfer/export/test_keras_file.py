@@ -7,12 +7,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from transfers import QUICK, source, task
+from transfers import QUICK, source, task, transferred
 
 from headstart.errors import HeadstartError, InputError
+from transfer.config import TransferConfig
 from transfer.export.keras_file import MEMBER, ModelInfo, save_model
-from transfer.plan import TransferConfig
-from transfer.run import transfer
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["sigmoid", "softmax"])
@@ -20,7 +19,7 @@ def saved(request, tmp_path_factory):
     """A task, what was trained on it, and the file."""
     on = task(classes=request.param)
     given = source("convnet" if request.param == 2 else "mlp", shape=(10, 6, 3))
-    done = transfer(on, given, TransferConfig(recipe=QUICK, labels=40))
+    done = transferred(on, given, TransferConfig(recipe=QUICK, labels=40))
     path = tmp_path_factory.mktemp("saved") / "model.keras"
     save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
     return on, done, path

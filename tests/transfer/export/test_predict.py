@@ -4,21 +4,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toys import listing, patterns
-from transfers import QUICK, source, task
+from transfers import QUICK, source, task, transferred
 
 from headstart.errors import InputError
 from tasks.loading.resolve import load_dataset
 from tasks.task import TargetTask
+from transfer.config import TransferConfig
 from transfer.export.keras_file import ModelInfo, save_model
 from transfer.export.predict import examples_for, predict
-from transfer.plan import TransferConfig
-from transfer.run import transfer
 from transfer.targets import Classification
 
 
 def trained(folder, **how):
     on = task(**how)
-    done = transfer(on, source(), TransferConfig(recipe=QUICK, labels=40))
+    done = transferred(on, source(), TransferConfig(recipe=QUICK, labels=40))
     path = folder / "model.keras"
     save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
     return on, done, path
@@ -123,7 +122,7 @@ def test_what_is_plainly_of_another_range_is_taken_to_the_models_own(three, tmp_
     bytes_ = patterns(60)
     floats = replace(bytes_, x=(bytes_.x / 255).astype(np.float32), value_range=(0, 1))
     on = TargetTask.from_dataset(floats)
-    done = transfer(on, source(), TransferConfig(recipe=QUICK))
+    done = transferred(on, source(), TransferConfig(recipe=QUICK))
     path = tmp_path / "model.keras"
     save_model(done.model, path, done.inputs, done.result, on.x_test)
     around = replace(floats, x=2 * floats.x - 1, value_range=(-1, 1))
@@ -144,7 +143,7 @@ def test_what_has_no_finite_prediction_is_refused(tmp_path):
     x = rng.uniform(-1, 1, (40, 4)).astype(np.float32)
     np.savez(tmp_path / "table.npz", x=x, y=(x[:, 0] > 0).astype(int))
     on = TargetTask.from_dataset(load_dataset(str(tmp_path / "table.npz")))
-    done = transfer(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
+    done = transferred(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
     save_model(done.model, tmp_path / "model.keras", done.inputs, done.result, on.x_test)
     x[[3, 5]] = [3e38, -3e38, 3e38, -3e38]
     np.savez(tmp_path / "far.npz", x=x)
@@ -162,7 +161,7 @@ def test_rows_of_a_table_do_not_depend_on_the_others_of_their_file(tmp_path):
     x = rng.uniform(0.5, 87, (40, 4)).astype(np.float32)
     np.savez(tmp_path / "table.npz", x=x, y=(x[:, 0] > 40).astype(int))
     on = TargetTask.from_dataset(load_dataset(str(tmp_path / "table.npz")))
-    done = transfer(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
+    done = transferred(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
     path = tmp_path / "model.keras"
     save_model(done.model, path, done.inputs, done.result, on.x_test)
     rows = np.array([[63, 1, 45, 20], [10, 80, 3, 7]])

@@ -7,19 +7,18 @@ import keras
 import numpy as np
 import pytest
 from toys import patterns
-from transfers import QUICK, source
+from transfers import QUICK, source, transferred
 
 from headstart.errors import InputError
 from tasks.targets import KINDS
 from tasks.task import TargetTask
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture
+from transfer.config import TransferConfig
 from transfer.export.formats import export_model
 from transfer.export.keras_file import ModelInfo, save_model
 from transfer.heads import HEADS, SolvedHead
 from transfer.inference import predict_batched
-from transfer.plan import TransferConfig
 from transfer.report.model_card import card
-from transfer.run import transfer
 from transfer.targets import TARGETS
 
 Y = {
@@ -57,7 +56,7 @@ def test_a_head_learns_a_target_from_fit_to_file(head, target, tmp_path):
     on, given, row = task(target), source("convnet"), HEADS[head]
     recipe = replace(QUICK, freeze_epochs=30, head_learning_rate=3e-2)
     config = TransferConfig(recipe=recipe, labels=60, head=head)
-    done = transfer(on, given, config)
+    done = transferred(on, given, config)
     assert score(done.result) > 0.6
 
     path = tmp_path / "model.keras"
@@ -94,8 +93,8 @@ def test_a_head_learns_a_target_from_fit_to_file(head, target, tmp_path):
     for name in ("accuracy", "r2", "micro_f1"):
         assert (name in result) == (name in learnt.measured(result).lower().replace("-", "_"))
 
-    again = transfer(on, given, config).result
-    other = transfer(on, given, replace(config, seed=1)).result
+    again = transferred(on, given, config).result
+    other = transferred(on, given, replace(config, seed=1)).result
     assert again["digest"] == result["digest"] != other["digest"]
 
 
@@ -103,7 +102,7 @@ def test_a_head_learns_a_target_from_fit_to_file(head, target, tmp_path):
 @pytest.mark.parametrize("how", [{"reuse": 0}, {"reuse": 1}, {"reuse": 1, "above": "add"}])
 def test_a_solved_head_refuses_what_would_stay_random(head, how):
     with pytest.raises(InputError) as caught:
-        Arrangement(head=head, **how).check(source().encoder)
+        TransferArchitecture(head=head, **how).check(source().encoder)
     assert (caught.value.argument, caught.value.value) == ("head", head)
 
 
@@ -125,10 +124,10 @@ def test_a_head_refuses_a_target_that_it_cannot_learn(target, monkeypatch):
     monkeypatch.setattr(type(HEADS["linear"]), "targets", ("classes",))
     config = TransferConfig(recipe=QUICK, labels=40)
     if target == "classes":
-        transfer(task(target), source(), config)
+        transferred(task(target), source(), config)
         return
     with pytest.raises(InputError) as caught:
-        transfer(task(target), source(), config)
+        transferred(task(target), source(), config)
     assert (caught.value.argument, caught.value.value) == ("head", "linear")
     assert target in caught.value.rule
 

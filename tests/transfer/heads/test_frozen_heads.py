@@ -11,22 +11,26 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from toys import patterns
-from transfers import QUICK, encoder_weights, source, task, weights
+from transfers import QUICK, encoder_weights, source, task, transferred, weights
 
 from headstart.errors import InputError
 from transfer.cli import cli
+from transfer.config import TransferConfig
 from transfer.export.keras_file import save_model
 from transfer.heads.knn import COUNTS, ROW, nearest
 from transfer.heads.logistic import STRENGTHS
-from transfer.plan import Plan, TransferConfig
-from transfer.run import transfer
+from transfer.plan import TransferPlan
 from transfer.targets import Regression
 
 
 def run(head, *, on=None, name="mlp", labels=40, **how):
     config = TransferConfig(recipe=QUICK, labels=labels, head=head, **how)
     on = on or task()
-    return on, Plan.make(on, source(name), config).rows, transfer(on, source(name), config)
+    return (
+        on,
+        TransferPlan.make(on, source(name), config).rows,
+        transferred(on, source(name), config),
+    )
 
 
 def features(model, x):
@@ -206,9 +210,9 @@ def test_classes_with_one_label_do_not_decide(head):
     two = [int(np.flatnonzero(on.y == k)[n]) for k in range(2) for n in (1, 2)]
     config = TransferConfig(recipe=QUICK, rows=(*one, *two), reuse=3, above="drop", head=head)
     given = source()
-    choice = transfer(on, given, config).result["head_choice"]
+    choice = transferred(on, given, config).result["head_choice"]
     assert choice["examples"] == 6
     fewer = replace(config, rows=tuple(one))
-    choice = transfer(on, given, fewer).result["head_choice"]
+    choice = transferred(on, given, fewer).result["head_choice"]
     assert (choice["examples"], choice["tried"]) == (0, [])
     assert choice.get("C", choice.get("k")) == {"logistic": 0.1, "knn": 1}[head]

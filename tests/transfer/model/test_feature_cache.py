@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from transfers import QUICK, classes, source, task
+from transfers import QUICK, source, task
 
-from transfer.architecture import Arrangement
+from pretrain.engine.session import Session
+from transfer.architecture import TransferArchitecture
+from transfer.config import TransferConfig
 from transfer.inference import predict_batched
-from transfer.model.feature_cache import Prepared
-from transfer.model.network import Body
-from transfer.plan import Plan, TransferConfig
+from transfer.model.feature_cache import FeatureCache
+from transfer.model.network import TransferNetwork
+from transfer.plan import TransferPlan
 from transfer.selection.candidates import candidates
 from transfer.selection.search import search
 
@@ -21,8 +23,8 @@ ROWS = np.array([4, 1, 7, 1])
 @pytest.fixture(scope="module")
 def blocks():
     given = source("convnet")
-    arrangement = Arrangement(reuse=3)
-    body = Body(given.encoder, arrangement, outputs=2, seed=0, tensors=given.tensors)
+    arrangement = TransferArchitecture(reuse=3)
+    body = TransferNetwork(given.encoder, arrangement, outputs=2, seed=0, tensors=given.tensors)
     return [block for _, block in body.kept]
 
 
@@ -48,7 +50,7 @@ def examples(blocks, count=9):
 @pytest.mark.parametrize("most_bytes", [0, 1 << 30])
 def test_outputs_are_those_of_the_blocks(blocks, most_bytes):
     x = examples(blocks)
-    given = Prepared(x, most_bytes=most_bytes)
+    given = FeatureCache(x, most_bytes=most_bytes)
     assert np.array_equal(given.x, x)
     assert np.array_equal(given.take(ROWS).x, x[ROWS])
     assert np.array_equal(given.take(ROWS).take(np.array([2, 0])).x, x[[7, 4]])
@@ -63,7 +65,7 @@ def test_outputs_are_those_of_the_blocks(blocks, most_bytes):
 
 
 def test_each_depth_is_computed_once_and_from_the_nearest(blocks, computed):
-    given = Prepared(examples(blocks), most_bytes=1 << 30)
+    given = FeatureCache(examples(blocks), most_bytes=1 << 30)
     for depth in (2, 2, 3, 2, 1):
         given.take(ROWS).above(blocks[:depth])
     first, second, third = blocks
@@ -72,7 +74,7 @@ def test_each_depth_is_computed_once_and_from_the_nearest(blocks, computed):
 
 def test_what_has_no_room_is_computed_for_its_rows_alone(blocks, computed):
     size = 4 * 9 * int(np.prod(blocks[0].output_shape[1:]))
-    given = Prepared(examples(blocks), most_bytes=size)
+    given = FeatureCache(examples(blocks), most_bytes=size)
     given.above(blocks[:1])
     given.take(ROWS).above(blocks[:2])
     given.take(ROWS).above(blocks[:1])
@@ -83,11 +85,11 @@ def test_what_has_no_room_is_computed_for_its_rows_alone(blocks, computed):
 def test_a_search_computes_what_is_frozen_once_for_all_folds_and_candidates(computed):
     given, on = source("convnet"), task()
     recipe = replace(QUICK, freeze_epochs=1, epochs=1)
-    plan = Plan.make(on, given, TransferConfig(recipe=recipe, labels=30))
+    plan = TransferPlan.make(on, given, TransferConfig(recipe=recipe, labels=30))
     frozen = [c for c in candidates(given.encoder, recipe, 30) if c.cheap]
-    assert len({c.arrangement for c in frozen}) == 3
+    assert len({c.architecture for c in frozen}) == 3
     y = on.y[plan.rows].astype(np.int32)
-    found = search(on.x[plan.rows], y, given, plan, target=classes(3), seed=0, among=frozen)
+    found = search(on.x[plan.rows], y, plan.fit, Session(), among=frozen)
     assert found.folds == 5
     lowest = [n for model, n in computed if model.name == "block1"]
     assert lowest == [30] * len(lowest)  # never a fold's rows

@@ -5,13 +5,17 @@ import pytest
 from transfers import source
 
 from headstart.errors import InputError
-from transfer.architecture import Arrangement
-from transfer.model.network import NECK, Body
+from transfer.architecture import TransferArchitecture
+from transfer.model.network import NECK, TransferNetwork
 
 
 def body(given, outputs=3, seed=5, **how):
-    return Body(
-        given.encoder, Arrangement(**how), outputs=outputs, seed=seed, tensors=given.tensors
+    return TransferNetwork(
+        given.encoder,
+        TransferArchitecture(**how),
+        outputs=outputs,
+        seed=seed,
+        tensors=given.tensors,
     )
 
 
@@ -86,5 +90,5 @@ def test_it_can_be_put_back():
 )
 def test_what_cannot_be_is_refused(how, argument, says):
     with pytest.raises(InputError, match=says) as caught:
-        Arrangement(**how).check(source().encoder)
+        TransferArchitecture(**how).check(source().encoder)
     assert caught.value.argument == argument

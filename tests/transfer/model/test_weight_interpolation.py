@@ -5,29 +5,31 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toys import Lines
-from transfers import QUICK, classes, source, task
+from transfers import QUICK, source, task, transferred
 
 from headstart.errors import InputError
 from pretrain.engine.program import Programs
+from pretrain.engine.session import Session
+from transfer.config import TransferConfig
 from transfer.data.folds import folds
 from transfer.inference import predict_batched
 from transfer.metrics.temperature import losses
-from transfer.model.weight_interpolation import ANCHOR, Line
+from transfer.model.weight_interpolation import ANCHOR, WeightInterpolation
 from transfer.numerics import class_probabilities
-from transfer.plan import Plan, TransferConfig
+from transfer.plan import TransferPlan
 from transfer.recipes import recipe
-from transfer.run import transfer
 from transfer.selection.candidates import candidates
 from transfer.selection.search import search
 from transfer.training.fit import fit
 
 SHARED = Programs(64)
+SESSION = Session(_programs=SHARED)
 
 
 def weights_of(recipe, given=None, **how):
     """All weights of the exported model that is trained by a recipe on 40 labels."""
     config = TransferConfig(recipe=recipe, labels=40, **how)
-    done = transfer(task(), given or source("convnet"), config, programs=SHARED)
+    done = transferred(task(), given or source("convnet"), config, programs=SHARED)
     return done, [w.numpy() for w in done.model.weights]
 
 
@@ -50,7 +52,7 @@ def test_kept_blocks_alone_can_be_interpolated_too():
     config = TransferConfig(
         recipe=replace(QUICK, interpolate=0.5), labels=40, reuse=1, above="drop"
     )
-    assert transfer(task(), source("convnet"), config, programs=SHARED).result["accuracy"] > 0.5
+    assert transferred(task(), source("convnet"), config, programs=SHARED).result["accuracy"] > 0.5
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_candidates_of_a_line_are_validated_as_if_each_were_trained_alone(monkey
     from transfer.training import fit as module
 
     given, on = source("convnet"), task()
-    plan = Plan.make(on, given, TransferConfig(recipe=QUICK, labels=30))
+    plan = TransferPlan.make(on, given, TransferConfig(recipe=QUICK, labels=30))
     x, y = on.x[plan.rows], on.y[plan.rows].astype(np.int32)
     plain, *others = candidates(given.encoder, QUICK, 30)
     line = [plain, *(c for c in others if c.line == plain)]
@@ -88,17 +90,7 @@ def test_candidates_of_a_line_are_validated_as_if_each_were_trained_alone(monkey
     monkeypatch.setattr(module, "fit", lambda *a, **k: fits.append(1) or real(*a, **k))
 
     def tried(among):
-        found = search(
-            x,
-            y,
-            given,
-            plan,
-            target=classes(3),
-            seed=0,
-            programs=SHARED,
-            among=among,
-            most_seconds=1e9,
-        )
+        found = search(x, y, plan.fit, SESSION, among=among, seconds=1e9)
         return found.tried
 
     together = tried(line)
@@ -117,7 +109,7 @@ def test_a_recipe_that_interpolates_is_compared_with_its_own_line():
     shares = [c.recipe.interpolate for c in found if c.line == found[0].line]
     assert sorted(shares) == [0.25, 0.5, 0.75, 1.0]
     assert all(c.recipe.interpolate == 1 for c in found if c.moves == 0)
-    assert all(c.recipe.interpolate == 1 for c in found if c.arrangement.fresh(c.blocks))
+    assert all(c.recipe.interpolate == 1 for c in found if c.architecture.fresh(c.blocks))
 
 
 class Slope:
@@ -131,37 +123,37 @@ class Slope:
 
     def line(self):
         start, end = ([np.array(value)] for value in (0.0, 1.0))
-        return Line(self, start, end, lambda: self.losses[float(self.at)])
+        return WeightInterpolation(self, start, end, lambda: self.losses[float(self.at)])
 
 
 @pytest.mark.parametrize(("between", "ends_at"), [(0.3, 0.5), (0.5, 0.5), (0.6, 1.0)])
 def test_behind_a_barrier_the_end_is_taken(between, ends_at):
     body = Slope({0.0: 0.9, 0.5: between, 1.0: 0.1})
     line = body.line()
-    line.go(0.5)
-    assert body.at == line.share == ends_at
+    line.apply(0.5)
+    assert body.at == line.alpha == ends_at
     for share in (0.0, 1.0):  # the ends are where they are, whatever lies between
-        line.go(share)
-        assert body.at == line.share == share
+        line.apply(share)
+        assert body.at == line.alpha == share
 
 
 def test_a_loss_that_is_no_number_is_a_barrier():
     line = Slope({0.0: 0.9, 0.5: float("nan"), 1.0: 0.1}).line()
-    line.go(0.5)
-    assert line.share == 1
+    line.apply(0.5)
+    assert line.alpha == 1
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_loss_on_the_line_is_that_of_the_labels(count):
     on = task(classes=count)
     given, config = source("convnet"), TransferConfig(recipe=QUICK, labels=40)
-    plan = Plan.make(on, given, config)
-    plan = replace(plan, recipe=replace(plan.recipe, interpolate=0.5))
+    plan = TransferPlan.make(on, given, config)
+    half = replace(plan.fit, recipe=replace(QUICK, interpolate=0.5))
     x, y = on.x[plan.rows], on.y[plan.rows].astype(np.int32)
-    done = fit(x, y, given, plan, target=classes(count), seed=0, programs=SHARED)
+    done = fit(x, y, half, SESSION)
     for share in (0.0, 0.5, 1.0):
-        done.line.go(share)
-        logits = predict_batched((done.front, done.encoder.model, done.head), x)
+        done.line.apply(share)
+        logits = predict_batched(done.models, x)
         told = losses(class_probabilities(logits), y)
         assert done.line.loss() == pytest.approx(told.mean(), rel=1e-4)
 
@@ -171,7 +163,7 @@ def test_a_barrier_is_said_and_the_fine_tuned_weights_are_kept(monkeypatch):
     heard, said = iter([0.2, 0.1, 0.16]), Lines()
     monkeypatch.setattr("transfer.training.schedule.Stages._loss", lambda stages: next(heard))
     config = TransferConfig(recipe=replace(QUICK, interpolate=0.5), labels=40)
-    done = transfer(task(), source("convnet"), config, programs=SHARED, reporter=said)
+    done = transferred(task(), source("convnet"), config, programs=SHARED, reporter=said)
     assert all(np.array_equal(w, v) for w, v in zip(done.model.get_weights(), end, strict=True))
     assert done.result["interpolated"] == 1
     assert done.result["recipe"]["interpolate"] == 0.5

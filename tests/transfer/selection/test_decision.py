@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from transfers import QUICK
 
-from transfer.architecture import Arrangement
+from transfer.architecture import TransferArchitecture
 from transfer.selection.candidates import Candidate
-from transfer.selection.decision import Tried, choose, could_win, paired_error
+from transfer.selection.decision import CandidateResult, choose, could_win, paired_error
 
 
 def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
@@ -19,7 +19,7 @@ def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
     """
     recipe = QUICK if moves else replace(QUICK, epochs=0)
     candidate = Candidate(
-        arrangement=Arrangement(reuse=2 if cut else 3, above="drop" if cut else "reset"),
+        arrangement=TransferArchitecture(reuse=2 if cut else 3, above="drop" if cut else "reset"),
         recipe=replace(recipe, interpolate=share),
         moves=moves,
         blocks=3,
@@ -29,7 +29,7 @@ def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
     true = np.where(right == 1, 0.9, wrongly)
     true = np.where(np.isnan(right), np.nan, true**heat / (true**heat + (1 - true) ** heat))
     y = np.zeros(len(right), np.int32)
-    return Tried(candidate=candidate, y=y, chances=np.stack([true, 1 - true], axis=1))
+    return CandidateResult(candidate=candidate, y=y, chances=np.stack([true, 1 - true], axis=1))
 
 
 def wrong(*numbers, count=40):
@@ -153,7 +153,9 @@ def test_from_scratch_the_better_one_is_taken():
 
     def fresh(right, wrongly):
         row = made(np.full(50, right), wrongly, moves=9)
-        return replace(row, candidate=replace(row.candidate, arrangement=Arrangement(reuse=0)))
+        return replace(
+            row, candidate=replace(row.candidate, arrangement=TransferArchitecture(reuse=0))
+        )
 
     assert choose([fresh(0, 0.1), fresh(1, 0.4), fresh(0, 0.3)])[:2] == (1, 2)
     assert choose([fresh(0, 0.1), fresh(0, 0.4)])[0] == 1

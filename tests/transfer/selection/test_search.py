@@ -6,16 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from toys import Lines
-from transfers import QUICK, classes, source, task
+from transfers import QUICK, planned, source, task, transferred
 
 from headstart.errors import InputError, Interrupted
+from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.program import Programs
-from transfer.architecture import Arrangement
+from pretrain.engine.progress import Reporter
+from pretrain.engine.session import Session
+from transfer.architecture import TransferArchitecture
 from transfer.commands.console import search_rows
+from transfer.config import TransferConfig
 from transfer.data.folds import folds
-from transfer.plan import Plan, TransferConfig
+from transfer.plan import TransferPlan
 from transfer.recipes import recipe
-from transfer.run import transfer
 from transfer.selection.candidates import candidates, fresh_candidates
 from transfer.selection.search import search
 
@@ -26,17 +29,9 @@ PROGRAMS = Programs(64)
 def searched(on, given, *, labels=30, rows=None, recipe=SHORT, **how):
     rows = None if rows is None else tuple(map(int, rows))
     config = TransferConfig(recipe=recipe, labels=None if rows else labels, rows=rows)
-    plan = Plan.make(on, given, config)
-    return search(
-        on.x[plan.rows],
-        on.y[plan.rows].astype(np.int32),
-        given,
-        plan,
-        target=classes(3),
-        seed=0,
-        programs=PROGRAMS,
-        **how,
-    )
+    plan = TransferPlan.make(on, given, config)
+    session = Session(_programs=PROGRAMS, reporter=how.pop("reporter", Reporter()))
+    return search(on.x[plan.rows], on.y[plan.rows].astype(np.int32), plan.fit, session, **how)
 
 
 def test_there_are_enough_candidates_and_the_plain_transfer_is_the_first():
@@ -45,9 +40,9 @@ def test_there_are_enough_candidates_and_the_plain_transfer_is_the_first():
         found = candidates(encoder, recipe("default"), 200)
         assert len({c.name for c in found}) == len(found) >= 19
         assert found[0].recipe == recipe("default")
-        assert found[0].arrangement == Arrangement(reuse=3)
+        assert found[0].architecture == TransferArchitecture(reuse=3)
         for candidate in found:
-            candidate.arrangement.check(encoder)
+            candidate.architecture.check(encoder)
     large = source("convnet").encoder | {
         "input_shape": [28, 28, 1],
         "options": {**source("convnet").encoder["options"], "filters": [4, 8, 16]},
@@ -69,7 +64,7 @@ def test_candidates_change_only_what_the_recipe_leaves_open():
     assert len(found) == len(usual) - 2  # no rates beside the one that is looked for
     assert found[0].told.endswith("at the rate found")
     solved = candidates(encoder, replace(recipe("default"), solve=1.0), 200)
-    assert all(c.recipe.solve is None for c in solved if c.arrangement.fresh(c.blocks))
+    assert all(c.recipe.solve is None for c in solved if c.architecture.fresh(c.blocks))
     still = candidates(encoder, replace(recipe("default"), unfreeze=0), 200)
     assert {c.moves for c in still} == {0}
 
@@ -83,7 +78,7 @@ def test_from_scratch_rates_and_lengths_are_searched():
     encoder = source("convnet").encoder
     found = fresh_candidates(encoder, recipe("default"), 50)
     assert len({c.name for c in found}) == len(found) == 6
-    assert all(c.arrangement.reuse == 0 for c in found)
+    assert all(c.architecture.reuse == 0 for c in found)
     own = recipe("default").for_budget(50)
     assert found[0].recipe.for_budget(50) == own
     assert {c.recipe.for_budget(50).scratch_epochs for c in found} == {
@@ -91,8 +86,8 @@ def test_from_scratch_rates_and_lengths_are_searched():
         2 * own.scratch_epochs,
     }
     fresh, on = replace(source("convnet"), tensors=None), task()
-    config = TransferConfig(recipe=SHORT, labels=30, reuse=0, search=1e9)
-    done = transfer(on, fresh, config, programs=PROGRAMS).result
+    config = TransferConfig(recipe=SHORT, labels=30, reuse="auto", search_seconds=1e9)
+    done = transferred(on, fresh, config, programs=PROGRAMS).result
     assert len(done["search"]["tried"]) == 6
     assert done["search"]["complete"]
     assert "epochs at" in done["search"]["chosen"]
@@ -100,25 +95,25 @@ def test_from_scratch_rates_and_lengths_are_searched():
         SHORT, **{k: v for k, v in done["search"]["recipe"].items() if k.startswith("scratch")}
     )
     config = TransferConfig(recipe=by_hand, labels=30, reuse=0)
-    assert transfer(on, fresh, config).result["digest"] == done["digest"]
+    assert transferred(on, fresh, config).result["digest"] == done["digest"]
 
 
 def test_the_choice_trains_to_the_same_bits_as_its_options_given_by_hand():
     given, on = source("convnet"), task()
-    config = TransferConfig(recipe=SHORT, labels=30, search=1e9)
-    done = transfer(on, given, config, programs=PROGRAMS)
-    again = transfer(on, given, config, programs=Programs(64))
+    config = TransferConfig(recipe=SHORT, labels=30, reuse="auto", search_seconds=1e9)
+    done = transferred(on, given, config, programs=PROGRAMS)
+    again = transferred(on, given, config, programs=Programs(64))
     assert again.result["digest"] == done.result["digest"]
     found = done.result["search"]
     assert json.loads(json.dumps(found)) == found
-    chosen = Arrangement(**found["arrangement"])
+    chosen = TransferArchitecture(**found["arrangement"])
     by_hand = TransferConfig(
         recipe=replace(SHORT, **{**found["recipe"], "optimizer": SHORT.optimizer}),
         labels=30,
         reuse=chosen.reuse,
         above=chosen.above,
     )
-    assert transfer(on, given, by_hand).result["digest"] == done.result["digest"]
+    assert transferred(on, given, by_hand).result["digest"] == done.result["digest"]
     assert found["complete"]
     seen = [row["validated"] for row in found["tried"]]
     assert set(seen) <= {0, 6, 12, 18, 24, 30}
@@ -145,14 +140,16 @@ def test_the_best_of_the_short_runs_are_validated_where_they_could_win():
 
 def test_the_test_part_and_other_labels_are_never_looked_at():
     given, on = source(), task()
-    rows = Plan.make(on, given, TransferConfig(recipe=SHORT, labels=30)).rows
+    rows = TransferPlan.make(on, given, TransferConfig(recipe=SHORT, labels=30)).rows
     rest = np.setdiff1d(np.arange(len(on.x)), rows)
     y = on.y.copy()
     y[rest] = (y[rest] + 1) % 3
     other = replace(on, y=y, x_test=255 - on.x_test, y_test=on.y_test[::-1].copy())
-    config = TransferConfig(recipe=SHORT, rows=tuple(rows.tolist()), search=1e9)
+    config = TransferConfig(
+        recipe=SHORT, rows=tuple(rows.tolist()), reuse="auto", search_seconds=1e9
+    )
     first, second = (
-        transfer(t, given, config, programs=PROGRAMS).result["search"] for t in (on, other)
+        transferred(t, given, config, programs=PROGRAMS).result["search"] for t in (on, other)
     )
     for found in (first, second):
         for row in [found, *found["tried"]]:
@@ -181,9 +178,9 @@ def test_the_only_label_of_a_class_is_not_judged():
 
 
 def test_time_that_is_up_is_said_and_the_plain_transfer_remains():
-    found = searched(task(), source(), most_seconds=1e-9)
+    found = searched(task(), source(), seconds=1e-9)
     assert not found.complete
-    assert found.candidate.arrangement == Arrangement(reuse=3)
+    assert found.candidate.architecture == TransferArchitecture(reuse=3)
     assert "time" in found.reason
     assert found.to_json()["tried"][0]["accuracy"] is None
 
@@ -193,23 +190,24 @@ def test_an_interrupted_run_keeps_its_choice(tmp_path, monkeypatch, share):
     from toys import StopAt
 
     import transfer.selection.search as module
-    from transfer.run import checkpoints_of
 
     given, on = source(), task()
-    config = TransferConfig(recipe=replace(SHORT, epochs=40), labels=30, search=1e9)
+    config = TransferConfig(
+        recipe=replace(SHORT, epochs=40), labels=30, reuse="auto", search_seconds=1e9
+    )
 
     def checkpoints():
-        return checkpoints_of(tmp_path / "model.keras", on, given, config, "data")
+        return Checkpoints.beside(tmp_path / "model.keras", planned(on, given, config).identity())
 
     found = candidates(given.encoder, config.recipe, 30)
     picked = next(c for c in found if c.moves and c.recipe.interpolate == share)
     find = module.search
     monkeypatch.setattr(module, "search", lambda *a, **how: find(*a, **how, among=[picked]))
-    whole = transfer(on, given, config).result
+    whole = transferred(on, given, config).result
     with pytest.raises(Interrupted):
-        transfer(on, given, config, checkpoints=checkpoints(), reporter=StopAt(20, stage=2))
+        transferred(on, given, config, checkpoints=checkpoints(), reporter=StopAt(20, stage=2))
     monkeypatch.setattr(module, "search", None)
-    resumed = transfer(on, given, config, checkpoints=checkpoints(), resume=True).result
+    resumed = transferred(on, given, config, checkpoints=checkpoints(), resume=True).result
     assert resumed["digest"] == whole["digest"]
     assert resumed["search"]["chosen"] == picked.name
 
@@ -221,7 +219,7 @@ def test_a_depth_that_is_plainly_better_is_found():
     heard = Lines()
     frozen = replace(SHORT, epochs=0, freeze_epochs=60, learning_rate=1e-12)
     found = searched(on, replace(given, tensors=tensors), recipe=frozen, reporter=heard)
-    assert found.candidate.arrangement.reuse < 3
+    assert found.candidate.architecture.reuse < 3
     assert found.tried[found.chosen].right.mean() > 0.9
 
 

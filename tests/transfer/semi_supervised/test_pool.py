@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from toys import StopAt, patterns
-from transfers import PREPROCESSING, QUICK, source, task, weights
+from transfers import QUICK, planned, source, task, transferred, weights
 
 from headstart.errors import InputError, Interrupted
 from pretrain.engine.program import Programs
 from transfer.cli import cli
-from transfer.plan import TransferConfig
-from transfer.run import transfer
+from transfer.config import TransferConfig
 from transfer.semi_supervised.label_spreading import spread
 from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
 from transfer.semi_supervised.self_training import confidence, student, teach, together
-from transfer.semi_supervised.unlabelled import Pool
+from transfer.semi_supervised.unlabelled import UnlabelledSet
 
 SHARED = Programs()
 
@@ -32,7 +31,8 @@ def pool(of=None, on=None, rows=(0, 1, 2), **how):
     on = on or task()
     given = source()
     of = of or patterns(60, labelled=False, seed=5)
-    return Pool.make(of, on, np.array(rows), given.encoder, PREPROCESSING, **how)
+    fit = planned(on, given, TransferConfig(recipe=QUICK, seed=how.pop("seed", 0))).fit
+    return UnlabelledSet.make(of, on, np.array(rows), fit, **how)
 
 
 def test_test_examples_near_ones_and_labelled_ones_are_left_out():
@@ -42,7 +42,8 @@ def test_test_examples_near_ones_and_labelled_ones_are_left_out():
     mixed = np.concatenate([on.x_test[4:9], shifted, on.x[:3], fresh])
     of = replace(patterns(size=16, labelled=False), x=mixed)
     given = source("convnet", shape=(16, 16, 1))
-    made = Pool.make(of, on, np.arange(3), given.encoder, PREPROCESSING)
+    fit = planned(on, given, TransferConfig(recipe=QUICK)).fit
+    made = UnlabelledSet.make(of, on, np.arange(3), fit)
     assert made.left_out == {"test": 5, "nearly_test": 4, "labelled": 3, "not_drawn": 0}
     assert np.array_equal(made.x, fresh)
     assert "5 test examples, 4 of the drawn that nearly are, 3 labelled" in made.tell()
@@ -119,9 +120,9 @@ def test_the_pool_is_taken_only_when_clearly_better():
 
 def run(method, **how):
     on = task(**how)
-    config = TransferConfig(recipe=QUICK, labels=12, seed=1)
-    of = pool(patterns(60, labelled=False, seed=5, **how), on, method=method)
-    return transfer(on, source(), config, programs=SHARED, pool=of)
+    config = TransferConfig(recipe=QUICK, labels=12, seed=1, unlabelled_method=method)
+    more = patterns(60, labelled=False, seed=5, **how)
+    return transferred(on, source(), config, programs=SHARED, unlabelled=more)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -139,7 +140,7 @@ def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, class
 def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
     monkeypatch.setattr("transfer.semi_supervised.selection.ERRORS", 1e9)
     done = run("auto")
-    plain = transfer(
+    plain = transferred(
         task(), source(), TransferConfig(recipe=QUICK, labels=12, seed=1), programs=SHARED
     )
     assert done.result["pool"]["chosen"] == PLAIN
@@ -151,15 +152,23 @@ def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
     from transfer.selection.candidates import candidates
 
     def one(encoder, recipe, labels):
-        return [c for c in candidates(encoder, recipe, labels) if c.arrangement.reuse == 1][:1]
+        return [c for c in candidates(encoder, recipe, labels) if c.architecture.reuse == 1][:1]
 
     monkeypatch.setattr("transfer.selection.search.candidates", one)
     monkeypatch.setattr(
         "transfer.selection.search._Race.run", lambda race, tried: _scored(race, tried)
     )
     on = task()
-    config = TransferConfig(recipe=QUICK, labels=12, seed=1, search=60.0)
-    done = transfer(on, source(), config, programs=SHARED, pool=pool(on=on, method=SELF))
+    config = TransferConfig(
+        recipe=QUICK,
+        labels=12,
+        seed=1,
+        reuse="auto",
+        search_seconds=60.0,
+        unlabelled_method=SELF,
+    )
+    more = patterns(60, labelled=False, seed=5)
+    done = transferred(on, source(), config, programs=SHARED, unlabelled=more)
     assert done.result["search"]["arrangement"]["reuse"] == done.result["reuse"] == 1
     assert done.result["pool"]["chosen"] == SELF
     assert done.result["recipe"]["batch_size"] == 64
@@ -203,10 +212,11 @@ def test_the_command_says_what_was_tried_and_resumes_with_its_choice(folder, mon
         patch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
         with pytest.raises(Interrupted):
             command(folder, *given)
-    monkeypatch.setattr("transfer.semi_supervised.selection.Pooled.validate", None)
+    monkeypatch.setattr("transfer.semi_supervised.selection.SemiSupervised.validate", None)
     assert command(folder, *given, "--resume")["digest"] == whole["digest"]
 
 
 def test_options_of_a_pool_without_one_are_refused(folder):
-    with pytest.raises(InputError, match="--pool-size: add --pool"):
+    with pytest.raises(InputError, match="Give unlabelled=DATA") as caught:
         command(folder, "--pool-size", "10")
+    assert caught.value.argument == "unlabelled_size"

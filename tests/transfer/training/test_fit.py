@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
-from transfers import QUICK, encoder_weights, source, task
+from transfers import QUICK, encoder_weights, source, task, transferred
 
 from headstart.errors import InputError
 from pretrain.encoders import ARCHITECTURES
@@ -14,8 +14,8 @@ from pretrain.encoders.base import Architecture
 from pretrain.encoders.encoder import Encoder
 from pretrain.engine.program import Programs
 from pretrain.engine.stage import Optimizer
-from transfer.plan import Source, TransferConfig
-from transfer.run import transfer
+from transfer.config import TransferConfig
+from transfer.encoder_source import EncoderSource
 from transfer.targets import Regression
 from transfer.targets.classification import logistic_regression
 from transfer.training.fit import balanced
@@ -26,7 +26,7 @@ SGD = replace(QUICK, optimizer=Optimizer(name="sgd"), freeze_epochs=1, epochs=1,
 
 def run(given, recipe, *, programs=SHARED, on=None, **how):
     config = TransferConfig(recipe=recipe, labels=40, **how)
-    return transfer(on or task(), given, config, programs=programs)
+    return transferred(on or task(), given, config, programs=programs)
 
 
 def moved(given, done):
@@ -161,8 +161,8 @@ def test_balanced_weights_give_every_class_the_same_sum():
     on = task(classes=2)
     few = np.r_[0:40:2, 1:9:2]
     config = TransferConfig(recipe=QUICK, rows=tuple(few.tolist()))
-    plain = transfer(on, given, config, programs=SHARED)
-    even = transfer(
+    plain = transferred(on, given, config, programs=SHARED)
+    even = transferred(
         on, given, replace(config, recipe=replace(QUICK, balance=True)), programs=SHARED
     )
     recall = [np.array(d.result["confusion"])[1, 1] for d in (plain, even)]
@@ -200,7 +200,7 @@ def normalised(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "norm", row)
     config = {"architecture": "norm", "input_shape": [8, 8, 1], "options": {}}
     like = source()
-    return Source(
+    return EncoderSource(
         encoder=config,
         preprocessing=like.preprocessing,
         tensors=Encoder(config, seed=3).tensors(),

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from transfers import QUICK, encoder_weights, source, task
+from transfers import QUICK, encoder_weights, source, task, transferred
 
 from headstart.errors import NonFiniteError
 from pretrain.engine.program import Programs
 from pretrain.engine.stage import Objective, Optimizer, Stage
-from transfer.plan import TransferConfig
-from transfer.run import transfer
-from transfer.training.lr_finder import HIGHEST, LOWEST, find_rate, picture
+from transfer.config import TransferConfig
+from transfer.report.figures import learning_rate_curve
+from transfer.training.lr_finder import HIGHEST, LOWEST, find_rate
 
 
 def quadratic(curvature, factor=1.0):
@@ -62,7 +62,7 @@ def test_a_transfer_takes_it_and_is_the_one_with_that_rate_given(reuse):
 
     def run(recipe):
         config = TransferConfig(recipe=recipe, labels=40, reuse=reuse)
-        return transfer(on, given, config, programs=Programs())
+        return transferred(on, given, config, programs=Programs())
 
     done = run(replace(QUICK, find=True))
     found = done.result["learning_rate"]["found"]
@@ -76,7 +76,7 @@ def test_a_transfer_takes_it_and_is_the_one_with_that_rate_given(reuse):
 def test_its_picture(tmp_path):
     _, stage = quadratic(40.0)
     curve = find_rate(stage, Programs(), "bowl", seed=0).to_json()
-    (tmp_path / "curve.png").write_bytes(picture(curve))
+    (tmp_path / "curve.png").write_bytes(learning_rate_curve(curve))
     pixels = np.asarray(Image.open(tmp_path / "curve.png").convert("L"))
     assert pixels.std() > 5
-    assert picture(curve) == picture(curve)
+    assert learning_rate_curve(curve) == learning_rate_curve(curve)
