@@ -1,4 +1,4 @@
-"""The files of a transfer: the ``.keras`` model, its result and card, and what else was asked for."""
+"""The files of a transfer: the ``.keras`` model, its result and card; other formats and figures on demand."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from pretrain.engine.checkpoint import checkpoint_folder
 from tasks.task import TargetTask
 from transfer.data.input_adapter import InputAdapter
 from transfer.export.formats import FORMATS, check_formats, export_model
-from transfer.report.figures import Predictions, check_pictures, folder_of, write_pictures
-from transfer.report.figures import learning_rate_curve as picture
+from transfer.report.figures import (
+    Predictions,
+    check_pictures,
+    folder_of,
+    learning_rate_curve,
+    write_pictures,
+)
 from transfer.report.model_card import card
 
 if TYPE_CHECKING:
@@ -30,14 +35,14 @@ CARD_SENTINEL = b"by Headstart's `transfer`"
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """The files beside ``model``: ``model.json``, ``model.md`` and what was asked for.
+    """The ``.keras`` file ``model`` and the files beside it: ``model.json``, ``model.md`` and others.
 
     Attributes:
         model: the ``.keras`` file.
-        formats: other formats of the model, names of the table of formats.
+        formats: other formats of the model, names in transfer.export.formats.FORMATS.
         figures: whether to draw them.
-        map: "pca" or "umap", how the figures map features.
-        finder: whether a learning rate is looked for, and its curve drawn.
+        map: of features, in the figures: "pca" or "umap".
+        finder: whether the curve of the search for a learning rate is drawn.
         seed: of the map.
     """
 
@@ -76,11 +81,15 @@ class Artifacts:
 
     @property
     def curve(self) -> Path:
-        """The picture of the search for a learning rate."""
+        """The figure of the search for a learning rate."""
         return self.model.with_name(f"{self.model.stem}-learning-rate.png")
 
     def check(self, *, force: bool) -> None:
-        """Check, before any work, that everything can be made and written. Raises InputError."""
+        """Check, before any work, that everything can be made and written.
+
+        Raises:
+            InputError: a path is taken or of the wrong kind, a package is missing, or a format is unknown.
+        """
         if self.model.suffix != ".keras":
             raise InputError(
                 "must end in .keras, or Keras will not load it", argument="out", value=self.model
@@ -97,7 +106,7 @@ class Artifacts:
             check_pictures(self.model, self.map, force=force)
 
     def describe(self) -> list[str]:
-        """Return warnings of an earlier model's files that stay, for they are taken for this one's."""
+        """Return warnings about files of an earlier model that stay, and could be taken for this one's."""
         paths = [
             row.beside(self.model) for name, row in FORMATS.items() if name not in self.formats
         ]
@@ -111,16 +120,16 @@ class Artifacts:
     def write_model(
         self, model: Any, inputs: InputAdapter, result: dict[str, Any], x_test: np.ndarray
     ) -> None:
-        """Write the model, compared on a few raw examples (N, ...) with what was written of it."""
+        """Write the model, verified on a few of the raw examples ``x_test`` (N, ...)."""
         from transfer.export.keras_file import save_model
 
         save_model(model, self.model, inputs, result, x_test[:64])
 
     def write_result(self, result: dict[str, Any]) -> list[str]:
-        """Write the result and the curve of a learning rate; return lines about what could not be drawn."""
+        """Write the result and the curve of a learning rate; return a line where that was not drawn."""
         lines = []
         if "learning_rate" in result:
-            drawn = picture(result["learning_rate"])
+            drawn = learning_rate_curve(result["learning_rate"])
             if drawn is None:
                 lines = ["No curve was drawn: that needs the extra 'plot', headstart[plot]."]
             else:
@@ -129,12 +138,13 @@ class Artifacts:
         return lines
 
     def write(self, result: dict[str, Any], task: TargetTask) -> dict[str, Any]:
-        """Write what was asked for; return ``result`` with what there is.
+        """Write formats, figures, result and card; return ``result`` with the names of the files.
 
-        Formats that the result says were written, and that are there, are not written again.
+        Formats that the result names and that exist are not written again. The model is written already;
+        whatever fails here, it and its result and card are whole.
 
-        The model is written already. Whatever fails here, it and its result and card are whole.
-        Raises HeadstartError when a format or a picture cannot be written.
+        Raises:
+            HeadstartError: a format or a figure cannot be written.
         """
         result = dict(result)
         try:
