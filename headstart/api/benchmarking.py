@@ -116,11 +116,10 @@ def benchmark(
         >>> result = benchmark("digits", strategies=["autoencoder"], labels=[50], seeds=3)
         >>> print(result.verdict)
     """
-    from benchmark.runner.run import run_benchmark
-
     from benchmark.data import BenchmarkData, DataConfig
     from benchmark.planning.plan import BenchmarkPlan
     from benchmark.runner.progress import make_progress
+    from benchmark.runner.run import run_benchmark
     from headstart.errors import python_spelling
 
     config, reading, runner, running = parse(
