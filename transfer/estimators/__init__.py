@@ -129,7 +129,7 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
     Args:
         weights: an encoder; or the path of a weights file, or of a ``.keras`` model, which is imported as by
             default. None trains a small dense net from scratch, on standardised X.
-        recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
+        recipe: "default", "linear-probe" or "notebook", as of the command ``transfer``. The numbers below
             change it.
         reuse: keep the lowest K blocks; None or "all" keeps every one. "auto" chooses how many, and how
             they are trained, by cross-validation on X and y (``TransferClassifier`` only). Needs weights.
