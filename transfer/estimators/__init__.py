@@ -74,14 +74,18 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def fit(self, X: Any, y: Any = None) -> EncoderTransformer:
         """Read the encoder and match X (N, ...) to it; ``y`` is ignored. Returns self."""
         with as_python():
-            settings, reuse, file = self._settings("epochs"), self._reuse(), self._begin()
+            config, file = self._config(), self._begin()
+            if config.search:
+                rule = "must be None, 'all' or a number of blocks"
+                raise InputError(rule, argument="reuse", value="auto")
             X, given = flat(X)
             X = validate_data(self, X, dtype=self._dtype)
             source, inputs = self._match(X, given, file, bottleneck_source)
             if source.tensors is None:
-                self.network_ = self._autoencoder(self.examples_(X), source, inputs, settings)
+                self.network_ = self._autoencoder(self.examples_(X), source, inputs, config.epochs)
             else:
-                self.network_ = _lowest(source, inputs, architecture_of(source, reuse).reuse)
+                blocks = architecture_of(source, config.kept_blocks).reuse
+                self.network_ = _lowest(source, inputs, blocks)
             self._n_features_out = self.network_(self.examples_(X[:1])).shape[1]
         return self
 
@@ -90,13 +94,12 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return self._outputs(X)
 
     def _autoencoder(
-        self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, settings: dict[str, Any]
+        self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, epochs: int | None
     ) -> FrozenNetwork:
-        if settings.get("epochs") == 0:
+        if epochs == 0:
             raise InputError("must be 1 or more, or None", argument="epochs", value=0)
-        if settings:
-            settings = {**settings, "freeze_epochs": 0}
-        recipe = named_recipe("default", settings).for_budget(len(x))
+        changes = {} if epochs is None else {"epochs": epochs, "freeze_epochs": 0}
+        recipe = named_recipe("default", changes).for_budget(len(x))
         with engine():
             from pretrain.engine.session import Session
             from pretrain.engine.train import Run
@@ -126,7 +129,7 @@ class TransferClassifier(ClassifierMixin, BaseTransferEstimator):
     Args:
         weights: an encoder; or the path of a weights file, or of a ``.keras`` model, which is imported as by
             default. None trains a small dense net from scratch, on standardised X.
-        recipe: "default", "linear-probe" or "seed", as of the command ``transfer``. The numbers below
+        recipe: "default", "linear-probe" or "notebook", as of the command ``transfer``. The numbers below
             change it.
         reuse: keep the lowest K blocks; None or "all" keeps every one. "auto" chooses how many, and how
             they are trained, by cross-validation on X and y (``TransferClassifier`` only). Needs weights.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.errors import InputError, Interrupted
-from pretrain.encoders.base import integer, number
 from pretrain.keras_import.source import read_source
 from pretrain.weights.file import WeightsFile
+from transfer.config import MAX_SEED, TransferConfig
 from transfer.data.input_adapter import InputAdapter
 from transfer.encoder_source import EncoderSource
 from transfer.estimators._network import FrozenNetwork
@@ -27,39 +28,8 @@ if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
 
-MOST = 2**31 - 1
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be True or False")
-    return value
-
-
-def _blocks(value: Any) -> int | str:
-    if isinstance(value, str):
-        if value != "all":
-            raise ValueError("must be 'all' or a number of blocks")
-        return value
-    return integer(0, MOST)(value)
-
-
-RULES: Mapping[str, Callable[[Any], Any]] = {
-    "epochs": integer(0, MOST),
-    "freeze_epochs": integer(0, MOST),
-    "batch_size": integer(1, MOST),
-    "learning_rate": number(1e-30, 100),
-    "head_learning_rate": number(1e-30, 100),
-    "unfreeze": _blocks,
-    "layer_decay": number(1e-6, 1),
-    "gradual": _flag,
-    "solve": number(1e-9, 1e9),
-    "interpolate": number(0, 1),
-    "balance": _flag,
-    "search_seconds": number(1e-9, 1e9),
-}
 # A program keeps the data that it was compiled with, so not as many as a benchmark keeps.
-MOST_PROGRAMS = 16
+MAX_PROGRAMS = 16
 
 
 class ArgumentError(InputError, ValueError):
@@ -77,28 +47,13 @@ class BaseEncoderEstimator(BaseEstimator):
     examples_: Examples
     network_: FrozenNetwork
 
-    def _settings(self, *names: str) -> dict[str, Any]:
-        """Return the named arguments that are set, each checked by its rule."""
-        settings = {}
-        for name in names:
-            value = _plain(getattr(self, name))
-            try:
-                if value is not None:
-                    settings[name] = RULES[name](value)
-            except ValueError as error:
-                raise InputError(f"{error}, or None", argument=name, value=value) from None
-        return settings
-
-    def _reuse(self) -> int | None:
-        """Return the number of blocks to keep; None for all."""
-        reuse = _plain(self.reuse)
-        if reuse is None or reuse == "all":
-            return None
-        if type(reuse) is not int:
-            raise InputError(
-                "must be None, 'all' or a number of blocks", argument="reuse", value=reuse
-            )
-        return reuse
+    def _config(self) -> TransferConfig:
+        """Return the arguments that a transfer has too, checked by its rules. Raises InputError."""
+        known = {row.name for row in fields(TransferConfig)}
+        given = {n: _plain(v) for n, v in self.get_params(deep=False).items() if n in known}
+        if given.get("head") == "linear":
+            given["head"] = None  # the default, which may be left to a search
+        return TransferConfig(**given)
 
     def _begin(self) -> EncoderSource | None:
         """Forget an earlier fit; return the pretrained encoder, read and checked, or None without one."""
@@ -163,9 +118,9 @@ class BaseEncoderEstimator(BaseEstimator):
     def _seed(self) -> int:
         """Return ``random_state`` itself, as the commands take it, or a number drawn from a generator."""
         state = _plain(self.random_state)
-        if type(state) is int and 0 <= state <= MOST:
+        if type(state) is int and 0 <= state <= MAX_SEED:
             return state
-        return int(check_random_state(state).randint(MOST))
+        return int(check_random_state(state).randint(MAX_SEED))
 
     def _reporter(self) -> Reporter:
         from pretrain.engine.progress import LineReporter, Reporter
@@ -201,7 +156,7 @@ def programs() -> Programs:
     """Return the compiled steps that all fits of the process share."""
     from pretrain.engine.program import Programs
 
-    return Programs(MOST_PROGRAMS)
+    return Programs(MAX_PROGRAMS)
 
 
 def set_arguments(estimator: BaseEstimator, given: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The files of a transfer: the ``.keras`` model, its result and card, and what else was asked for."""
+"""The files of a transfer: the ``.keras`` model, its result and card; other formats and figures on demand."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CARD_SENTINEL = b"by Headstart's `transfer`"
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """The files beside ``model``: ``model.json``, ``model.md`` and what was asked for.
+    """The ``.keras`` file ``model`` and the files beside it: ``model.json``, ``model.md`` and others.
 
     Attributes:
         model: the ``.keras`` file.
-        formats: other formats of the model, names of the table of formats.
+        formats: other formats of the model, names in transfer.export.formats.FORMATS.
         figures: whether to draw them.
-        map: "pca" or "umap", how the figures map features.
-        finder: whether a learning rate is looked for, and its curve drawn.
+        map: of features, in the figures: "pca" or "umap".
+        finder: whether the curve of the search for a learning rate is drawn.
         seed: of the map.
     """
 
@@ -82,11 +82,15 @@ class Artifacts:
 
     @property
     def curve(self) -> Path:
-        """The picture of the search for a learning rate."""
+        """The figure of the search for a learning rate."""
         return self.model.with_name(f"{self.model.stem}-learning-rate.png")
 
     def check(self, *, force: bool) -> None:
-        """Check, before any work, that everything can be made and written. Raises InputError."""
+        """Check, before any work, that everything can be made and written.
+
+        Raises:
+            InputError: a path is taken or of the wrong kind, a package is missing, or a format is unknown.
+        """
         if self.model.suffix != ".keras":
             raise InputError(
                 "must end in .keras, or Keras will not load it", argument="out", value=self.model
@@ -103,7 +107,7 @@ class Artifacts:
             check_pictures(self.model, self.map, force=force)
 
     def describe(self) -> list[str]:
-        """Return warnings of an earlier model's files that stay, for they are taken for this one's."""
+        """Return warnings about files of an earlier model that stay, and could be taken for this one's."""
         paths = [
             row.beside(self.model) for name, row in FORMATS.items() if name not in self.formats
         ]
@@ -117,7 +121,7 @@ class Artifacts:
     def write_model(
         self, model: Any, inputs: InputAdapter, result: dict[str, Any], x_test: np.ndarray
     ) -> None:
-        """Write the model, compared on a few raw examples (N, ...) with what was written of it."""
+        """Write the model, verified on a few of the raw examples ``x_test`` (N, ...)."""
         from transfer.export.keras_file import save_model
 
         save_model(model, self.model, inputs, result, x_test[:64])
@@ -130,12 +134,13 @@ class Artifacts:
 
     @keras_defaults()
     def write(self, result: dict[str, Any], task: TargetTask) -> dict[str, Any]:
-        """Write what was asked for; return ``result`` with what there is.
+        """Write formats, figures, result and card; return ``result`` with the names of the files.
 
-        Formats that the result says were written, and that are there, are not written again.
+        Formats that the result names and that exist are not written again. The model is written already;
+        whatever fails here, it and its result and card are whole.
 
-        The model is written already. Whatever fails here, it and its result and card are whole.
-        Raises HeadstartError when a format or a picture cannot be written.
+        Raises:
+            HeadstartError: a format or a figure cannot be written.
         """
         result = dict(result)
         try:

@@ -132,9 +132,9 @@ def write_pictures(
             ("wrong", most_wrong(seen.probabilities, y), "most wrong about"),
         ):
             if len(rows):
-                images = _shown(task.x_test[rows], task.value_range)
+                low, high = task.value_range
                 drawn[name] = grid(
-                    images,
+                    np.clip((task.x_test[rows].astype(np.float32) - low) / (high - low), 0, 1),
                     seen.probabilities[rows],
                     y[rows],
                     names,
@@ -207,12 +207,6 @@ def _sample(count: int, seed: int) -> np.ndarray:
     if count <= MAX_POINTS:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, MAX_POINTS, replace=False))
-
-
-def _shown(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Return images (n, H, W, C) as floats from 0 to 1."""
-    low, high = value_range
-    return np.clip((x.astype(np.float32) - low) / (high - low), 0, 1)
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -419,10 +413,7 @@ def _percent(probability: float) -> str:
 
 def learning_rate_curve(curve: Mapping[str, Any]) -> bytes:
     """Draw the search for a learning rate, from its JSON; return PNG bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = _figure(6, 4)
     axes = figure.add_subplot()
     axes.plot(curve["rates"], curve["losses"], color="#0072b2")
     axes.axvline(curve["found"], color="#d55e00", linestyle="--")
@@ -440,9 +431,7 @@ def learning_rate_curve(curve: Mapping[str, Any]) -> bytes:
     axes.set_xlabel("learning rate, rising from step to step")
     axes.set_ylabel("loss on the batch, smoothed")
     axes.set_title("Learning-rate finder")
-    file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
-    return file.getvalue()
+    return _png(figure)
 
 
 def _figure(width: float, height: float) -> Any:
