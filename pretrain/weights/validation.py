@@ -109,7 +109,7 @@ def check_encoder(
         shapes = expected_shapes(config)
     except InputError as error:
         raise Fault(
-            f"its encoder is refused: {short(str(error), 600)}",
+            f"its encoder is refused: {short(str(error).rstrip('.?'), 600)}",
             "read it with the Headstart that wrote it, or write it again with the pretrain command",
         ) from None
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, RecursionError) as error:

@@ -52,7 +52,12 @@ metadata(
 )
 
 # The encoder's configuration, preprocessing, metadata, manifest; all signed again.
-content("config_unknown", "no encoder 'mpl'. Did you mean 'mlp'", "encoder", architecture="mpl")
+content(
+    "config_unknown",
+    "encoder must be one of .*'mpl'. Did you mean 'mlp'",
+    "encoder",
+    architecture="mpl",
+)
 content(
     "config_lambda", "exactly 'architecture'", "encoder", module="keras.layers", class_name="Lambda"
 )
