@@ -23,7 +23,9 @@ def imports(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_one_way(path):
-    package = path.relative_to(ROOT).parts[0]
+    package, *inside = path.relative_to(ROOT).parts
+    if package == "headstart" and inside[0] in ("__init__.py", "api"):
+        return  # the facade stands on top of all
     later = ORDER[ORDER.index(package) + 1 :]
     found = list(imports(path))
     assert [name for name in found if name.split(".")[0] in later] == []

@@ -57,5 +57,7 @@ def test_no_folder_is_crowded():
 def test_functions_take_few_parameters_and_commands_are_short(path, tree):
     for function in functions(tree):
         where = f"{shown(path)}:{function.lineno} {function.name}"
-        assert parameters(function) <= MOST_PARAMETERS, where
+        # scikit-learn reads an estimator's arguments from its signature.
+        estimator = path.parent.name == "estimators" and function.name == "__init__"
+        assert estimator or parameters(function) <= MOST_PARAMETERS, where
         assert command_lines(function) <= MOST_COMMAND_LINES, where

@@ -165,6 +165,7 @@ def load_encoder(path: str | Path | PretrainedEncoder) -> PretrainedEncoder:
     """
     if isinstance(path, PretrainedEncoder):
         return path
+    from headstart.errors import worded
     from pretrain.keras_import.source import read_source
 
     said: list[str] = []
@@ -173,5 +174,5 @@ def load_encoder(path: str | Path | PretrainedEncoder) -> PretrainedEncoder:
     if said:
         import warnings
 
-        warnings.warn("; ".join(said), UserWarning, stacklevel=2)
+        warnings.warn(worded("; ".join(said)), UserWarning, stacklevel=2)
     return PretrainedEncoder(weights, name=Path(where).name)

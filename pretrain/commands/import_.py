@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.files import check_output
-from pretrain.engine.progress import LineReporter, Reporter
+from pretrain.engine.progress import make_reporter
 from pretrain.keras_import.source import import_model
 from tasks.loading.resolve import check_apart
 
@@ -25,7 +25,7 @@ def import_command(
     check_apart(output, source)
     check_output(output, force=force)
 
-    say = (Reporter if quiet else LineReporter)().say
+    say = make_reporter(quiet).say
     made = import_model(source, threads=threads, say=say, **imported)
     written = made.write(output, force=force)
     return {

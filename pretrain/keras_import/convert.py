@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import arg
 from pretrain.encoders import encoder_config
 from pretrain.encoders.base import weights_of
 from pretrain.encoders.keras_graph import INPUT, build_model, deferred, free_name
@@ -166,7 +167,7 @@ def _verify(
         raise Refusal(
             f"it cannot be computed on values of {low:g} to {high:g} "
             f"({short(' '.join(str(error).split()))})",
-            "say with --value-range which values it expects",
+            f"say with {arg.value_range} which values it expects",
         ) from None
     for ours, expected in zip(mine_out, theirs, strict=True):
         _compare(ours, expected, "the rebuilt layers")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, arg, suggest
 from pretrain.encoders.keras_graph import INPUT
 
 LAST = ("softmax", "sigmoid", "linear", "log_softmax")
@@ -94,8 +94,10 @@ class Graph:
             return self._named(cut)
         if number == 0 or abs(number) > len(self.nodes):
             raise InputError(
-                f"--cut must be a layer's name, 1 to {len(self.nodes)} counted from the input, or -1 to "
-                f"-{len(self.nodes)} counted from the output. Got {cut}."
+                f"must be a layer's name, 1 to {len(self.nodes)} counted from the input, or -1 to "
+                f"-{len(self.nodes)} counted from the output",
+                argument="cut",
+                value=number,
             )
         return self.nodes[number - 1 if number > 0 else number].name
 
@@ -109,19 +111,27 @@ class Graph:
         found = names.get(cut)
         if found is None:
             raise InputError(
-                f"--cut: the model has no layer {cut!r}.{suggest(cut, names)} It has "
-                f"{len(self.nodes)} layers, from {self.nodes[0].name!r} to {self.nodes[-1].name!r}; a "
-                f"number counts them from the input, a negative one from the output."
+                f"must be a layer of the model.{suggest(cut, names)} It has {len(self.nodes)} layers, from "
+                f"{self.nodes[0].name!r} to {self.nodes[-1].name!r}; a number counts them from the input, a "
+                f"negative one from the output",
+                argument="cut",
+                value=cut,
             )
         if found == INPUT:
-            raise InputError(f"--cut {cut} leaves no layer: it is the input. Cut at a later layer.")
+            raise InputError(
+                "leaves no layer: it is the input",
+                argument="cut",
+                value=cut,
+                hint="Cut at a later layer.",
+            )
         return found
 
     def _below_the_classes(self) -> str:
         if len(self.outputs) != 1:
             raise InputError(
                 f"The model has {len(self.outputs)} outputs ({', '.join(self.outputs)}), so nobody knows "
-                f"where its features are. Give --cut with a layer's name."
+                f"where its features are.",
+                hint=f"Give {arg.cut} with a layer's name.",
             )
         last = self.node(self.outputs[0])
         below = last

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import arg
 from pretrain.encoders.keras_graph import CALLS, INPUT, check_inputs, free_name
 from pretrain.encoders.keras_graph.options import (
     ATTENDING,
@@ -323,14 +324,14 @@ def _settled(declared: list[int | None], wanted: Shape | None) -> Shape:
     fits = fits and all(n in (None, w) for n, w in zip(declared, wanted or (), strict=False))
     if wanted is not None and not fits:
         raise Refusal(
-            f"its input has shape {_shown(declared)}, and --input-shape is {_shown(list(wanted))}",
-            "leave --input-shape out, or give one that fits",
+            f"its input has shape {_shown(declared)}, and {arg.input_shape} is {_shown(list(wanted))}",
+            f"leave {arg.input_shape} out, or give one that fits",
         )
     sizes = wanted if wanted is not None else tuple(declared)
     if None in sizes:
         raise Refusal(
             f"its input has the open shape {_shown(declared)}",
-            "give --input-shape, such as 96x96x3",
+            f"give {arg.input_shape}, such as 96x96x3",
         )
     return tuple(int(n) for n in sizes if n is not None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from headstart.errors import arg
 from pretrain.keras_import.graph import Graph, starts_with_scaling
 
 
@@ -55,7 +56,7 @@ def guessed(graph: Graph) -> Scaling:
     """Return what a model file's layers suggest."""
     if starts_with_scaling(graph):
         return spanning(0, 255, "it begins with Rescaling or Normalization")
-    return spanning(0, 1, "the usual range; --value-range says another")
+    return spanning(0, 1, f"the usual range; {arg.value_range} says another")
 
 
 # keras.applications' preprocess_input: the numbers of its modes "tf", "torch" and "caffe".

@@ -1,4 +1,4 @@
-"""What ``--from`` names: a weights file, a Keras model file or a model of ``keras.applications``."""
+"""Encoders from wherever they are: weights files, Keras model files, models of ``keras.applications``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import InputError
+from headstart.errors import InputError, arg
 from pretrain.keras_import.applications import PREFIX, made, parse
 from pretrain.keras_import.archive import load_archive
 from pretrain.keras_import.convert import Source, convert
@@ -17,11 +17,12 @@ from pretrain.weights.file import WeightsFile
 
 Say = Callable[[str], None]
 OPTIONS = {
-    "cut": "--cut",
-    "weights": "--from-weights",
-    "input_shape": "--input-shape",
-    "value_range": "--value-range",
+    "cut": "cut",
+    "weights": "from_weights",
+    "input_shape": "input_shape",
+    "value_range": "value_range",
 }
+"""The keywords of ``import_model``, and what the callers' arguments are called."""
 
 
 def is_foreign(spec: str) -> bool:
@@ -36,7 +37,7 @@ def read_source(
     say: Say = lambda line: None,
     **given: Any,
 ) -> WeightsFile:
-    """Return what ``--from`` names as a weights file with its digest, imported in memory if needed.
+    """Return an encoder as a weights file with its digest, imported in memory if needed.
 
     given: options of ``import_model``, which a weights file has no use for. Raises InputError.
     """
@@ -46,7 +47,9 @@ def read_source(
         return import_model(spec, threads=threads, say=say, **given)
     if extra := [name for key, name in OPTIONS.items() if given.get(key) is not None]:
         raise InputError(
-            f"{extra[0]} is for models that are imported, and {spec} is a weights file: leave it out."
+            f"is for models that are imported, and {spec} is a weights file",
+            argument=extra[0],
+            hint="Leave it out.",
         )
     return WeightsFile.read(Path(spec))
 
@@ -98,7 +101,7 @@ def import_model(
 def _scaling(given: tuple[float, float] | None, default: Scaling) -> Scaling:
     if given is None:
         return default
-    return spanning(*given, "as --value-range says")
+    return spanning(*given, f"as {arg.value_range} says")
 
 
 def _tell(file: WeightsFile, scaling: Scaling, say: Say) -> None:
@@ -110,7 +113,9 @@ def _tell(file: WeightsFile, scaling: Scaling, say: Say) -> None:
         say(f"Left out, for they do nothing outside training: {_few(source['left_out'])}")
     low, high = scaling.expected
     say(f"Values: the model is taken to expect {low:.4g} to {high:.4g} ({scaling.why})")
-    say(f"Blocks, for --reuse: {len(source['blocks'])}, lowest first: {_ends(source['blocks'])}")
+    say(
+        f"Blocks, for {arg.reuse}: {len(source['blocks'])}, lowest first: {_ends(source['blocks'])}"
+    )
 
 
 def _few(names: list[str]) -> str:

@@ -109,7 +109,7 @@ def read_legacy(path: Path) -> Tensors:
             if "layer_names" not in file.attrs:
                 raise Refusal(
                     "it is not a weights file of keras.applications (.h5, with the names of its layers)",
-                    "load it in Keras, save the model as .keras, and give that to --from",
+                    "load it in Keras, save the model as .keras, and give that instead",
                 )
             found: Tensors = {}
             for name in map(_text, file.attrs["layer_names"]):

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.errors import InputError, Interrupted
+from headstart.errors import InputError, Interrupted, worded
 from pretrain.keras_import.source import read_source
 from pretrain.weights.file import WeightsFile
 from transfer.config import MAX_SEED, TransferConfig
@@ -73,7 +73,7 @@ class BaseEncoderEstimator(BaseEstimator):
         assumed: list[str] = []
         file = read_source(str(weights), say=assumed.append)
         if assumed:  # by an import
-            warnings.warn("; ".join(assumed), UserWarning, stacklevel=3)
+            warnings.warn(worded("; ".join(assumed)), UserWarning, stacklevel=3)
         return EncoderSource.from_weights(file)
 
     @property
