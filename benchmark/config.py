@@ -33,9 +33,9 @@ class Mode:
 
 
 def _searching(recipe: TransferRecipe) -> Mode:
-    from transfer.config import SEARCH_SECONDS as SECONDS
+    from transfer.config import SEARCH_SECONDS
 
-    return Mode(recipe=recipe, search=SECONDS)
+    return Mode(recipe=recipe, search=SEARCH_SECONDS)
 
 
 def _probing(recipe: TransferRecipe) -> Mode:
@@ -218,9 +218,7 @@ class BenchmarkConfig:
 
         if isinstance(self.modes, Mapping):
             return dict(self.modes)
-        recipe: Any = self.recipe
-        if isinstance(recipe, str):
-            recipe = named("seed" if recipe == "notebook" else recipe)
+        recipe = named(self.recipe)
         if not self.modes:
             return {LINEAR_PROBE if self.recipe == LINEAR_PROBE else FINE_TUNE: Mode(recipe=recipe)}
         for name in self.modes:

@@ -8,15 +8,23 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As the commands set it: it is part of what decides a run's bits, and must not change halfway.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+# Two test processes share the cores: one thread each, instead of all threads twice.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 # The helpers of several test folders are imported by name.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 
+# Files whose tests share no costly fixture, and take up to minutes each.
+APART = ("test_kill.py", "test_engines.py", "test_readme.py", "test_several.py", "test_docs.py")
+
+
 def pytest_collection_modifyitems(items):
-    """Keep what shares costly fixtures on one worker (pytest-xdist): a file, or a contract's case."""
+    """Keep what shares costly fixtures on one worker (pytest-xdist), and begin with what takes longest."""
     for item in items:
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        # The runs that are killed share nothing, and take minutes each.
-        alone = item.name if item.path.name == "test_kill.py" else item.path.name
+        alone = item.name if item.path.name in APART else item.path.name
         group = "-".join(case) if isinstance(case, tuple) else alone
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{group}"))
+    # A slow test that comes last keeps one worker busy while the other has nothing left to do.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -255,9 +255,17 @@ def test_the_worked_example_of_a_target(tmp_path, monkeypatch):
 
 def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
     """Training is cut short; nothing else is changed."""
-    classified, chosen, searched, compared, keras_shape = page(
-        "python", tmp_path, monkeypatch, capfd
+    encoded, transferred, benched, refused, classified, chosen, searched, compared, keras_shape = (
+        page("python", tmp_path, monkeypatch, capfd)
     )
+    assert encoded == "(5, 128)\n"
+    assert float(transferred.split()[0]) > 0.5
+    assert {"digits.keras", "digits.json", "digits.md"} <= {p.name for p in tmp_path.iterdir()}
+    assert "minus scratch" in benched
+    argument, rule, hint, whole = refused.splitlines()
+    assert argument == "head knm"
+    assert hint == " Did you mean 'knn'?"
+    assert whole.startswith(f"head {rule}. Got 'knm'.")
     assert float(classified.split()[0]) > 0.5
     assert float(chosen.split()[1]) > 0.5
     assert "features__reuse" in searched

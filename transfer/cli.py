@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from headstart.cli import (
     test_part,
 )
 from transfer.config import TransferConfig
+
+if TYPE_CHECKING:
+    from pretrain.engine.session import Session
 
 FORMATS = ("onnx", "savedmodel")
 # Not required by click, for a group that is called for a subcommand would ask for it too.
@@ -198,8 +201,11 @@ def suggest(as_json: bool, **given: Any) -> None:
     _required(given, "transfer suggest --help", encoder="--from")
     from transfer.commands.suggest import suggest_command
 
-    imported = import_arguments(given, "from_weights")
-    result = suggest_command(imported=imported, **given)
+    imported, session = import_arguments(given, "from_weights"), _session(given)
+    try:
+        result = suggest_command(session, imported=imported, **given)
+    finally:
+        session.reporter.close()
     if as_json:
         out_json(result)
     else:
@@ -207,6 +213,16 @@ def suggest(as_json: bool, **given: Any) -> None:
         out(
             f"Wrote {result['out']}{beside}: {result['labels']:,} of {result['examples']:,} examples"
         )
+
+
+def _session(given: dict[str, Any]) -> Session:
+    """Take a session's options out of those of a command, and return the session."""
+    from pretrain.engine.progress import make_reporter
+    from pretrain.engine.session import Session
+
+    names = ("threads", "resume", "force", "checkpoint_seconds")
+    own = {name: given.pop(name) for name in names if name in given}
+    return Session(reporter=make_reporter(given.pop("quiet")), **own)
 
 
 def _required(given: Mapping[str, Any], see: str, **options: str) -> None:

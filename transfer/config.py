@@ -167,18 +167,26 @@ class TransferConfig:
     )
     schedule: str | None = option(None, "constant or cosine.", usual="the recipe's")
     warmup: float | None = option(
-        None, "Part of a stage in which the rate rises.", kind="float", usual="0"
+        None,
+        "Part of a stage in which the rate rises.",
+        kind="float",
+        at_least=0,
+        at_most=0.99,
+        usual="0",
     )
     solve: float | None = option(
         None,
         "Solve the frozen stage as a logistic regression of this C.",
         kind="float",
+        above=0,
         metavar="C",
     )
     interpolate: float | None = option(
         None,
         "End this share of the way from the frozen weights to the fine-tuned ones.",
         kind="float",
+        at_least=0,
+        at_most=1,
         metavar="SHARE",
         usual="1",
     )
@@ -192,6 +200,8 @@ class TransferConfig:
         None,
         "Hold out this part of the labels and keep the epoch that was best on them.",
         kind="float",
+        at_least=0,
+        at_most=0.9,
         usual="0",
     )
     export: tuple[str, ...] = option(
@@ -265,7 +275,7 @@ class TransferConfig:
 
     @property
     def unlabelled(self) -> dict[str, Any]:
-        """What was given about unlabelled examples: method, size, temperature."""
+        """The options of unlabelled examples that were given: method, size, temperature."""
         names = [f.name for f in fields(self) if f.name.startswith("unlabelled_")]
         given = {name.removeprefix("unlabelled_"): getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}

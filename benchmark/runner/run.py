@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from benchmark.config import RunnerConfig
 from benchmark.planning.plan import BenchmarkPlan
-from benchmark.report.build import Report, redraw
 from benchmark.runner.base import Runner
 from benchmark.runner.export_best import best_network
 from benchmark.runner.progress import LineProgress, Progress
@@ -29,14 +28,6 @@ class BenchmarkRun:
     def rows(self) -> list[str]:
         """The names of the tables' rows."""
         return list(dict.fromkeys(record["row"] for record in self.records))
-
-    def report(self, intervals: str = "t") -> Report:
-        """Draw the report in the folder: its verdict, tables, figures and page.
-
-        Args:
-            intervals: "t", Student's, or "bootstrap" over seeds.
-        """
-        return redraw(self.plan.folder.path, intervals)
 
 
 def make_runner(config: RunnerConfig, threads: int | None = None) -> Runner:

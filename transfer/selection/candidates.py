@@ -57,7 +57,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What it does, in words."""
+        """Architecture and training, in words."""
         return f"{self.architecture.describe(self.blocks)}; {self.summary}"
 
     @property

@@ -39,7 +39,7 @@ MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search tried and chose; ``tried`` is in the order of the candidates."""
+    """The candidates of a search, in their order, and the choice among them."""
 
     tried: list[CandidateResult]
     chosen: int

@@ -24,8 +24,7 @@ Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
 PLAIN, SELF, SPREAD = "plain", "self-training", "spreading"
 # The pool has to be better than plain by this many standard errors of the paired difference.
 ERRORS = AHEAD
-# As results have always said it.
-ASKED = "--pool-method asked for it"
+ASKED = "it was asked for"
 
 
 class SemiSupervised:

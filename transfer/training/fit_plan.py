@@ -46,7 +46,7 @@ class FitPlan:
 
     @property
     def sharing_key(self) -> str:
-        """What the compiled steps depend on, but for data and seed."""
+        """All that the compiled steps depend on, but for data and seed."""
         parts: list[Any] = [self.target.name, self.source.encoder, asdict(self.architecture)]
         parts += [self.target.outputs, self.recipe.unfreeze, self.recipe.statistics]
         return json.dumps(["transfer", *parts], sort_keys=True)

@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
 # Steps on either side over which a slope is taken.
 WINDOW = 8
-# Each loss is averaged with those before it, this much of the average staying (corrected for its start).
+# Weight of the earlier losses in the smoothed loss, an exponential average with bias correction.
 SMOOTH = 0.9
-# The run ends where the smoothed loss is so many times its lowest.
-BLOWN = 4.0
+# The run ends where the smoothed loss is this many times its lowest.
+DIVERGENCE_FACTOR = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """What the run saw.
+    """The losses of a run at rising learning rates.
 
-    rates, losses: float64 (S,), the rate of each step and the smoothed loss before it was made.
-    found: the rate of the steepest fall of ``losses`` over the logarithm of the rate, and at most a tenth of
-        the rate where the loss was lowest.
+    Attributes:
+        rates: float64 (S,), the rate of each step.
+        losses: float64 (S,), the smoothed loss before it was made.
+        found: the rate of the steepest fall of ``losses`` over the logarithm of the rate, and at most a tenth
+            of the rate where the loss was lowest.
     """
 
     rates: np.ndarray
@@ -58,7 +60,7 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
     from pretrain.engine.train import tensors
 
     program = programs.get(f"{key} finder", stage, xla=False)
-    lent = None if program.stage is stage else [v.numpy() for v in program.variables]
+    saved = None if program.stage is stage else [v.numpy() for v in program.variables]
     program.reset([v.numpy() for v in stage.variables])
     before = [v.numpy() for v in stage.variables]
     data = tensors(stage.arrays), tensors(stage.tables)
@@ -83,11 +85,11 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
             break
         average = SMOOTH * average + (1 - SMOOTH) * loss
         losses.append(average / (1 - SMOOTH ** (step + 1)))
-        if losses[-1] > BLOWN * min(losses):
+        if losses[-1] > DIVERGENCE_FACTOR * min(losses):
             break
     assign(stage.variables, before)
-    if lent is not None:
-        assign(program.variables, lent)
+    if saved is not None:
+        assign(program.variables, saved)
     if len(losses) < 10:
         raise NonFiniteError(
             f"The search for a learning rate saw losses that are not finite from a rate of "

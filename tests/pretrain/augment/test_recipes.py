@@ -61,7 +61,7 @@ def test_what_is_given_replaces_the_recipes_own():
 @pytest.mark.parametrize(
     ("name", "given", "says"),
     [
-        ("object", {}, "no augmentation 'object'.*Did you mean.*'objects'"),
+        ("object", {}, "augment must be one of .*Got 'object'.*Did you mean 'objects'"),
         ("objects", {"crap": "1"}, "'objects' has no option 'crap'.*Did you mean.*'crop'"),
         (
             "objects",

@@ -278,12 +278,12 @@ def test_a_person_is_told_what_was_written(folder):
 
 def test_bad_requests_write_nothing(folder):
     before = listing(folder)
-    with pytest.raises(InputError, match=r"--labels must be 1 to 80.* Got 81"):
+    with pytest.raises(InputError, match=r"labels must be 1 to 80.* Got 81"):
         choose(folder, labels=81)
     with pytest.raises(InputError, match=r"must end in \.csv"):
         choose(folder, "--out", folder / "chosen.txt")
     with pytest.raises(InputError, match="A table cannot be given"):
         choose(folder, data="table.npz")
-    with pytest.raises(InputError, match="--labels and --labels-from"):
+    with pytest.raises(InputError, match="labels and labels_from both say"):
         train(folder, "--labels", 3, "--labels-from", folder / "chosen.csv")
     assert listing(folder) == before

@@ -60,7 +60,7 @@ def test_a_pool_of_nothing_new_or_of_another_kind_is_refused():
     on = task()
     with pytest.raises(InputError, match="neither a test nor a labelled"):
         pool(replace(patterns(labelled=False), x=on.x_test))
-    with pytest.raises(InputError, match="a table cannot"):
+    with pytest.raises(InputError, match="A table cannot"):
         pool(replace(patterns(labelled=False), x=on.x.reshape(len(on.x), -1)))
     with pytest.raises(InputError, match="self-training"):
         pool(method="self-trainin")

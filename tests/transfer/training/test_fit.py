@@ -127,17 +127,21 @@ def test_solving_takes_the_place_of_the_frozen_epochs():
 @pytest.mark.parametrize(
     ("changes", "how", "says"),
     [
-        ({"solve": 1.0}, {"reuse": 1}, "with lowest 1 of 3 blocks, others reset there is"),
+        ({"solve": 1.0}, {"reuse": 1}, "solve .*with lowest 1 of 3 blocks, others reset there is"),
         ({"solve": 1.0}, {"reuse": 1, "above": "add"}, "others|one added there is something new"),
         ({"solve": 1.0}, {"head": "hidden"}, "hidden layer there is something new below it"),
         ({"solve": 1.0}, {"reuse": 0}, "with from scratch|there is something new below it"),
-        ({"validation": 0.2}, {"search": 9.0}, "leave --validation out"),
+        ({"validation": 0.2}, {"reuse": "auto"}, "validation holds labels out"),
         ({"scratch_epochs": 0}, {"reuse": 0}, "Nothing would be trained"),
-        ({"unfreeze": 9}, {}, "and 3 are kept. Got 9: give 'all' or at most 3"),
-        ({"unfreeze": 2}, {"reuse": 1}, "and 1 is kept. Got 2"),
-        ({"gradual": True, "epochs": 0}, {}, "--gradual is about fine-tuning, .*has no epochs"),
-        ({"find": True, "unfreeze": 0}, {}, "--lr find is .*--unfreeze 0 moves no block"),
-        ({"layer_decay": 0.5, "epochs": 0}, {"search": 9.0}, "--layer-decay is about fine-tuning"),
+        ({"unfreeze": 9}, {}, "unfreeze must be 'all' or at most 3.* Got 9"),
+        ({"unfreeze": 2}, {"reuse": 1}, "unfreeze must be 'all' or at most 1.* Got 2"),
+        ({"gradual": True, "epochs": 0}, {}, "gradual is about fine-tuning, .*epochs is 0"),
+        (
+            {"find": True, "unfreeze": 0},
+            {},
+            "learning_rate is .*unfreeze=0 moves no block.* Got 'find'",
+        ),
+        ({"layer_decay": 0.5, "epochs": 0}, {"reuse": "auto"}, "layer_decay is about fine-tuning"),
     ],
 )
 def test_what_would_train_nothing_or_be_passed_over_is_refused(changes, how, says):
@@ -147,7 +151,7 @@ def test_what_would_train_nothing_or_be_passed_over_is_refused(changes, how, say
 
 @pytest.mark.parametrize("changes", [{"epochs": 0}, {"unfreeze": 0}])
 def test_a_recipe_trains_something(changes):
-    with pytest.raises(InputError, match="Nothing would be trained: --freeze-epochs is 0 and"):
+    with pytest.raises(InputError, match="Nothing would be trained: freeze_epochs is 0 and"):
         replace(QUICK, freeze_epochs=0, **changes)
 
 
@@ -236,13 +240,13 @@ def test_frozen_blocks_and_their_statistics_stay_and_unfrozen_ones_move(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"schedule": "cosin"}, r"--schedule must be constant or cosine.*mean 'cosine'"),
-        ({"statistics": "move"}, r"--statistics must be kept or moving.*mean 'moving'"),
-        ({"warmup": 1.5}, r"--warmup must be from 0 to 0.99. Got 1.5"),
-        ({"validation": 1.0}, r"--validation must be from 0 to 0.9"),
-        ({"layer_decay": 2.0}, r"--layer-decay must be from 1e-06 to 1. Got 2"),
-        ({"solve": 0.0}, r"--solve must be from 1e-09"),
-        ({"unfreeze": -1}, r"--unfreeze must be 'all' or 0 or more"),
+        ({"schedule": "cosin"}, r"schedule must be constant or cosine.*mean 'cosine'"),
+        ({"statistics": "move"}, r"statistics must be kept or moving.*mean 'moving'"),
+        ({"warmup": 1.5}, r"warmup must be from 0 to 0.99. Got 1.5"),
+        ({"validation": 1.0}, r"validation must be from 0 to 0.9"),
+        ({"layer_decay": 2.0}, r"layer_decay must be from 1e-06 to 1. Got 2"),
+        ({"solve": 0.0}, r"solve must be from 1e-09"),
+        ({"unfreeze": -1}, r"unfreeze must be 'all' or 0 or more"),
     ],
 )
 def test_a_field_that_breaks_its_rule_is_refused(changes, says):

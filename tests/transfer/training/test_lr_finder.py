@@ -52,7 +52,7 @@ def test_the_rate_found_trains_and_follows_the_curvature(curvature):
 
 def test_losses_that_are_not_finite_at_once_are_an_error():
     _, stage = quadratic(1.0, factor=float("inf"))
-    with pytest.raises(NonFiniteError, match="--lr find saw losses that are not finite"):
+    with pytest.raises(NonFiniteError, match="saw losses that are not finite"):
         find_rate(stage, Programs(), "bowl", seed=0)
 
 
