@@ -238,6 +238,7 @@ class TransferConfig:
             raise InputError(
                 "bounds the search for a way to reuse the encoder, and none was asked for",
                 argument="search_seconds",
+                value=self.search_seconds,
                 hint=f"Give {arg.reuse:auto}.",
             )
         for name in ("above", "head"):
