@@ -193,7 +193,8 @@ def _split(
     if not 0 < fraction < 1:
         raise InputError("must be above 0 and below 1", argument="test_part", value=fraction)
     if kind != "classes":
-        return stratified_split(strata(y), len(y), fraction, seed)
+        groups = strata(y)
+        return stratified_split(groups, len(y), fraction, seed)
     single = np.flatnonzero(np.bincount(y) < 2)
     if len(single):
         raise InputError(

@@ -47,8 +47,7 @@ class TransferPlan:
         lines: for a person, about what is going to be done.
 
     Example:
-        >>> plan = TransferPlan.make(task, source, TransferConfig(labels=200))
-        >>> done = transfer(plan, Session())
+        ``TransferPlan.make(task, source, TransferConfig(labels=200), out=Path("model.keras"))``
     """
 
     task: TargetTask
@@ -93,17 +92,17 @@ class TransferPlan:
         _check_kind(task, config, unlabelled)
         fit, rows = _fit(task, source, config)
         fit.check(search=config.search)
+        lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
+        lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
         found = None
         if source.weights is not None:
             found = leakage(task, rows, source.weights)
             if not config.allow_leakage:
                 refuse(found, task.name, source.name or f"the encoder {source.digest}")
+            lines.append(describe(found))
         more = None
         if unlabelled is not None:
             more = UnlabelledSet.make(unlabelled, task, rows, fit, **config.unlabelled)
-        lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
-        lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
-        lines += [] if found is None else [describe(found)]
         lines += [] if more is None else [more.tell()]
         if not fit.target.exclusive:
             lines.append(f"Target: {KINDS[task.target]}")

@@ -65,9 +65,7 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
         Interrupted: Ctrl-C; a checkpoint was written.
 
     Example:
-        >>> done = transfer(TransferPlan.make(task, source, TransferConfig(labels=200)))
-        >>> done.result["accuracy"]
-        0.934
+        ``transfer(TransferPlan.make(task, source, TransferConfig(labels=200))).result["accuracy"]``
     """
     session = (session or Session()).start()
     task, artifacts, finished = plan.task, plan.artifacts, plan.finished
