@@ -8,7 +8,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -258,8 +258,8 @@ def write_data(path: Path, task: TargetTask, pool: Dataset) -> None:
     """Write a task and its pool to one file."""
     arrays: dict[str, Any] = {}
     about: dict[str, Any] = {}
-    for part, values in (("task", vars(task)), ("pool", vars(pool))):
-        given = {k: v for k, v in values.items() if k != "fingerprint"}
+    for part, whole in (("task", task), ("pool", pool)):
+        given = {row.name: getattr(whole, row.name) for row in fields(whole)}
         arrays |= {f"{part}.{k}": v for k, v in given.items() if isinstance(v, np.ndarray)}
         about[part] = {k: v for k, v in given.items() if not isinstance(v, np.ndarray)}
 

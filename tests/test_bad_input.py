@@ -179,7 +179,7 @@ CASES = [
     ("benchmark", {"opt": "finetune=3"}, ["STRATEGY.name=value", "'finetune=3'"]),
     ("benchmark", {"opt": "rbn.k=3"}, ["Did you mean 'rbm'?"]),
     ("benchmark", {"opt": "rbm.k=3"}, ["--opt rbm.k changes nothing"]),
-    ("benchmark", {"recipe": "sed"}, ["Did you mean 'seed'?"]),
+    ("benchmark", {"recipe": "notebok"}, ["Did you mean 'notebook'?"]),
     ("benchmark", {"data": "one.npz"}, ["one class only"]),
 ]
 BASES = {"pretrain": PRETRAIN, "transfer": TRANSFER, "benchmark": BENCHMARK}

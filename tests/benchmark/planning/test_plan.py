@@ -154,7 +154,8 @@ def test_the_part_kept_for_the_test_can_be_chosen(tmp_path, capfd):
     arguments = ["--data", "digits[0,1]", "--labels", "181", "--out", tmp_path / "report"]
     done = command(capfd, "benchmark", *arguments, "--test-part", "0.5", "--strategies", "rotation")
     assert done.code == 2
-    assert "180 training examples (a stratified 50 %, split with seed 0" in done.err
+    assert "--labels must be 180 or less" in done.err
+    assert "a stratified 50 %, split with seed 0" in done.err
 
 
 def test_options_of_one_strategy_and_frozen_encoders(tmp_path, capfd):
