@@ -217,15 +217,14 @@ def test_the_worked_example_of_a_target(tmp_path, monkeypatch):
     """The target in CONTRIBUTING.md is learnt by two heads, saved, and loaded by stock Keras."""
     import keras
     from sklearn.metrics import r2_score
-    from transfers import QUICK, source, task
+    from transfers import QUICK, source, task, transferred
 
     from tasks.targets import KINDS
     from tasks.task import TargetTask
+    from transfer.config import TransferConfig
     from transfer.export.keras_file import ModelInfo, save_model
     from transfer.inference import predict_batched
-    from transfer.plan import TransferConfig
     from transfer.report.model_card import card
-    from transfer.run import transfer
     from transfer.targets import TARGETS
 
     row = worked_example("amounts", tmp_path).ROW
@@ -242,7 +241,7 @@ def test_the_worked_example_of_a_target(tmp_path, monkeypatch):
     for head in ("linear", "logistic"):
         recipe = replace(QUICK, freeze_epochs=40, head_learning_rate=0.03)
         config = TransferConfig(recipe=recipe, head=head)
-        done = transfer(on, source(), config)
+        done = transferred(on, source(), config)
         assert done.result["target"] == "amounts"
         path = tmp_path / f"{head}.keras"
         save_model(done.model, path, done.inputs, done.result, on.x_test[:8])
@@ -253,6 +252,7 @@ def test_the_worked_example_of_a_target(tmp_path, monkeypatch):
         assert "A model of one amount" in card(done.result, path.name)
 
 
+@pytest.mark.slow
 def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
     """Training is cut short; nothing else is changed."""
     encoded, transferred, benched, refused, classified, chosen, searched, compared, keras_shape = (
