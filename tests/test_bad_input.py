@@ -158,7 +158,7 @@ CASES = [
     ("transfer", {"learning-rate": "fnd"}, ["--learning-rate", "fnd"]),
     ("transfer", {"pool-size": "9"}, ["--pool-size", "add --pool DATA"]),
     ("transfer", {"epochs": "0", "freeze-epochs": "0"}, ["at least one epoch"]),
-    ("transfer", {"recipe": "sed"}, ["Did you mean 'seed'?"]),
+    ("transfer", {"recipe": "notebok"}, ["Did you mean 'notebook'?"]),
     ("transfer", {"data": "one.npz"}, ["one class only"]),
     ("transfer", {"data": "unlabelled.npz"}, ["has no labels"]),
     ("transfer", {"data": "short.npz"}, ["59 labels for 60 examples"]),
