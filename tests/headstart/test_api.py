@@ -147,6 +147,36 @@ def test_a_benchmark_of_arrays(digits, tmp_path):
     assert len(found.figures) > 0
 
 
+@pytest.mark.slow
+def test_the_interface_in_one_go(digits, tmp_path, monkeypatch):
+    """What a notebook does, from arrays to a verdict."""
+    monkeypatch.chdir(tmp_path)
+    x, y = digits
+    x_few, y_few = x[:120], y[:120]
+    encoder = hs.pretrain(x, strategy="simclr", epochs=1)
+    encoder.save("w.h5")
+    encoder = hs.load_encoder("w.h5")
+    assert encoder.keras.output_shape == (None, encoder.transform(x[:3]).shape[1])
+    assert encoder.info["metadata"]["strategy"] == "simclr"
+    model = hs.transfer(encoder, (x_few, y_few), unlabelled=x, freeze_epochs=10, epochs=2)
+    assert model.result["pool"]["reason"]
+    assert model.score(x[1000:], y[1000:]) > 0.3
+    assert model.predict(x[:4]).shape == (4,)
+    assert model.predict_proba(x[:4]).shape == (4, 10)
+    model.save("m.keras")
+    assert model.export("savedmodel", "n.keras").is_dir()
+    assert "# " in model.report
+    found = hs.TransferClassifier(encoder, epochs=1, freeze_epochs=5).fit(x_few, y_few)
+    assert found.predict(x[:4]).shape == (4,)
+    result = hs.benchmark(
+        (x_few, y_few), pool=x, strategies=["simclr"], labels=[50], seeds=2, pretrain_epochs=1
+    )
+    assert result.verdict
+    assert "scratch" in str(result.table)
+    assert result.report.read_text().startswith("<!")
+    assert hs.Dataset.from_arrays(x, y).n_classes == 10
+
+
 def digest_of(capfd, *arguments):
     done = run(capfd, *arguments, "--json", "--quiet")
     assert done.code == 0, done.err
