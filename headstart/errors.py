@@ -80,6 +80,7 @@ class HeadstartError(Exception):
         argument: the name of the argument to change, as Python spells it; None where none is at fault.
         value: the value given; ABSENT where no single value is at fault.
         hint: the way out, a whole sentence; "" where the rule says it already.
+        marked_rule, marked_hint: the two with marks in place of other arguments, to make another error of.
 
     Example:
         >>> str(InputError("must be 2 or more", argument="labels", value=1))
@@ -92,7 +93,18 @@ class HeadstartError(Exception):
         self, rule: str = "", *, argument: str | None = None, value: Any = ABSENT, hint: str = ""
     ) -> None:
         super().__init__(rule)
-        self.rule, self.argument, self.value, self.hint = rule, argument, value, hint
+        self.argument, self.value = argument, value
+        self.marked_rule, self.marked_hint = rule, hint.strip()
+
+    @property
+    def rule(self) -> str:
+        """The rule that is broken, with other arguments as Python spells them."""
+        return worded(self.marked_rule)
+
+    @property
+    def hint(self) -> str:
+        """The way out, with other arguments as Python spells them."""
+        return worded(self.marked_hint)
 
     def __str__(self) -> str:
         return self.worded()
@@ -100,7 +112,7 @@ class HeadstartError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions cross processes; by default only what stands in ``args`` would.
         state = {k: v for k, v in self.__dict__.items() if v is not ABSENT}
-        return (type(self), (self.rule,), state)
+        return (type(self), (self.marked_rule,), state)
 
     def about(self, whole: str, argument: str | None = None) -> Self:
         """Return the same error, said of something larger that the argument is a part of.
@@ -113,20 +125,24 @@ class HeadstartError(Exception):
             >>> str(InputError("is empty", argument="x").about("data.npz:"))
             'data.npz: x is empty'
         """
-        rule = f"{whole} {self.argument} {self.rule}" if self.argument else f"{whole} {self.rule}"
-        return type(self)(rule, argument=argument, value=self.value, hint=self.hint)
+        rule = f"{self.argument} {self.marked_rule}" if self.argument else self.marked_rule
+        return type(self)(
+            f"{whole} {rule}", argument=argument, value=self.value, hint=self.marked_hint
+        )
 
     def worded(self, spelling: Spelling = python_spelling) -> str:
         """Return the error as one paragraph: argument, rule, value, way out."""
-        text = f"{arg[self.argument]} {self.rule}" if self.argument else self.rule
-        if self.value is not ABSENT or self.hint:
+        text = self.marked_rule
+        if self.argument:
+            text = f"{arg[self.argument]} {text}"
+        if self.value is not ABSENT or self.marked_hint:
             text = text.rstrip()
             text += "" if text.endswith((".", "?", "!", ":")) else "."
         if self.value is not ABSENT:
             shown = str(self.value) if isinstance(self.value, Path) else repr(self.value)
             text += f" Got {shown}."
-        if self.hint:
-            text += f" {self.hint.strip()}"
+        if self.marked_hint:
+            text += f" {self.marked_hint}"
         if self.argument and not text.endswith((".", "?", "!")):
             text += "."
         return worded(text, spelling)

@@ -209,7 +209,7 @@ def test_the_worked_example_of_a_head(tmp_path, monkeypatch):
         TransferRegressor(tmp_path / "weights.h5", head="mean").fit(on.x, on.y / 2)
     with pytest.raises(InputError) as caught:
         transferred(task(), given, TransferConfig(recipe=QUICK, head="means"))
-    assert caught.value.hint == " Did you mean 'mean'?"
+    assert caught.value.hint == "Did you mean 'mean'?"
     assert clone(fitted).get_params()["head"] == "mean"
 
 
@@ -264,7 +264,7 @@ def test_the_python_page_runs_from_top_to_bottom(tmp_path, monkeypatch, capfd):
     assert "minus scratch" in benched
     argument, rule, hint, whole = refused.splitlines()
     assert argument == "head knm"
-    assert hint == " Did you mean 'knn'?"
+    assert hint == "Did you mean 'knn'?"
     assert whole.startswith(f"head {rule}. Got 'knm'.")
     assert float(classified.split()[0]) > 0.5
     assert float(chosen.split()[1]) > 0.5

@@ -49,7 +49,9 @@ def choose(
             check_needs(table[name], pool)
         except InputError as error:
             raise InputError(
-                f"names {name!r}, which {error.rule}", argument="strategies", hint=error.hint
+                f"names {name!r}, which {error.marked_rule}",
+                argument="strategies",
+                hint=error.marked_hint,
             ) from None
         reason = unfit(table[name], pool, encoder, choice)
         if reason is not None:

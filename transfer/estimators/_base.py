@@ -144,7 +144,10 @@ def as_python() -> Iterator[None]:
         yield
     except InputError as error:
         raise ArgumentError(
-            error.rule, argument=error.argument, value=error.value, hint=error.hint
+            error.marked_rule,
+            argument=error.argument,
+            value=error.value,
+            hint=error.marked_hint,
         ) from None
     except Interrupted as error:
         # Not an Exception: a grid search would count it as a failed fit and go on.

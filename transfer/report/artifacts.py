@@ -147,7 +147,8 @@ class Artifacts:
             self._export(result, task)
             self._draw(result, task)
         except HeadstartError as error:
-            error.hint = f"{error.hint} The model itself is whole: {self.model}.".strip()
+            whole = f"The model itself is whole: {self.model}."
+            error.marked_hint = f"{error.marked_hint} {whole}".strip()
             raise
         finally:
             write_text(self.result, json.dumps(result, indent=1) + "\n")
