@@ -21,8 +21,9 @@ from pretrain.engine import runtime
 from pretrain.plan import PretrainPlan
 from pretrain.run import pretrain
 from transfer import TransferClassifier
+from transfer.config import TransferConfig
 from transfer.export.keras_file import load_model, save_model
-from transfer.plan import TransferConfig
+from transfer.plan import TransferPlan
 from transfer.run import transfer
 
 HOSTILE = {"floatx": "float16", "epsilon": 0.01, "image_data_format": "channels_first"}
@@ -92,7 +93,7 @@ def test_a_transfer_and_its_exported_model(twice, tmp_path):
     x = on.x_test
 
     def work():
-        done = transfer(on, given, TransferConfig(recipe=QUICK, labels=40))
+        done = transfer(TransferPlan.make(on, given, TransferConfig(recipe=QUICK, labels=40)))
         save_model(done.model, path, done.inputs, done.result, x[:8])
         # As anybody loads it: with no word of ours about settings.
         loaded = keras.models.load_model(path)

@@ -37,7 +37,7 @@ class TransferRecipe:
     statistics: of the normalisation of kept blocks while they are fine-tuned: "kept" as they came (their
         dropout off too), or "moving" with the batches, as those of frozen blocks never do.
     find: choose the learning rate of the fine-tuning, or from scratch, by a short run
-    (transfer.training.lr_finder).
+        (transfer.training.lr_finder).
     validation: hold out this part of the labels, and end each stage as it was after the epoch with the
         lowest loss on them; 0 trains on all labels for all epochs.
     """

@@ -248,5 +248,5 @@ def test_a_plan_needs_no_tensorflow_for_an_encoder_of_channels(tmp_path):
     inputs = TransferPlan.make(task, source, TransferConfig(recipe=recipe("default"))).fit.inputs
     assert inputs.channel_scale == (1.0, 2.0, 3.0)
     assert inputs.channel_offset == (5.0, 5.0, 5.0)
-    with pytest.raises(InputError, match="expects 3 channels and the data has 2"):
+    with pytest.raises(InputError, match="expects 3 channels, and the data has 2"):
         InputAdapter.match((8, 8, 2), "uint8", (0, 255), (16, 12, 3), preprocessing)

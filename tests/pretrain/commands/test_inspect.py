@@ -9,7 +9,7 @@ from good_weights import make
 
 from pretrain.commands.inspect import as_json, describe
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

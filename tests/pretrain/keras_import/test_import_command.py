@@ -34,7 +34,7 @@ def test_the_command(saved, tmp_path, capfd):
         (["--value-range", "low"], "two rising numbers"),
         (["--input-shape", "96x96"], "HEIGHTxWIDTHxCHANNELS"),
         (["--weights", "none"], "leave its weights option out"),
-        (["--cut", "nowhere"], "no layer 'nowhere'"),
+        (["--cut", "nowhere"], "--cut must be a layer of the model. It has 12 layers"),
     ],
 )
 def test_options_that_are_wrong(saved, tmp_path, capfd, options, says):

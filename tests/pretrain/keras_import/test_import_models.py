@@ -6,7 +6,7 @@ import pytest
 from foreign import averaged, below, features, images, save, shaken, small
 from keras import layers as kl
 
-from headstart.errors import InputError
+from headstart.errors import InputError, worded
 from pretrain.encoders import block_names
 from pretrain.keras_import.source import import_model
 
@@ -22,7 +22,7 @@ def test_the_classification_is_dropped_and_the_rest_computes_the_same(saved):
         said[0] == "Imported small.keras up to the layer hidden; dropped above it: classes, chances"
     )
     assert "do nothing outside training: drop" in said[1]
-    assert "0 to 1 (the usual range; --value-range says another)" in said[2]
+    assert "0 to 1 (the usual range; value_range says another)" in worded(said[2])
     assert (
         "4, lowest first: stem to stem_relu; depth to pool; top to flat; hidden to hidden"
         in said[3]
@@ -61,7 +61,7 @@ def test_a_cut_keeps_what_keras_keeps(saved, cut, layer):
 @pytest.mark.parametrize(
     ("cut", "says"),
     [
-        ("steam", "no layer 'steam'. Did you mean 'stem'"),
+        ("steam", "must be a layer of the model. Did you mean 'stem'"),
         ("0", "1 to 12 counted from the input, or -1 to -12"),
         ("13", "1 to 12"),
         ("-13", "1 to 12"),
@@ -142,9 +142,9 @@ def test_open_sizes_need_an_input_shape(tmp_path):
     inputs = keras.Input((None, None, 3))
     x = kl.GlobalAveragePooling2D()(kl.Conv2D(4, 3)(inputs))
     path = str(save(keras.Model(inputs, kl.Dense(2)(x)), tmp_path / "open.keras"))
-    with pytest.raises(InputError, match=r"open shape .x.x3; give --input-shape"):
+    with pytest.raises(InputError, match=r"open shape .x.x3; give input_shape"):
         import_model(path)
-    with pytest.raises(InputError, match="--input-shape is 8x8x1"):
+    with pytest.raises(InputError, match="input_shape is 8x8x1"):
         import_model(path, input_shape=(8, 8, 1))
     assert import_model(path, input_shape=(9, 7, 3)).encoder["input_shape"] == [9, 7, 3]
 

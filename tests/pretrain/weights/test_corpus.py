@@ -15,7 +15,7 @@ from headstart.errors import InputError
 from pretrain.weights.file import WeightsFile, assign
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+ROOT = HERE.parents[2]
 
 
 class Variable:

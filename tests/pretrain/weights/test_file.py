@@ -14,7 +14,7 @@ from headstart.errors import InputError
 from pretrain.encoders import encoder_config, expected_shapes
 from pretrain.weights.file import WeightsFile, assign
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pretrain.weights.file
 from headstart.errors import HeadstartError, InputError
 from pretrain.weights.file import WeightsFile
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_lower_blocks_alone_can_be_the_features():
     ("how", "says"),
     [
         ({"reuse": 0}, "reuse=0 keeps no block"),
-        ({"reuse": 2}, "Give above='drop'"),
+        ({"reuse": 2, "above": "reset"}, "Give above='drop'"),
         ({"reuse": 2, "above": "add"}, "Give above='drop'"),
     ],
 )

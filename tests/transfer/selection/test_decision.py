@@ -19,7 +19,7 @@ def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
     """
     recipe = QUICK if moves else replace(QUICK, epochs=0)
     candidate = Candidate(
-        arrangement=TransferArchitecture(reuse=2 if cut else 3, above="drop" if cut else "reset"),
+        architecture=TransferArchitecture(reuse=2 if cut else 3, above="drop" if cut else "reset"),
         recipe=replace(recipe, interpolate=share),
         moves=moves,
         blocks=3,
@@ -154,7 +154,7 @@ def test_from_scratch_the_better_one_is_taken():
     def fresh(right, wrongly):
         row = made(np.full(50, right), wrongly, moves=9)
         return replace(
-            row, candidate=replace(row.candidate, arrangement=TransferArchitecture(reuse=0))
+            row, candidate=replace(row.candidate, architecture=TransferArchitecture(reuse=0))
         )
 
     assert choose([fresh(0, 0.1), fresh(1, 0.4), fresh(0, 0.3)])[:2] == (1, 2)

@@ -62,7 +62,7 @@ def test_candidates_change_only_what_the_recipe_leaves_open():
     usual = candidates(encoder, recipe("default"), 200)
     found = candidates(encoder, replace(recipe("default"), find=True), 200)
     assert len(found) == len(usual) - 2  # no rates beside the one that is looked for
-    assert found[0].told.endswith("at the rate found")
+    assert found[0].summary.endswith("at the rate found")
     solved = candidates(encoder, replace(recipe("default"), solve=1.0), 200)
     assert all(c.recipe.solve is None for c in solved if c.architecture.fresh(c.blocks))
     still = candidates(encoder, replace(recipe("default"), unfreeze=0), 200)
