@@ -1,4 +1,4 @@
-"""The target task: a pool of labelled examples to draw few from, and the test part for evaluation."""
+"""The target task: labelled examples to draw few labels of, and the test part for evaluation."""
 
 from __future__ import annotations
 

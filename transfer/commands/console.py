@@ -84,7 +84,7 @@ def show_unlabelled(found: Mapping[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
     table = Table(
         title=escape(
-            f"Pool: {found['examples']:,} examples of {found['name']}, "
+            f"Unlabelled: {found['examples']:,} examples of {found['name']}, "
             f"{found['folds']}-fold cross-validation inside the labels, {found['seconds']:.1f} s"
         ),
         title_justify="left",
@@ -98,7 +98,7 @@ def show_unlabelled(found: Mapping[str, Any]) -> None:
         table.add_row(row["method"] + mark, f"{100 * row['accuracy']:.2f}", *others)
     if found["tried"]:
         console.print(table)
-    line = f"Pool: {found['chosen']}: {found['reason']}."
+    line = f"Unlabelled: {found['chosen']}: {found['reason']}."
     console.print(line, markup=False, highlight=False)
 
 

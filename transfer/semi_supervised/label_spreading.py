@@ -1,4 +1,4 @@
-"""Label spreading: classes that travel from the labelled examples to their neighbours in a pool."""
+"""Label spreading: classes that travel from the labelled examples to unlabelled neighbours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ NEIGHBOURS = 10
 ALPHA = 0.8
 
 
-def spread(features: np.ndarray, y: np.ndarray, pool: np.ndarray, classes: int) -> np.ndarray:
-    """Return distributions (P, classes) float32 of pool features (P, D).
+def spread(features: np.ndarray, y: np.ndarray, unlabelled: np.ndarray, classes: int) -> np.ndarray:
+    """Return distributions (P, classes) float32 of unlabelled examples with features (P, D).
 
     features, y: of the labelled examples, (N, D) and int (N,). Features are standardised and brought to
     length 1; the graph joins each example to its nearest neighbours and is sparse (Zhou et al. 2004,
@@ -24,9 +24,9 @@ def spread(features: np.ndarray, y: np.ndarray, pool: np.ndarray, classes: int) 
     from sklearn.semi_supervised import LabelSpreading
     from threadpoolctl import threadpool_limits
 
-    both = np.concatenate([features, pool]).astype(np.float64)
+    both = np.concatenate([features, unlabelled]).astype(np.float64)
     both = normalize(StandardScaler().fit_transform(both))
-    given = np.concatenate([y.astype(np.int64), np.full(len(pool), -1)])
+    given = np.concatenate([y.astype(np.int64), np.full(len(unlabelled), -1)])
     model: Any = LabelSpreading(
         kernel="knn", n_neighbors=min(NEIGHBOURS, len(both) - 1), alpha=ALPHA, max_iter=100
     )
@@ -37,6 +37,6 @@ def spread(features: np.ndarray, y: np.ndarray, pool: np.ndarray, classes: int) 
             "ignore", message="invalid value encountered", category=RuntimeWarning
         )
         model.fit(both, given)
-    found = np.zeros((len(pool), classes), np.float32)
+    found = np.zeros((len(unlabelled), classes), np.float32)
     found[:, model.classes_] = np.nan_to_num(model.label_distributions_[len(y) :])
     return found

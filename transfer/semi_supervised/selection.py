@@ -1,4 +1,4 @@
-"""Training with a pool: plain against self-training against spreading, and the one that is taken."""
+"""Training with unlabelled examples: self-training, spreading or neither, as validation says."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 PLAIN, SELF, SPREAD = "plain", "self-training", "spreading"
-# The pool has to be better than plain by this many standard errors of the paired difference.
+# A method must be better than plain by this many standard errors of the paired difference.
 ERRORS = AHEAD
 ASKED = "it was asked for"
 
@@ -44,7 +44,7 @@ class SemiSupervised:
         self.raw, self.y, self.unlabelled = x, y, unlabelled
         self.plan, self.reporter, self.session = plan, session.reporter, session.aside()
         self.x = predict_batched(plan.inputs.model(), x)
-        self.pool = predict_batched(unlabelled.inputs.model(), unlabelled.x)
+        self.unlabelled_x = predict_batched(unlabelled.inputs.model(), unlabelled.x)
         self.network = plan.network()
         kept = [block for _, block in self.network.kept]
 
@@ -55,7 +55,7 @@ class SemiSupervised:
             return part.reshape(len(part), -1)
 
         self.features = predict_batched(kept, self.x, then=flat)
-        self.pool_features = predict_batched(kept, self.pool, then=flat)
+        self.unlabelled_features = predict_batched(kept, self.unlabelled_x, then=flat)
 
     def plain(self, rows: np.ndarray) -> Fitted:
         """Train on these labelled rows alone."""
@@ -65,13 +65,17 @@ class SemiSupervised:
         """Return examples, distributions and weights that a student of ``method`` learns from."""
         if method == SELF:
             soft = teach(
-                _outputs(teacher or self.plain(rows), self.pool), self.unlabelled.temperature
+                _outputs(teacher or self.plain(rows), self.unlabelled_x),
+                self.unlabelled.temperature,
             )
         else:
             soft = spread(
-                self.features[rows], self.y[rows], self.pool_features, len(self.plan.target.names)
+                self.features[rows],
+                self.y[rows],
+                self.unlabelled_features,
+                len(self.plan.target.names),
             )
-        return together(self.x[rows], self.y[rows], self.pool, soft)
+        return together(self.x[rows], self.y[rows], self.unlabelled_x, soft)
 
     def student(self, lesson: Lesson) -> Fitted:
         """Train a student from the source's weights."""
@@ -125,7 +129,7 @@ class SemiSupervised:
         """Return the method to take, and the reason, as JSON."""
         method = self.unlabelled.method
         if method == "auto":
-            self.reporter.say("Pool: validating what it is good for")
+            self.reporter.say("Unlabelled examples: validating whether they help")
             found = self.validate()
         else:
             found = {
@@ -151,8 +155,8 @@ class SemiSupervised:
 def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]]:
     """Return the method to take, why, and the table, of 0/1 (N,) for each method and held-out label.
 
-    The pool costs time and can do harm, so it has to show that it helps: the better of its two methods is
-    taken if it is more than ERRORS standard errors of the paired difference above plain.
+    Unlabelled examples cost time and can do harm, so they must show that they help: the better of
+    the two methods is taken if it is more than ERRORS standard errors of the paired difference above plain.
     """
     tried: list[dict[str, Any]] = []
     for name, values in right.items():

@@ -1,8 +1,8 @@
-"""Self-training: a fine-tuned model's soft labels of a pool, distilled into the same encoder.
+"""Self-training: a fine-tuned model's soft labels of unlabelled examples, distilled into the same encoder.
 
 The third step of SimCLR v2 (Chen et al. 2020, "Big Self-Supervised Models are Strong Semi-Supervised
 Learners", section 2): the student starts from the same weights as the teacher did, and learns from the
-teacher's distributions over the pool together with the labelled examples. Here, an example of the pool counts
+teacher's distributions over these together with the labelled examples. Here, an unlabelled example counts
 by how sure the teacher is of it.
 """
 
@@ -40,17 +40,17 @@ def confidence(soft: np.ndarray) -> np.ndarray:
 
 
 def together(
-    x: np.ndarray, y: np.ndarray, pool: np.ndarray, soft: np.ndarray
+    x: np.ndarray, y: np.ndarray, unlabelled: np.ndarray, soft: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what a student learns from: examples, distributions float32 (M, K), weights float32 (M,).
 
-    x, y: labelled examples (N, ...) and int classes (N,); pool, soft: (P, ...) of the same kind of
+    x, y: labelled examples (N, ...) and int classes (N,); unlabelled, soft: (P, ...) of the same kind of
     example, and their distributions (P, K).
     """
-    times = max(1, round(LABELLED / (1 - LABELLED) * len(pool) / len(x)))
+    times = max(1, round(LABELLED / (1 - LABELLED) * len(unlabelled) / len(x)))
     hard = np.eye(soft.shape[1], dtype=np.float32)[y]
     return (
-        np.concatenate([*[x] * times, pool]),
+        np.concatenate([*[x] * times, unlabelled]),
         np.concatenate([*[hard] * times, soft.astype(np.float32)]),
         np.concatenate([np.ones(times * len(x), np.float32), confidence(soft)]),
     )

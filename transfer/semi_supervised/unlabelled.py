@@ -1,4 +1,4 @@
-"""An unlabelled pool at transfer time: what of it may be used, and how it reaches the encoder."""
+"""The unlabelled set of a transfer: the examples that may be used, and their way to the encoder."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class UnlabelledSet:
         """Return a line about what is used and what was left out."""
         out = self.left_out
         return (
-            f"Pool: {self.name}, {len(self.x):,} of {self.examples:,} examples; left out: "
+            f"Unlabelled: {self.name}, {len(self.x):,} of {self.examples:,} examples; left out: "
             f"{out['test']:,} test examples, {out['nearly_test']:,} of the drawn that nearly are, "
             f"{out['labelled']:,} labelled ones; {out['not_drawn']:,} not drawn"
         )
