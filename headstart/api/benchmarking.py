@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -121,6 +122,7 @@ def benchmark(
     from benchmark.runner.progress import make_progress
     from benchmark.runner.run import run_benchmark
     from headstart.errors import python_spelling
+    from pretrain.engine.session import Session
 
     config, reading, runner, running = parse(
         "benchmark", options, BenchmarkConfig, ReadingConfig, RunnerConfig, RunOptions
@@ -133,15 +135,17 @@ def benchmark(
             return value if value is None else str(value)
         return as_dataset(value, argument=argument, seed=config.seed, **how)
 
-    folder = Path(tempfile.mkdtemp(prefix="headstart-") if out is None else out).expanduser()
-    session = running.session()
+    if out is None:
+        # Only named: nothing is made where the plan refuses.
+        out = Path(tempfile.gettempdir()) / f"headstart-{secrets.token_hex(8)}"
+    folder = Path(out).expanduser()
+    # The benchmark shows cells, not the steps of each training.
+    session = Session(threads=running.threads, force=running.force)
     read = BenchmarkData.of(
         given(data, "data"), given(pool, "pool"), DataConfig(**asdict(reading), seed=config.seed)
     )
     plan = BenchmarkPlan.make([read], config, folder, session=session, runner=runner)
-    quiet = type(session.reporter).__name__ == "Reporter"
-    session.reporter.close()
-    run_benchmark(plan, session, progress=make_progress(quiet, python_spelling))
+    run_benchmark(plan, session, progress=make_progress(not running.shown, python_spelling))
     return load_result(folder)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.api.session import ReadOptions, RunOptions, parse
+from headstart.api.session import CheckpointOptions, ReadOptions, parse
 from headstart.options import documented
 from pretrain.config import PretrainConfig
 from tasks.loading.resolve import as_dataset
@@ -99,7 +99,7 @@ class PretrainedEncoder:
         )
 
 
-@documented(PretrainConfig, ReadOptions, RunOptions)
+@documented(PretrainConfig, ReadOptions, CheckpointOptions)
 def pretrain(
     data: Any, *, probe: Any = None, out: str | Path | None = None, **options: Any
 ) -> PretrainedEncoder:
@@ -131,7 +131,9 @@ def pretrain(
     from pretrain.plan import PretrainPlan
     from pretrain.run import pretrain as run
 
-    config, reading, running = parse("pretrain", options, PretrainConfig, ReadOptions, RunOptions)
+    config, reading, running = parse(
+        "pretrain", options, PretrainConfig, ReadOptions, CheckpointOptions
+    )
     how = {"image_size": reading.image_size, "skip_unreadable": reading.skip_unreadable}
     path = None if out is None else Path(out).expanduser()
     session = running.session()

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from headstart.errors import python_spelling
 from headstart.options import check_options, option
+from pretrain.engine.progress import Reporter
 from pretrain.engine.session import Session
 
 
@@ -34,13 +36,7 @@ class RunOptions:
     threads: int | None = option(
         None, "Threads in one operation.", kind="int", at_least=1, usual="all cores"
     )
-    resume: bool = option(
-        False, "With an output: go on where an interrupted run stopped.", kind="flag"
-    )
     force: bool = option(False, "Replace an existing output.", kind="flag")
-    checkpoint_seconds: float = option(
-        5.0, "With an output: seconds between two checkpoints.", kind="float", at_least=0
-    )
     progress: bool | None = option(
         None,
         "Show the progress on stderr, or as a bar in a notebook.",
@@ -51,15 +47,35 @@ class RunOptions:
     def __post_init__(self) -> None:
         check_options(self)
 
-    def session(self) -> Session:
-        """Return the session of these options."""
-        from headstart.errors import python_spelling
-        from pretrain.engine.progress import NotebookReporter, Reporter, in_notebook, make_reporter
+    @property
+    def shown(self) -> bool:
+        """Whether the progress is shown."""
+        from pretrain.engine.progress import in_notebook
 
-        shown = in_notebook() or sys.stderr.isatty() if self.progress is None else self.progress
-        reporter: Reporter = make_reporter(not shown, python_spelling)
-        if shown and in_notebook():
-            reporter = NotebookReporter()
+        if self.progress is None:
+            return in_notebook() or sys.stderr.isatty()
+        return self.progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOptions(RunOptions):
+    """The same of a run that can be interrupted and resumed."""
+
+    resume: bool = option(
+        False, "With an output: go on where an interrupted run stopped.", kind="flag"
+    )
+    checkpoint_seconds: float = option(
+        5.0, "With an output: seconds between two checkpoints.", kind="float", at_least=0
+    )
+
+    def session(self) -> Session:
+        """Return the session of these options, silent where the progress is not shown."""
+        from pretrain.engine.progress import NotebookReporter, in_notebook, make_reporter
+
+        if self.shown and in_notebook():
+            reporter: Reporter = NotebookReporter()
+        else:
+            reporter = make_reporter(not self.shown, python_spelling)
         return Session(
             threads=self.threads,
             reporter=reporter,

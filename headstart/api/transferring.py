@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.api.pretraining import PretrainedEncoder, load_encoder
-from headstart.api.session import ReadOptions, RunOptions, parse
+from headstart.api.session import CheckpointOptions, ReadOptions, parse
 from headstart.errors import InputError
 from headstart.options import documented, option
 from tasks.loading.resolve import as_dataset
@@ -195,7 +195,7 @@ class TransferredModel:
         )
 
 
-@documented(TransferConfig, TestPartOptions, ReadOptions, RunOptions)
+@documented(TransferConfig, TestPartOptions, ReadOptions, CheckpointOptions)
 def transfer(
     encoder: Any,
     data: Any,
@@ -238,7 +238,7 @@ def transfer(
     from transfer.run import transfer as run
 
     config, testing, reading, running = parse(
-        "transfer", options, TransferConfig, TestPartOptions, ReadOptions, RunOptions
+        "transfer", options, TransferConfig, TestPartOptions, ReadOptions, CheckpointOptions
     )
     source = load_encoder(encoder)
     how: dict[str, Any] = {
