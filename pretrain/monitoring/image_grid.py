@@ -7,6 +7,11 @@ import math
 import numpy as np
 
 
+def drawable(shape: tuple[int, ...]) -> bool:
+    """Say whether examples of ``shape`` are images (H, W, C) of one or three channels."""
+    return len(shape) == 3 and shape[-1] in (1, 3)
+
+
 def tile(images: np.ndarray, columns: int = 0, gap: int = 1) -> np.ndarray:
     """Return the images side by side on one uint8 picture, row by row from the top left.
 

@@ -14,11 +14,16 @@ from typing import Any
 import numpy as np
 
 from pretrain.encoders.base import Option, choice
-from pretrain.engine.stage import Batch, Objective, Stage, StageSnapshot
-from pretrain.monitoring.image_grid import tile
+from pretrain.engine.stage import Batch, Stage, StageSnapshot
+from pretrain.monitoring.image_grid import drawable, tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
 SHOWN = 10
+LOSS = Option(
+    default="bce", help="bce (Bernoulli cross-entropy) or mse", parse=choice("bce", "mse")
+)
+Spoil = Callable[[Any, Batch], tuple[Any, ...]]
+"""From x in [0, 1] (B, ...) to what the encoder is given instead, and what the loss has to know of that."""
 
 
 def reconstruction_loss(x: Any, logits: Any, kind: str) -> Any:
@@ -30,55 +35,56 @@ def reconstruction_loss(x: Any, logits: Any, kind: str) -> Any:
     return tf.reduce_mean(tf.square(x - tf.sigmoid(logits)))
 
 
-def shown(
-    setup: Setup, decoder: Any, spoil: Callable[[Any, Batch], Any] | None = None
-) -> dict[str, Any]:
-    """Return the stage's fields by which it ends with a picture: images above, reconstructions below.
+def reconstruction_stage(
+    setup: Setup,
+    name: str,
+    objective: str,
+    spoil: Spoil | None = None,
+    loss: Callable[..., Any] = reconstruction_loss,
+) -> Stage:
+    """Return the stage ``name`` that trains encoder and mirrored decoder to give back x.
 
-    decoder: features (B, D) to logits (B, ...). spoil: what the encoder was given instead of x in [0, 1];
-    it is shown between the two. Nothing for examples that are no images.
+    It ends with a picture, where examples are images: x above, then what the encoder was given in its
+    place, then the reconstructions.
+
+    Args:
+        setup: with the option ``loss``.
+        name: the stage's.
+        objective: its objective's name.
+        spoil: changes what the encoder is given; None gives it x.
+        loss: x, logits (B, ...), what else ``spoil`` returned, the option ``loss`` -> a scalar.
     """
-    shape = tuple(setup.encoder.config["input_shape"])
-    if len(shape) != 3 or shape[-1] not in (1, 3):
-        return {}
-    examples = (setup.validation or setup.arrays)["x"][:SHOWN]
+    decoder = setup.decoder()
+
+    def measured(batch: Batch) -> Mapping[str, Any]:
+        x = setup.preprocess(batch.x)
+        given, *known = (x,) if spoil is None else spoil(x, batch)
+        logits = decoder(setup.encoder(given, batch.training), training=batch.training)
+        return {"loss": loss(x, logits, *known, setup.options["loss"])}
 
     def snapshot() -> StageSnapshot:
         import tensorflow as tf
 
-        x = given = setup.preprocess(examples)
+        examples = (setup.validation or setup.arrays)["x"][:SHOWN]
+        rows = [setup.preprocess(examples)]
         if spoil is not None:
             batch = Batch(arrays={"x": examples}, seed=tf.constant([0, 0]), training=False)
-            given = spoil(x, batch)
-        made = tf.sigmoid(decoder(setup.encoder(given, False), training=False))
-        rows = [x, made] if spoil is None else [x, given, made]
+            rows.append(spoil(rows[0], batch)[0])
+        rows.append(tf.sigmoid(decoder(setup.encoder(rows[-1], False), training=False)))
         picture = tile(np.concatenate([np.asarray(row) for row in rows]), columns=len(examples))
         return StageSnapshot(pictures={"reconstructions": picture})
 
-    return {"snapshot": snapshot, "snapshot_epochs": max(1, setup.recipe.epochs)}
+    return setup.stage(
+        name,
+        setup.objective(objective, measured, decoder),
+        snapshot=snapshot if drawable(setup.input_shape) else None,
+        snapshot_epochs=max(1, setup.recipe.epochs),
+    )
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and mirrored decoder together."""
-    encoder = setup.encoder
-    decoder = encoder.row.decode(tuple(encoder.config["input_shape"]), encoder.config["options"])
-
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        x = setup.preprocess(batch.x)
-        logits = decoder(encoder(x, batch.training), training=batch.training)
-        return {"loss": reconstruction_loss(x, logits, setup.options["loss"])}
-
-    yield setup.stage(
-        "autoencoder",
-        Objective(
-            name="reconstruct",
-            loss=loss,
-            variables=[*encoder.trainable, *decoder.trainable_weights],
-            state=[*encoder.state, *decoder.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        **shown(setup, decoder),
-    )
+    yield reconstruction_stage(setup, "autoencoder", "reconstruct")
 
 
 ROW = Strategy(
@@ -86,9 +92,5 @@ ROW = Strategy(
     summary="reconstruct the input through the features; needs no labels",
     stages=stages,
     recipe=Recipe(epochs=10, batch_size=128, learning_rate=1e-3, schedule="cosine"),
-    options={
-        "loss": Option(
-            default="bce", help="bce (Bernoulli cross-entropy) or mse", parse=choice("bce", "mse")
-        )
-    },
+    options={"loss": LOSS},
 )

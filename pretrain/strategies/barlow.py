@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pretrain.encoders.base import Option, integers, number
+from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import two_view_stage
+from pretrain.strategies.projector import sizes_option, two_view_stage
 
 EPSILON = 1e-5
 
@@ -59,10 +59,6 @@ ROW = Strategy(
         "redundancy": Option(
             default=0.01, help="weight of the off-diagonal correlations", parse=number(0, 10)
         ),
-        "projector": Option(
-            default=[512, 512],
-            help="sizes of the layers between features and loss",
-            parse=integers(1, 8192, most=4),
-        ),
+        "projector": sizes_option(512, 512),
     },
 )

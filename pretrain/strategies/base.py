@@ -78,23 +78,46 @@ class Setup:
             augment(clean, batch.draw(1000 + k), self.augmentation.options) for k in range(count)
         ]
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of an example, without the batch's axis."""
+        return tuple(self.encoder.config["input_shape"])
+
+    def decoder(self) -> Any:
+        """Return a new mirror image of the encoder: a Keras model, features (B, D) -> logits (B, ...)."""
+        return self.encoder.row.decode(self.input_shape, self.encoder.config["options"])
+
+    def objective(
+        self,
+        name: str,
+        loss: Callable[[Batch], Mapping[str, Any]],
+        *layers: Any,
+        metrics: tuple[str, ...] = (),
+    ) -> Objective:
+        """Return the objective by which ``loss`` moves the encoder and ``layers``, built Keras layers."""
+        moved = [v for layer in layers for v in layer.trainable_weights]
+        rest = [v for layer in layers for v in layer.non_trainable_weights]
+        return Objective(
+            name=name,
+            loss=loss,
+            metrics=metrics,
+            variables=[*self.encoder.trainable, *moved],
+            state=[*self.encoder.state, *rest],
+            optimizer=self.recipe.optimizer,
+        )
+
     def stage(self, name: str, *objectives: Objective, **changes: Any) -> Stage:
         """Return a stage on the setup's data by its recipe; ``changes`` replaces fields of it."""
+        # XLA has no resampling of images, of which views are made.
+        resamples = self.augmentation.name != "none" and len(self.input_shape) == 3
         fields: dict[str, Any] = {
             "arrays": self.arrays,
             "validation": self.validation,
-            "epochs": self.recipe.epochs,
-            "batch_size": self.recipe.batch_size,
-            "learning_rate": self.recipe.learning_rate,
-            "schedule": self.recipe.schedule,
-            "convolutional": self.encoder.row.convolutional or self._resamples,
+            "convolutional": self.encoder.row.convolutional or resamples,
         }
+        for pace in ("epochs", "batch_size", "learning_rate", "schedule"):
+            fields[pace] = getattr(self.recipe, pace)
         return Stage(name=name, objectives=objectives, **(fields | changes))
-
-    @property
-    def _resamples(self) -> bool:
-        """Whether views of images are made: XLA has no resampling of images."""
-        return self.augmentation.name != "none" and len(self.encoder.config["input_shape"]) == 3
 
 
 def _always(held_out: Mapping[str, np.ndarray]) -> bool:
@@ -103,6 +126,17 @@ def _always(held_out: Mapping[str, np.ndarray]) -> bool:
 
 def _never(options: Mapping[str, Any], y: np.ndarray) -> bool:
     return False
+
+
+def in_parts(function: Callable[[Any], Any], x: np.ndarray, size: int) -> np.ndarray:
+    """Return float32 ``function(x)`` of all examples (N, ...), computed on ``size`` at a time."""
+    found: Any = None
+    for start in range(0, len(x), size):
+        part = np.asarray(function(x[start : start + size]), np.float32)
+        if found is None:  # once as large as needed: joined parts would take twice the memory
+            found = np.empty((len(x), *part.shape[1:]), np.float32)
+        found[start : start + size] = part
+    return np.asarray(found)
 
 
 @dataclass(frozen=True, kw_only=True)

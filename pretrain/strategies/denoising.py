@@ -15,12 +15,12 @@ that both losses compare.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pretrain.encoders.base import Option, choice, number
-from pretrain.engine.stage import Batch, Objective, Stage
-from pretrain.strategies.autoencoder import reconstruction_loss, shown
+from pretrain.engine.stage import Batch, Stage
+from pretrain.strategies.autoencoder import LOSS, reconstruction_stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
 
@@ -40,27 +40,9 @@ def corrupt(x: Any, batch: Batch, kind: str, amount: float) -> Any:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and mirrored decoder together."""
-    encoder, options = setup.encoder, setup.options
-    decoder = encoder.row.decode(tuple(encoder.config["input_shape"]), encoder.config["options"])
-
-    def spoil(x: Any, batch: Batch) -> Any:
-        return corrupt(x, batch, options["corrupt"], options["amount"])
-
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        x = setup.preprocess(batch.x)
-        logits = decoder(encoder(spoil(x, batch), batch.training), training=batch.training)
-        return {"loss": reconstruction_loss(x, logits, options["loss"])}
-
-    yield setup.stage(
-        "denoising",
-        Objective(
-            name="denoise",
-            loss=loss,
-            variables=[*encoder.trainable, *decoder.trainable_weights],
-            state=[*encoder.state, *decoder.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        **shown(setup, decoder, spoil),
+    kind, amount = setup.options["corrupt"], setup.options["amount"]
+    yield reconstruction_stage(
+        setup, "denoising", "denoise", lambda x, batch: (corrupt(x, batch, kind, amount),)
     )
 
 
@@ -80,8 +62,6 @@ ROW = Strategy(
             help="part of the values that are spoilt; for gaussian the noise's standard deviation",
             parse=number(0, 1),
         ),
-        "loss": Option(
-            default="bce", help="bce (Bernoulli cross-entropy) or mse", parse=choice("bce", "mse")
-        ),
+        "loss": LOSS,
     },
 )

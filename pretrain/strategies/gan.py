@@ -8,6 +8,11 @@ log D + log(1 - D), and then the generator by the mean of softplus(-D(G(z))), it
 The discriminator's loss has Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?",
 equation 9, added to it: ``penalty`` / 2 times the mean over real examples of |dD/dx|^2, which is zero
 where the two are at rest. It changes nothing in the net itself: what is exported is what was trained.
+
+The generator is thrown away afterwards. For images it is that of Radford et al. 2016, "Unsupervised
+Representation Learning with Deep Convolutional Generative Adversarial Networks": a dense layer to a small
+map, then transposed convolutions of stride 2, each batch-normalised and followed by ReLU, then a convolution
+and a sigmoid. For vectors: two dense layers instead.
 """
 
 from __future__ import annotations
@@ -20,12 +25,83 @@ import numpy as np
 
 from pretrain.encoders.base import Option, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
-from pretrain.monitoring.image_grid import tile
+from pretrain.monitoring.image_grid import drawable, tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.gan_nets import generator
 
 SAMPLES = 64
 SNAPSHOTS = 10
+# A map as small as this is made by a dense layer; larger ones by doubling it.
+SMALLEST = 7
+KERNEL = 4
+DENSE = 256
+# Of the statistics that are used in place of the batch's when samples are drawn outside training.
+MOMENTUM = 0.9
+
+
+def generator(shape: tuple[int, ...], latent: int, width: int) -> Any:
+    """Return a Keras model from noise (B, ``latent``) to examples (B, *``shape``) in [0, 1].
+
+    width: filters of the map of half the image's height; half as many at full height, and twice as many
+        on each smaller map, but at most 4 ``width``.
+    """
+    import keras
+
+    inputs = keras.Input((latent,))
+    logits = _image(inputs, shape, width) if len(shape) == 3 else _vector(inputs, shape)
+    return keras.Model(
+        inputs, keras.layers.Activation("sigmoid", name="squash")(logits), name="generator"
+    )
+
+
+def _vector(hidden: Any, shape: tuple[int, ...]) -> Any:
+    import keras
+
+    for i in (1, 2):
+        hidden = keras.layers.Dense(
+            DENSE, use_bias=False, kernel_initializer="he_normal", name=f"dense{i}"
+        )(hidden)
+        hidden = _normalised(hidden, f"{i}")
+    logits = keras.layers.Dense(math.prod(shape), name="logits")(hidden)
+    return keras.layers.Reshape(shape, name="reshape")(logits)
+
+
+def _image(hidden: Any, shape: tuple[int, ...], width: int) -> Any:
+    import keras
+
+    smallest, *larger = map_sizes(shape)
+    # Filters of each map.
+    first, *counts = [max(1, width // 2), *(width * min(4, 2**i) for i in range(len(larger)))][::-1]
+    hidden = keras.layers.Dense(
+        math.prod(smallest) * first, use_bias=False, kernel_initializer="he_normal", name="dense"
+    )(hidden)
+    hidden = keras.layers.Reshape((*smallest, first), name="map")(hidden)
+    hidden = _normalised(hidden, "0")
+    for i, (size, count) in enumerate(zip(larger, counts, strict=True), start=1):
+        hidden = keras.layers.Conv2DTranspose(
+            count, KERNEL, strides=2, padding="same", use_bias=False, name=f"up{i}"
+        )(hidden)
+        # An odd size was rounded up on the way down: cut what doubling makes too much.
+        extra = ((0, int(hidden.shape[1]) - size[0]), (0, int(hidden.shape[2]) - size[1]))
+        if any(end for _, end in extra):
+            hidden = keras.layers.Cropping2D(extra, name=f"crop{i}")(hidden)
+        hidden = _normalised(hidden, f"{i}")
+    # At full size: a transposed convolution alone leaves a pattern of its stride on the picture.
+    return keras.layers.Conv2D(shape[-1], 3, padding="same", name="logits")(hidden)
+
+
+def map_sizes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return heights and widths of the generator's maps for images of ``shape``, the smallest first."""
+    sizes = [(shape[0], shape[1])]
+    while max(sizes[-1]) > SMALLEST:
+        sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
+    return sizes[::-1]
+
+
+def _normalised(hidden: Any, name: str) -> Any:
+    import keras
+
+    hidden = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"norm{name}")(hidden)
+    return keras.layers.ReLU(name=f"relu{name}")(hidden)
 
 
 def discriminator_loss(real: Any, fake: Any) -> Any:
@@ -62,12 +138,14 @@ def stages(setup: Setup) -> Iterator[Stage]:
     import keras
     import tensorflow as tf
 
-    encoder, options = setup.encoder, setup.options
-    shape = tuple(encoder.config["input_shape"])
+    encoder, options, shape = setup.encoder, setup.options, setup.input_shape
     latent = options["latent"]
     make = generator(shape, latent, options["width"])
     head = keras.layers.Dense(1, name="real")
     head.build((None, encoder.feature_size))
+
+    def share(true: Any) -> Any:
+        return tf.reduce_mean(tf.cast(true, tf.float32))
 
     def discriminate(x: Any, training: bool) -> Any:
         return head(encoder(x, training))[:, 0]
@@ -83,8 +161,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
         real, slope = judged(lambda x: discriminate(x, batch.training), setup.preprocess(batch.x))
         return {
             "loss": discriminator_loss(real, fake) + options["penalty"] / 2 * slope,
-            "real": _share(real > 0),
-            "fake": _share(fake <= 0),
+            "real": share(real > 0),
+            "fake": share(fake <= 0),
             "slope": slope,
         }
 
@@ -118,27 +196,16 @@ def stages(setup: Setup) -> Iterator[Stage]:
             optimizer=optimizer,
         ),
         convolutional=encoder.row.convolutional or len(shape) == 3,
-        snapshot=snapshot if len(shape) == 3 and shape[-1] in (1, 3) else None,
+        snapshot=snapshot if drawable(shape) else None,
         snapshot_epochs=max(1, math.ceil(setup.recipe.epochs / SNAPSHOTS)),
     )
-
-
-def _share(true: Any) -> Any:
-    """Return the part of ``true``, bool (B,), that is true, as float32."""
-    import tensorflow as tf
-
-    return tf.reduce_mean(tf.cast(true, tf.float32))
-
-
-def _measures(held_out: Mapping[str, np.ndarray]) -> bool:
-    return False  # its two objectives work against each other
 
 
 ROW = Strategy(
     name="gan",
     summary="tell real examples from those that a generator, trained against it, makes up",
     stages=stages,
-    measures=_measures,
+    measures=lambda held_out: False,  # its two objectives work against each other
     advice="Raise the penalty (option penalty=10) or lower the learning rate.",
     recipe=Recipe(
         epochs=10,

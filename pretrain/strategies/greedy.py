@@ -22,14 +22,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pretrain.encoders.base import Option, choice
 from pretrain.engine.stage import Batch, Objective, Stage
-from pretrain.strategies.autoencoder import reconstruction_loss
-from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.autoencoder import LOSS, reconstruction_loss
+from pretrain.strategies.base import Recipe, Setup, Strategy, in_parts
 
 # For all stages together: compiled steps hold their stage's arrays until the run is over.
 CACHE_BYTES = 1 << 29
@@ -79,8 +79,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
         if size <= room and block is not blocks[-1][1]:
             room -= size
             represent = _represent(setup, source, tuple(between))
-            arrays = {name: _computed(represent, arrays[source])}
-            validation = validation and {name: _computed(represent, validation[source])}
+            arrays = {name: in_parts(represent, arrays[source], ROWS)}
+            validation = validation and {name: in_parts(represent, validation[source], ROWS)}
             between = []
 
 
@@ -168,17 +168,6 @@ def _represent(setup: Setup, source: str, between: tuple[Any, ...]) -> Represent
     return represent
 
 
-def _computed(represent: Represent, x: np.ndarray) -> np.ndarray:
-    """Return ``represent(x)`` of all examples (N, ...) as one float32 array."""
-    found: Any = None
-    for start in range(0, len(x), ROWS):
-        part = np.asarray(represent(x[start : start + ROWS]), np.float32)
-        if found is None:
-            found = np.empty((len(x), *part.shape[1:]), np.float32)
-        found[start : start + ROWS] = part
-    return np.asarray(found)
-
-
 def _moments(represent: Represent, x: np.ndarray, name: str) -> tuple[Any, ...]:
     """Return m and v as variables: as numbers they would tie the compiled step to this run's data."""
     import keras
@@ -195,11 +184,5 @@ ROW = Strategy(
     stages=stages,
     # At 3e-3 all units of a block of ReLUs died in one of five runs: maps above the first have no bounds.
     recipe=Recipe(epochs=10, batch_size=128, learning_rate=1e-3, schedule="cosine"),
-    options={
-        "loss": Option(
-            default="bce",
-            help="of the first block: bce (Bernoulli cross-entropy) or mse",
-            parse=choice("bce", "mse"),
-        )
-    },
+    options={"loss": replace(LOSS, help=f"of the first block: {LOSS.help}")},
 )

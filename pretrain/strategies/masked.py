@@ -24,8 +24,8 @@ import numpy as np
 
 from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
-from pretrain.engine.stage import Batch, Objective, Stage
-from pretrain.strategies.autoencoder import reconstruction_loss, shown
+from pretrain.engine.stage import Batch, Stage
+from pretrain.strategies.autoencoder import reconstruction_loss, reconstruction_stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
 CERTAIN = -1e4  # a logit whose sigmoid is 0
@@ -101,32 +101,14 @@ def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and mirrored decoder together."""
     import tensorflow as tf
 
-    encoder, options = setup.encoder, setup.options
-    shape = tuple(encoder.config["input_shape"])
-    patch = patch_size(shape, options["patch"])
-    decoder = encoder.row.decode(shape, encoder.config["options"])
+    shape, part = setup.input_shape, setup.options["hidden"]
+    patch = patch_size(shape, setup.options["patch"])
 
     def blank(x: Any, batch: Batch) -> tuple[Any, Any]:
-        hidden = draw_hidden(shape, tf.shape(x)[0], batch.draw(0), options["hidden"], patch)
+        hidden = draw_hidden(shape, tf.shape(x)[0], batch.draw(0), part, patch)
         return tf.where(hidden, tf.zeros_like(x), x), hidden
 
-    def loss(batch: Batch) -> Mapping[str, Any]:
-        x = setup.preprocess(batch.x)
-        seen, hidden = blank(x, batch)
-        logits = decoder(encoder(seen, batch.training), training=batch.training)
-        return {"loss": hidden_loss(x, logits, hidden, options["loss"])}
-
-    yield setup.stage(
-        "masked",
-        Objective(
-            name="fill-in",
-            loss=loss,
-            variables=[*encoder.trainable, *decoder.trainable_weights],
-            state=[*encoder.state, *decoder.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        **shown(setup, decoder, lambda x, batch: blank(x, batch)[0]),
-    )
+    yield reconstruction_stage(setup, "masked", "fill-in", blank, hidden_loss)
 
 
 def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pretrain.engine.stage import Batch, Objective, Stage
+from pretrain.encoders.base import Option, integers
+from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Setup
 
 
@@ -33,6 +34,12 @@ def projector(inputs: int, sizes: list[int]) -> Any:
     return keras.Model(source, hidden, name="projector")
 
 
+def sizes_option(*default: int) -> Option:
+    """Return the option ``projector``, whose sizes are ``default`` unless others are chosen."""
+    about = "sizes of the layers between features and loss"
+    return Option(default=[*default], help=about, parse=integers(1, 8192, most=4))
+
+
 def two_view_stage(
     setup: Setup,
     name: str,
@@ -47,23 +54,12 @@ def two_view_stage(
     """
     import tensorflow as tf
 
-    encoder = setup.encoder
-    head = projector(encoder.feature_size, setup.options["projector"])
+    head = projector(setup.encoder.feature_size, setup.options["projector"])
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         both = tf.concat(setup.views(batch), axis=0)
-        z = head(encoder(both, batch.training), training=batch.training)
+        z = head(setup.encoder(both, batch.training), training=batch.training)
         return losses(*tf.split(z, 2))
 
-    return setup.stage(
-        name,
-        Objective(
-            name=objective,
-            loss=loss,
-            metrics=metrics,
-            variables=[*encoder.trainable, *head.trainable_weights],
-            state=[*encoder.state, *head.non_trainable_weights],
-            optimizer=setup.recipe.optimizer,
-        ),
-        evaluation_batch=setup.recipe.batch_size,
-    )
+    made = setup.objective(objective, loss, head, metrics=metrics)
+    return setup.stage(name, made, evaluation_batch=setup.recipe.batch_size)

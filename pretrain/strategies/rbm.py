@@ -2,11 +2,11 @@
 
 Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks". One stage a
 block: the dense layer's kernel (D, H) and bias (H,) are the machine's own, its visible bias (D,) is kept
-aside. Mathematics and notation are in ``rbm_math``. A stage's gradient is that of
-mean F(v0) - mean F(vk): v0 (B, D) is the batch, and vk comes from v0 by ``k`` Gibbs steps (contrastive
-divergence, CD-k: Hinton 2002), or is ``persistent`` chains which go on from step to step (PCD: Tieleman
-2008, "Training Restricted Boltzmann Machines Using Approximations to the Likelihood Gradient"). PCD
-follows the likelihood more closely in the end, but needs several times the updates.
+aside. A stage's gradient is that of mean F(v0) - mean F(vk): v0 (B, D) is the batch, and vk comes from v0 by
+``k`` Gibbs steps (contrastive divergence, CD-k: Hinton 2002), or is ``persistent`` chains which go on from
+step to step (PCD: Tieleman 2008, "Training Restricted Boltzmann Machines Using Approximations to the
+Likelihood Gradient"). PCD follows the likelihood more closely in the end, but needs several times the
+updates.
 
 That difference says little about how learning goes, and CD follows the gradient of no function. So the value
 shown as the loss is the mean squared error of one step down from hidden units drawn given v0, and
@@ -23,12 +23,28 @@ unexplained of an image is some 0.1 to 0.3 (after standardising it would be abou
 
 With ``finetune`` epochs a last stage, "unrolled", trains encoder and decoder together as an autoencoder;
 the decoder starts from the transposed kernels and the visible biases, and is then free.
+
+Visible units v (B, D), hidden units h (B, H) in {0, 1}; kernel W (D, H), visible bias b (D,), hidden
+bias c (H,). Bernoulli visibles, v in {0, 1} (Smolensky 1986; Hinton 2010, equations 1, 7, 8 and 25):
+
+    E(v, h) = -b.v - c.h - v W h
+    F(v)    = -log sum over h of exp(-E(v, h)) = -b.v - sum over units of softplus(v W + c)
+    p(h = 1 | v) = sigmoid(v W + c),   p(v = 1 | h) = sigmoid(b + W h)
+
+Gaussian visibles of a known standard deviation s replace -b.v by |v - b|^2 / (2 s^2):
+
+    F(v) = |v - b|^2 / (2 s^2) - sum over units of softplus(v W + c)
+    p(h = 1 | v) = sigmoid(v W + c),   v | h ~ N(b + s^2 W h, s^2)
+
+The last line is the square completed: |v - b|^2 / (2 s^2) - v W h has its minimum at b + s^2 W h. Here W
+multiplies v itself, not v / s as in Hinton's equation 17, so a dense layer of W and c is p(h | v) as it is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,17 +52,121 @@ import numpy as np
 from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
-from pretrain.monitoring.image_grid import tile
-from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.rbm_math import Machine, contrastive
+from pretrain.monitoring.image_grid import drawable, tile
+from pretrain.strategies.base import Recipe, Setup, Strategy, in_parts
 
 START = 0.01  # standard deviation of a layer's first weights, or below
-MIN_PROBABILITY = (
-    0.01  # of a visible unit by its bias alone, so that pixels that are always 0 can learn
-)
+# Of a visible unit by its bias alone, so that pixels that are always 0 can learn.
+MIN_PROBABILITY = 0.01
 ROWS = 4096  # examples at a time where a whole array goes through a layer
 SHOWN = 100  # tiles in a picture
 SNAPSHOT_EPOCHS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A restricted Boltzmann machine on variables or tensors, float32.
+
+    kernel: (D, H); visible_bias: (D,); hidden_bias: (H,).
+    sigma: standard deviation of Gaussian visibles; None for Bernoulli ones.
+    """
+
+    kernel: Any
+    visible_bias: Any
+    hidden_bias: Any
+    sigma: float | None = None
+
+    def hidden_logits(self, v: Any) -> Any:
+        """Return v W + c, (B, H): the logits of p(h = 1 | v)."""
+        import tensorflow as tf
+
+        return tf.matmul(v, self.kernel) + self.hidden_bias
+
+    def visible_field(self, h: Any) -> Any:
+        """Return (B, D): the logits of p(v = 1 | h), or the mean of Gaussian visibles."""
+        import tensorflow as tf
+
+        below = tf.matmul(h, self.kernel, transpose_b=True)
+        return self.visible_bias + (below if self.sigma is None else self.sigma**2 * below)
+
+    def visible_means(self, field: Any) -> Any:
+        """Return E[v | h], (B, D), from ``visible_field``."""
+        import tensorflow as tf
+
+        return tf.sigmoid(field) if self.sigma is None else field
+
+    def free_energy(self, v: Any) -> Any:
+        """Return F(v), (B,), in nats, up to the constant log Z."""
+        import tensorflow as tf
+
+        hidden = tf.reduce_sum(tf.nn.softplus(self.hidden_logits(v)), axis=1)
+        if self.sigma is None:
+            return -tf.linalg.matvec(v, self.visible_bias) - hidden
+        return (
+            tf.reduce_sum(tf.square(v - self.visible_bias), axis=1) / (2 * self.sigma**2) - hidden
+        )
+
+    def negative_log(self, v: Any, field: Any) -> Any:
+        """Return -log p(v | h), (B,), from ``visible_field`` of h.
+
+        Of Gaussian visibles without the constant D log(s sqrt(2 pi)); for Bernoulli ones v may be grey.
+        """
+        import tensorflow as tf
+
+        if self.sigma is None:
+            each = tf.nn.sigmoid_cross_entropy_with_logits(v, field)
+        else:
+            each = tf.square(v - field) / (2 * self.sigma**2)
+        return tf.reduce_sum(each, axis=1)
+
+    def up(self, v: Any, seed: Any) -> Any:
+        """Return a sample of h given v, 0 or 1, (B, H); ``seed`` int32 (2,)."""
+        return bernoulli(self.hidden_logits(v), seed)
+
+    def down(self, field: Any, seed: Any) -> Any:
+        """Return a sample of v, (B, D), from ``visible_field``; ``seed`` int32 (2,)."""
+        import tensorflow as tf
+
+        if self.sigma is None:
+            return bernoulli(field, seed)
+        return field + tf.random.stateless_normal(tf.shape(field), seed, stddev=self.sigma)
+
+    def gibbs(
+        self, v: Any, steps: int, draw: Callable[[int], Any], *, means: bool
+    ) -> tuple[Any, Any]:
+        """Return v after ``steps`` of Gibbs sampling, and the visible field of the first step, (B, D) each.
+
+        draw: number -> seed, int32 (2,); numbers from 0 to 2 ``steps`` - 1 are used.
+        means: put E[v | h] in place of a sample of v. Less noise, and what grey data are like (Hinton
+            2010, section 3.2), but it is no sample of the model any more. Hidden units are always drawn.
+        """
+        first = None
+        for step in range(steps):
+            field = self.visible_field(self.up(v, draw(2 * step)))
+            first = field if first is None else first
+            v = self.visible_means(field) if means else self.down(field, draw(2 * step + 1))
+        return v, first
+
+
+def bernoulli(logits: Any, seed: Any) -> Any:
+    """Return float32 0 or 1 of the logits' shape, each 1 with chance sigmoid(logit)."""
+    import tensorflow as tf
+
+    chances = tf.random.stateless_uniform(tf.shape(logits), seed)
+    return tf.cast(chances < tf.sigmoid(logits), tf.float32)
+
+
+def contrastive(machine: Machine, data: Any, model: Any) -> Any:
+    """Return the scalar mean F(data) - mean F(model), whose gradient the learning follows downhill.
+
+    data: (B, D) examples. model: (M, D) samples of the model, taken as constants. When they are true
+    samples, this gradient is in expectation that of -log p(data) (Hinton 2010, equation 5):
+    with respect to W it is mean over samples of v p(h | v) less mean over data of v p(h | v).
+    """
+    import tensorflow as tf
+
+    model = tf.stop_gradient(model)
+    return tf.reduce_mean(machine.free_energy(data)) - tf.reduce_mean(machine.free_energy(model))
 
 
 def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
@@ -64,7 +184,7 @@ def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield a stage for each block, the lowest first, then "unrolled" when ``finetune`` asks for it."""
     encoder, options = setup.encoder, setup.options
-    size = math.prod(encoder.config["input_shape"])
+    size = math.prod(setup.input_shape)
 
     def raw(x: Any) -> Any:
         """Return raw examples (B, ...) as float32 (B, D) in [0, 1]."""
@@ -116,10 +236,9 @@ def stages(setup: Setup) -> Iterator[Stage]:
             snapshot_epochs=SNAPSHOT_EPOCHS,
         )
         # The next layer learns from what this one makes of the data, computed once.
-        arrays = {"x": _through(block, setup.preprocess if i == 1 else same, arrays["x"])}
-        if validation is not None:
-            held_out = _through(block, setup.preprocess if i == 1 else same, validation["x"])
-            validation = {"x": held_out}
+        through = _through(block, setup.preprocess if i == 1 else same)
+        arrays = {"x": in_parts(through, arrays["x"], ROWS)}
+        validation = validation and {"x": in_parts(through, validation["x"], ROWS)}
         prepare = same
     if options["finetune"]:
         yield _unrolled(setup, machines, raw)
@@ -196,8 +315,8 @@ def _snapshot(
     setup: Setup, machine: Machine, raw: Callable[[Any], Any]
 ) -> Callable[[], StageSnapshot] | None:
     """Return what shows the lowest layer of an encoder of images: its filters, and reconstructions."""
-    shape = tuple(setup.encoder.config["input_shape"])
-    if len(shape) != 3 or shape[-1] not in (1, 3):
+    shape = setup.input_shape
+    if not drawable(shape):
         return None
     examples = (setup.validation or setup.arrays)["x"][: SHOWN // 10]
 
@@ -236,13 +355,8 @@ def _mean(prepare: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
     return np.asarray(total / len(x))
 
 
-def _through(block: Any, prepare: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
-    """Return the block's output, float32 (N, H), for raw examples or the outputs below, (N, ...)."""
-    parts = [
-        np.asarray(block(prepare(x[start : start + ROWS]), training=False))
-        for start in range(0, len(x), ROWS)
-    ]
-    return np.concatenate(parts)
+def _through(block: Any, prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda rows: block(prepare(rows), training=False)
 
 
 ROW = Strategy(

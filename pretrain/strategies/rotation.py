@@ -18,7 +18,7 @@ from typing import Any
 
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.classify import classification_stage
+from pretrain.strategies.supervised import classification_stage
 
 
 def turned(x: Any, turns: Any) -> Any:
@@ -38,17 +38,13 @@ def turned(x: Any, turns: Any) -> Any:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and a dense layer of four logits together."""
-    import keras
     import tensorflow as tf
-
-    head = keras.layers.Dense(4, name="turns")
-    head.build((None, setup.encoder.feature_size))
 
     def task(batch: Batch) -> tuple[Any, Any]:
         turns = tf.random.stateless_uniform([tf.shape(batch.x)[0]], batch.draw(0), 0, 4, tf.int32)
         return turned(batch.x, turns), turns
 
-    yield classification_stage(setup, "rotation", "turns", task, head)
+    yield classification_stage(setup, "rotation", "turns", task, 4)
 
 
 ROW = Strategy(

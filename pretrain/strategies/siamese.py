@@ -24,14 +24,13 @@ example before it in the batch are two different ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from headstart.errors import InputError
 from pretrain.encoders.base import Option, choice, integer, number
-from pretrain.engine.stage import Batch, Objective, Stage, StageSnapshot
+from pretrain.engine.stage import Batch, Stage, StageSnapshot
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
@@ -54,80 +53,56 @@ def contrastive(first: Any, second: Any, same: Any, margin: float) -> Any:
     return (same * squares + (1 - same) * tf.square(gap)) / 2
 
 
-@dataclass(frozen=True, kw_only=True)
 class Head:
     """The layers between features and loss, which are not exported.
 
-    project: features (B, D) -> z (B, P), of length 1.
-    loss: z (B, P), z' (B, P), same (B,) -> each pair's loss (B,).
-    variables: what the gradient may move of it.
+    layers: the Keras layers, built: a linear projection, and with ``bce`` the judge of two projections.
     """
 
-    project: Callable[[Any], Any]
-    loss: Callable[[Any, Any, Any], Any]
-    variables: list[Any]
+    def __init__(self, features: int, options: Mapping[str, Any]) -> None:
+        """Build what ``options`` ask for, over ``features`` features."""
+        import keras
 
+        self.options, size = options, options["projector"]
+        self.layers = []
+        if size:
+            self.layers.append(keras.layers.Dense(size, use_bias=False, name="project"))
+            self.layers[0].build((None, features))
+        if options["loss"] == "bce":
+            # At the start every dimension counts alike, and at a middling distance the chance is even.
+            sizes, constant = size or features, keras.initializers.Constant
+            judge = keras.layers.Dense(
+                1,
+                kernel_initializer=constant(-1.0),
+                bias_initializer=constant(sizes**0.5),
+                name="judge",
+            )
+            judge.build((None, sizes))
+            self.layers.append(judge)
 
-def make_head(features: int, options: Mapping[str, Any]) -> Head:
-    """Build the head that ``options`` ask for, over ``features`` features."""
-    import keras
-    import tensorflow as tf
+    def project(self, x: Any) -> Any:
+        """Return z (B, P), of length 1, of features (B, D)."""
+        import tensorflow as tf
 
-    size = options["projector"]
-    variables: list[Any] = []
-    dense = keras.layers.Dense(size, use_bias=False, name="project") if size else None
-    if dense is not None:
-        dense.build((None, features))
-        variables += dense.trainable_weights
+        return tf.math.l2_normalize(self.layers[0](x) if self.options["projector"] else x, axis=1)
 
-    def project(x: Any) -> Any:
-        return tf.math.l2_normalize(x if dense is None else dense(x), axis=1)
+    def loss(self, first: Any, second: Any, same: Any) -> Any:
+        """Return each pair's loss, float32 (B,), of projections (B, P) and ``same`` (B,), 1 or 0."""
+        import tensorflow as tf
 
-    if options["loss"] == "contrastive":
-
-        def loss(first: Any, second: Any, same: Any) -> Any:
-            return contrastive(first, second, same, options["margin"])
-
-        return Head(project=project, loss=loss, variables=variables)
-
-    # At the start every dimension counts alike, and at a middling distance the chance is even.
-    sizes = size or features
-    judge = keras.layers.Dense(
-        1,
-        kernel_initializer=keras.initializers.Constant(-1.0),
-        bias_initializer=keras.initializers.Constant(sizes**0.5),
-        name="judge",
-    )
-    judge.build((None, sizes))
-
-    def cross_entropy(first: Any, second: Any, same: Any) -> Any:
-        logits = judge(tf.abs(first - second))[:, 0]
+        if self.options["loss"] == "contrastive":
+            return contrastive(first, second, same, self.options["margin"])
+        logits = self.layers[-1](tf.abs(first - second))[:, 0]
         return tf.nn.sigmoid_cross_entropy_with_logits(same, logits)
-
-    return Head(
-        project=project, loss=cross_entropy, variables=[*variables, *judge.trainable_weights]
-    )
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: the encoder and the head together."""
     labels = setup.arrays.get("y")
-    encoder = setup.encoder
-    head = make_head(encoder.feature_size, setup.options)
-
-    def objective(loss: Callable[[Batch], Mapping[str, Any]]) -> Objective:
-        return Objective(
-            name="same",
-            loss=loss,
-            variables=[*encoder.trainable, *head.variables],
-            state=encoder.state,
-            optimizer=setup.recipe.optimizer,
-        )
-
-    if labels is None:
-        yield setup.stage("siamese", objective(_views_loss(setup, head)))
-    else:
-        yield _labelled_stage(setup, labels, objective(_labels_loss(setup, head)))
+    head = Head(setup.encoder.feature_size, setup.options)
+    loss = _views_loss(setup, head) if labels is None else _labels_loss(setup, head)
+    changes = {} if labels is None else _pairs(setup, labels)
+    yield setup.stage("siamese", setup.objective("same", loss, *head.layers), **changes)
 
 
 def _views_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
@@ -193,26 +168,24 @@ def among_all(head: Head, z: Any, y: Any) -> Any:
     return (means[0] + means[1]) / 2
 
 
-def _labelled_stage(setup: Setup, labels: np.ndarray, objective: Objective) -> Stage:
-    """Return the stage over pairs; an epoch draws as many as there are examples."""
-    held = setup.validation
-    if held is not None and not _measures(held):
-        held = None
+def _pairs(setup: Setup, labels: np.ndarray) -> dict[str, Any]:
+    """Return the stage's fields of pairs by ``labels``; an epoch draws as many as there are examples."""
     count = setup.options["count"] or min(PAIRS_EACH * len(labels), MAX_PAIRS)
-    changes: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "arrays": {"pair": np.arange(len(labels), dtype=np.int32)},
         "tables": _tables(setup.arrays, count),
         "validation": None,
     }
-    if held is not None:
+    held = setup.validation
+    if held is not None and _measures(held):
         held_out = min(PAIRS_EACH * len(held["y"]), HELD_OUT_PAIRS)
-        changes |= {
+        fields |= {
             "validation": {"pair": np.arange(held_out, dtype=np.int32)},
             "validation_tables": _tables(held, held_out),
             "snapshot": _snapshot(setup, held),
             "snapshot_epochs": SNAPSHOT_EPOCHS,
         }
-    return setup.stage("siamese", objective, **changes)
+    return fields
 
 
 def _tables(arrays: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pretrain.encoders.base import Option, integers, number
+from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import two_view_stage
+from pretrain.strategies.projector import sizes_option, two_view_stage
 
 
 def nt_xent(first: Any, second: Any, temperature: float) -> tuple[Any, Any]:
@@ -58,10 +58,6 @@ ROW = Strategy(
             help="below 1: the nearest wrong views count more",
             parse=number(0.01, 10),
         ),
-        "projector": Option(
-            default=[256, 128],
-            help="sizes of the layers between features and loss",
-            parse=integers(1, 8192, most=4),
-        ),
+        "projector": sizes_option(256, 128),
     },
 )

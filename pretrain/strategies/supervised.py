@@ -6,25 +6,48 @@ cross-entropy of the softmax, -log p(y | x), averaged over the batch (B,).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.classify import classification_stage
+
+
+def classification_stage(
+    setup: Setup,
+    name: str,
+    objective: str,
+    task: Callable[[Batch], tuple[Any, Any]],
+    count: int,
+) -> Stage:
+    """Return the stage ``name`` that trains encoder and a linear head to tell ``count`` classes.
+
+    task: a batch -> raw examples (B, ...) and their classes, int32 (B,).
+    """
+    import keras
+    import tensorflow as tf
+
+    head = keras.layers.Dense(count, name="head")
+    head.build((None, setup.encoder.feature_size))
+
+    def loss(batch: Batch) -> Mapping[str, Any]:
+        x, classes = task(batch)
+        logits = head(setup.features(x, batch.training))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+        right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), classes)
+        return {
+            "loss": tf.reduce_mean(losses),
+            "accuracy": tf.reduce_mean(tf.cast(right, tf.float32)),
+        }
+
+    return setup.stage(name, setup.objective(objective, loss, head, metrics=("accuracy",)))
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and head together."""
-    import keras
-
-    head = keras.layers.Dense(setup.n_classes, name="head")
-    head.build((None, setup.encoder.feature_size))
-
-    def task(batch: Batch) -> tuple[Any, Any]:
-        return batch.x, batch.y
-
-    yield classification_stage(setup, "supervised", "classify", task, head)
+    yield classification_stage(
+        setup, "supervised", "classify", lambda batch: (batch.x, batch.y), setup.n_classes
+    )
 
 
 ROW = Strategy(

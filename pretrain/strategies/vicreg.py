@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pretrain.encoders.base import Option, integers, number
+from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import two_view_stage
+from pretrain.strategies.projector import sizes_option, two_view_stage
 
 EPSILON = 1e-4
 
@@ -77,10 +77,6 @@ ROW = Strategy(
         "invariance": _weight(25.0, "the agreement of the two views"),
         "variance": _weight(25.0, "each dimension's spread; 0 lets the features collapse"),
         "covariance": _weight(1.0, "the difference between dimensions"),
-        "projector": Option(
-            default=[512, 512],
-            help="sizes of the layers between features and loss",
-            parse=integers(1, 8192, most=4),
-        ),
+        "projector": sizes_option(512, 512),
     },
 )

@@ -11,8 +11,13 @@ from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.stage import Batch, Optimizer
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
-from pretrain.strategies.gan import discriminator_loss, generator_loss, judged
-from pretrain.strategies.gan_nets import generator, map_sizes
+from pretrain.strategies.gan import (
+    discriminator_loss,
+    generator,
+    generator_loss,
+    judged,
+    map_sizes,
+)
 
 LOG = np.log
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pretrain.strategies.rbm_math import Machine, contrastive
+from pretrain.strategies.rbm import Machine, contrastive
 
 V = np.array(list(itertools.product([0.0, 1.0], repeat=4)))  # (16, 4), every visible state
 H = np.array(list(itertools.product([0.0, 1.0], repeat=3)))  # (8, 3), every hidden state

@@ -17,7 +17,7 @@ from pretrain.engine.stage import Batch
 from pretrain.plan import PretrainPlan
 from pretrain.strategies import strategy
 from pretrain.strategies.base import Setup
-from pretrain.strategies.siamese import among_all, contrastive, make_head
+from pretrain.strategies.siamese import Head, among_all, contrastive
 from tasks.splits import class_split
 
 CLEAN = Augmentation.resolve(patterns(8), "none")
@@ -105,8 +105,8 @@ def test_equal_projections_have_a_finite_gradient():
 
 
 def test_cross_entropy_against_numpy():
-    head = make_head(4, options(loss="bce", projector=0))
-    kernel, bias = head.variables
+    head = Head(4, options(loss="bce", projector=0))
+    kernel, bias = head.layers[0].weights
     rng = np.random.default_rng(0)
     w, b = rng.normal(size=(4, 1)), 0.7
     kernel.assign(w)
@@ -119,7 +119,7 @@ def test_cross_entropy_against_numpy():
 
 
 def test_the_nearer_the_likelier_at_the_start():
-    head = make_head(6, options(loss="bce"))
+    head = Head(6, options(loss="bce"))
     z = np.asarray(head.project(np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)))
     assert np.linalg.norm(z, axis=1) == pytest.approx(1, rel=1e-5)
     ones = np.ones(20, np.float32)
@@ -163,7 +163,7 @@ def test_a_step_draws_pairs_of_the_table_anew():
 
 @pytest.mark.parametrize("loss", ["contrastive", "bce"])
 def test_all_pairs_of_a_batch_half_same_half_different(loss):
-    head = make_head(4, options(loss=loss, projector=0))
+    head = Head(4, options(loss=loss, projector=0))
     z = unit(np.random.default_rng(0).normal(size=(7, 4))).astype(np.float32)
     y = np.array([0, 0, 0, 1, 1, 2, 3], np.int32)
     each = {0: [], 1: []}
