@@ -172,3 +172,10 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if not near:
         return ""
     return " Did you mean " + " or ".join(repr(n) for n in near) + "?"
+
+
+def check_known(name: str, known: Iterable[str], argument: str) -> None:
+    """Raise InputError when an argument is none of the known names."""
+    if name not in known:
+        rule = f"must be one of {', '.join(known)}"
+        raise InputError(rule, argument=argument, value=name, hint=suggest(name, known))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import InputError, suggest
+from headstart.errors import check_known
 from headstart.options import option
 from pretrain.engine.stage import Optimizer
 
@@ -46,13 +46,7 @@ RECIPE_ALIASES = {"seed": "notebook"}
 def pretrain_recipe(name: str) -> PretrainRecipe:
     """Return the recipe called ``name``. Raises InputError with near names."""
     name = RECIPE_ALIASES.get(name, name)
-    if name not in PRETRAIN_RECIPES:
-        raise InputError(
-            f"must be one of {', '.join(PRETRAIN_RECIPES)}",
-            argument="recipe",
-            value=name,
-            hint=suggest(name, PRETRAIN_RECIPES),
-        )
+    check_known(name, PRETRAIN_RECIPES, "recipe")
     return PRETRAIN_RECIPES[name]
 
 

@@ -195,7 +195,7 @@ class PretrainPlan:
             InputError: too few of the examples' views differ.
         """
         if self.augmentation is not None:
-            from pretrain.augment.check import check_views
+            from pretrain.augment.views import check_views
 
             check_views(self.dataset, self.augmentation, self.row.name)
 

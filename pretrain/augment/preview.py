@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from headstart.errors import InputError
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.runtime import keras_defaults
-from pretrain.monitoring.image_grid import tile
+from pretrain.monitoring.image_grid import drawable, tile
 from tasks.dataset import Dataset
 
 EXAMPLES = 8
@@ -20,7 +18,7 @@ SIDE = 64
 
 def check_picturable(dataset: Dataset) -> None:
     """Refuse examples that are not images of one or three channels. Raises InputError."""
-    if len(dataset.input_shape) != 3 or dataset.input_shape[-1] not in (1, 3):
+    if not drawable(dataset.input_shape):
         raise InputError(
             f"must be images of one or three channels to be drawn, and has examples of shape "
             f"{dataset.input_shape}",
@@ -45,10 +43,9 @@ def draw_views(
     check_picturable(dataset)
     chosen = choose(dataset)
     clean = Preprocessing.fit(dataset)(dataset.x[chosen])
-    columns: list[Any] = [clean]
-    for k in range(1, VIEWS + 1):
-        columns.append(augment(clean, tf.constant([seed, k]), augmentation.options))
-    grid = np.stack([np.asarray(column) for column in columns], axis=1)
+    seeds = [tf.constant([seed, k]) for k in range(1, VIEWS + 1)]
+    views = [augment(clean, each, augmentation.options) for each in seeds]
+    grid = np.stack([np.asarray(column) for column in (clean, *views)], axis=1)
     # Small images are drawn larger: eight by eight pixels are too small to be seen.
     times = max(1, SIDE // dataset.input_shape[1])
     images = grid.reshape(-1, *dataset.input_shape).repeat(times, axis=1).repeat(times, axis=2)

@@ -11,66 +11,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, check_known
 from pretrain.encoders.base import Option, number, resolve_options
 from tasks.dataset import Dataset
 
+
+def _most(high: float, about: str) -> Option:
+    return Option(0.0, about, number(0.0, high))
+
+
 IMAGE_OPTIONS: dict[str, Option] = {
-    name: Option(default=default, help=about, parse=number(low, high))
-    for name, default, low, high, about in (
-        (
-            "crop",
-            1.0,
-            0.05,
-            1.0,
-            "least part of the area that a random crop keeps; 1 crops nothing",
-        ),
-        ("aspect", 1.0, 1.0, 4.0, "most by which a crop's width and height are stretched"),
-        ("flip", 0.0, 0.0, 1.0, "probability of a left-right flip"),
-        ("turn", 0.0, 0.0, 180.0, "most degrees of a random rotation, either way"),
-        ("zoom", 0.0, 0.0, 0.5, "most by which the image shrinks or grows"),
-        ("shear", 0.0, 0.0, 0.5, "most slant, as a part of the height"),
-        ("shift", 0.0, 0.0, 0.5, "most shift, as a part of the size, either way"),
-        (
-            "gamma",
-            0.0,
-            0.0,
-            4.0,
-            "values are raised to a power of 1 / (1 + g) to 1 + g: tones change, black stays",
-        ),
-        ("blur", 0.0, 0.0, 1.0, "most blur by a 5x5 box; half as much sharpens"),
-        ("brightness", 0.0, 0.0, 0.9, "values are multiplied by 1 - b to 1 + b"),
-        (
-            "contrast",
-            0.0,
-            0.0,
-            0.9,
-            "distances to the image's mean are multiplied by 1 - c to 1 + c",
-        ),
-        (
-            "saturation",
-            0.0,
-            0.0,
-            1.0,
-            "distances to grey are multiplied by 1 - s to 1 + s; colour only",
-        ),
-        ("grey", 0.0, 0.0, 1.0, "probability that colour is dropped"),
-        (
-            "erase",
-            0.0,
-            0.0,
-            1.0,
-            "probability that a rectangle of 5 to 25 % of the area is blanked",
-        ),
-        ("noise", 0.0, 0.0, 1.0, "standard deviation of Gaussian noise; values span 0 to 1"),
-    )
+    "crop": Option(
+        1.0, "least part of the area that a random crop keeps; 1 crops nothing", number(0.05, 1.0)
+    ),
+    "aspect": Option(
+        1.0, "most by which a crop's width and height are stretched", number(1.0, 4.0)
+    ),
+    "flip": _most(1.0, "probability of a left-right flip"),
+    "turn": _most(180.0, "most degrees of a random rotation, either way"),
+    "zoom": _most(0.5, "most by which the image shrinks or grows"),
+    "shear": _most(0.5, "most slant, as a part of the height"),
+    "shift": _most(0.5, "most shift, as a part of the size, either way"),
+    "gamma": _most(
+        4.0, "values are raised to a power of 1 / (1 + g) to 1 + g: tones change, black stays"
+    ),
+    "blur": _most(1.0, "most blur by a 5x5 box; half as much sharpens"),
+    "brightness": _most(0.9, "values are multiplied by 1 - b to 1 + b"),
+    "contrast": _most(0.9, "distances to the image's mean are multiplied by 1 - c to 1 + c"),
+    "saturation": _most(1.0, "distances to grey are multiplied by 1 - s to 1 + s; colour only"),
+    "grey": _most(1.0, "probability that colour is dropped"),
+    "erase": _most(1.0, "probability that a rectangle of 5 to 25 % of the area is blanked"),
+    "noise": _most(1.0, "standard deviation of Gaussian noise; values span 0 to 1"),
 }
 VECTOR_OPTIONS: dict[str, Option] = {
-    "swap": Option(
-        default=0.0,
-        help="part of the values that are taken from another example of the batch",
-        parse=number(0.0, 1.0),
-    ),
+    "swap": _most(1.0, "part of the values that are taken from another example of the batch"),
     "noise": IMAGE_OPTIONS["noise"],
 }
 
@@ -152,10 +126,7 @@ class Augmentation:
 
     @classmethod
     def resolve(
-        cls,
-        dataset: Dataset,
-        name: str = "auto",
-        given: Mapping[str, Any] | None = None,
+        cls, dataset: Dataset, name: str = "auto", given: Mapping[str, Any] | None = None
     ) -> Augmentation:
         """Return the recipe ``name`` (or the one for the data set's kind) with ``given`` options.
 
@@ -173,9 +144,8 @@ class Augmentation:
                 hint=f"For these there are: {', '.join(fits)}.",
             )
         table = VECTOR_OPTIONS if vectors else row.table
-        options = resolve_options(
-            f"the augmentation {row.name!r}", table, {**row.values, **(given or {})}
-        )
+        owner = f"the augmentation {row.name!r}"
+        options = resolve_options(owner, table, {**row.values, **(given or {})})
         return cls(name=row.name, options=options)
 
     def to_json(self) -> dict[str, Any]:
@@ -185,13 +155,7 @@ class Augmentation:
 
 def recipe(name: str) -> Recipe:
     """Return the recipe called ``name``. Raises InputError with near names."""
-    if name not in RECIPES:
-        raise InputError(
-            f"must be one of {', '.join(RECIPES)}",
-            argument="augment",
-            value=name,
-            hint=suggest(name, RECIPES),
-        )
+    check_known(name, RECIPES, "augment")
     return RECIPES[name]
 
 

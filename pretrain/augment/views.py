@@ -13,8 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import InputError, arg
+from pretrain.augment.recipes import Augmentation
+from pretrain.encoders.encoder import Preprocessing, sample
+from tasks.dataset import Dataset
+
 GEOMETRY = ("crop", "aspect", "flip", "turn", "zoom", "shear", "shift")
 IDENTITY = {"crop": 1.0, "aspect": 1.0}
+# Of a data set so many are tried, and more than this part of them must change.
+EXAMPLES, MIN_PART = 64, 0.5
 
 
 def augment(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
@@ -102,11 +109,9 @@ def _resample(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     import keras
     import tensorflow as tf
 
-    height, width = int(x.shape[1]), int(x.shape[2])
-    maps = affine(seed, tf.shape(x)[0], height, width, options)
-    return keras.ops.image.affine_transform(
-        x, maps, fill_mode="nearest", data_format="channels_last"
-    )
+    maps = affine(seed, tf.shape(x)[0], int(x.shape[1]), int(x.shape[2]), options)
+    how = {"fill_mode": "nearest", "data_format": "channels_last"}
+    return keras.ops.image.affine_transform(x, maps, **how)
 
 
 def _light(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
@@ -155,6 +160,27 @@ def _erase(x: Any, seed: Any, probability: float) -> Any:
     hole = in_rows[:, :, None] & in_columns[:, None, :] & erased[:, None, None]
     mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
     return tf.where(hole[..., None], mean, x)
+
+
+def check_views(dataset: Dataset, augmentation: Augmentation, owner: str) -> None:
+    """Refuse an augmentation that leaves most examples of a data set as they are.
+
+    A strategy that compares two views of an example learns nothing from two equal ones, and its loss
+    still falls. ``owner`` is its name.
+
+    Raises:
+        InputError: of the argument ``augment``.
+    """
+    x = np.asarray(Preprocessing.fit(dataset)(sample(EXAMPLES, dataset.x)))
+    part = views_differ(x, augmentation.options)
+    if part <= MIN_PART:
+        raise InputError(
+            f"must make views that differ for more than {MIN_PART:.0%} of the examples, because the "
+            f"strategy {owner!r} learns from them; they differ for {part:.0%}",
+            argument="augment",
+            value=augmentation.name,
+            hint=f"Choose another {arg.augment}, or set stronger changes with {arg.augment_options}.",
+        )
 
 
 def views_differ(x: np.ndarray, options: Mapping[str, float]) -> float:

@@ -22,7 +22,7 @@ MAX_INPUT_SIZE = 1 << 24
 MAX_PARAMETERS = 1 << 29
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Option:
     """One option of an architecture, a strategy or an augmentation.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, check_known
 from pretrain.strategies import (
     autoencoder,
     barlow,
@@ -70,11 +70,5 @@ def strategies() -> dict[str, Strategy]:
 def strategy(name: str) -> Strategy:
     """Return the row called ``name``. Raises InputError with near names."""
     table = strategies()
-    if name not in table:
-        raise InputError(
-            f"must be one of {', '.join(table)}",
-            argument="strategy",
-            value=name,
-            hint=suggest(name, table),
-        )
+    check_known(name, table, "strategy")
     return table[name]

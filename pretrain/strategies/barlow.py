@@ -56,9 +56,7 @@ ROW = Strategy(
     advice="Use larger batches, a lower learning rate or a smaller redundancy (its option).",
     recipe=Recipe(epochs=20, batch_size=256, learning_rate=1e-3, schedule="cosine"),
     options={
-        "redundancy": Option(
-            default=0.01, help="weight of the off-diagonal correlations", parse=number(0, 10)
-        ),
+        "redundancy": Option(0.01, "weight of the off-diagonal correlations", number(0, 10)),
         "projector": sizes_option(512, 512),
     },
 )

@@ -220,15 +220,9 @@ ROW = Strategy(
             help="weight of the squared slope of the logit at real examples (gamma of R1)",
             parse=number(0, 1000),
         ),
-        "latent": Option(
-            default=64,
-            help="size of the noise that an example is made from",
-            parse=integer(1, 4096),
-        ),
+        "latent": Option(64, "size of the noise that an example is made from", integer(1, 4096)),
         "width": Option(
-            default=32,
-            help="filters of the generator's map of half the height (images)",
-            parse=integer(1, 1024),
+            32, "filters of the generator's map of half the height (images)", integer(1, 1024)
         ),
     },
 )

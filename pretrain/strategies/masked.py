@@ -128,11 +128,7 @@ ROW = Strategy(
             help="side of the hidden squares in pixels; 0 takes a seventh of the image's shorter side",
             parse=integer(0, 4096),
         ),
-        "hidden": Option(
-            default=0.6, help="part of the patches that is hidden", parse=number(0.01, 0.99)
-        ),
-        "loss": Option(
-            default="mse", help="mse or bce (Bernoulli cross-entropy)", parse=choice("mse", "bce")
-        ),
+        "hidden": Option(0.6, "part of the patches that is hidden", number(0.01, 0.99)),
+        "loss": Option("mse", "mse or bce (Bernoulli cross-entropy)", choice("mse", "bce")),
     },
 )

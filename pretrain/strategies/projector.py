@@ -37,7 +37,7 @@ def projector(inputs: int, sizes: list[int]) -> Any:
 def sizes_option(*default: int) -> Option:
     """Return the option ``projector``, whose sizes are ``default`` unless others are chosen."""
     about = "sizes of the layers between features and loss"
-    return Option(default=[*default], help=about, parse=integers(1, 8192, most=4))
+    return Option([*default], about, integers(1, 8192, most=4))
 
 
 def two_view_stage(

@@ -380,7 +380,7 @@ ROW = Strategy(
             help="standard deviation of gaussian inputs given the layer above, inputs being 0 to 1",
             parse=number(0.01, 10),
         ),
-        "k": Option(default=1, help="Gibbs steps for each update (CD-k)", parse=integer(1, 50)),
+        "k": Option(1, "Gibbs steps for each update (CD-k)", integer(1, 50)),
         "persistent": Option(
             default=0,
             help="chains that go on from update to update (PCD); 0 starts them at the batch (CD)",
@@ -391,10 +391,6 @@ ROW = Strategy(
             help="epochs of training the unrolled stack as an autoencoder at the end",
             parse=integer(0, 100_000),
         ),
-        "finetune_rate": Option(
-            default=1e-3,
-            help="learning rate of these epochs (Adam)",
-            parse=number(1e-9, 10),
-        ),
+        "finetune_rate": Option(1e-3, "learning rate of these epochs (Adam)", number(1e-9, 10)),
     },
 )

@@ -53,11 +53,7 @@ ROW = Strategy(
     advice="Use a higher temperature, a lower learning rate or larger batches.",
     recipe=Recipe(epochs=20, batch_size=256, learning_rate=1e-3, schedule="cosine"),
     options={
-        "temperature": Option(
-            default=0.2,
-            help="below 1: the nearest wrong views count more",
-            parse=number(0.01, 10),
-        ),
+        "temperature": Option(0.2, "below 1: the nearest wrong views count more", number(0.01, 10)),
         "projector": sizes_option(256, 128),
     },
 )

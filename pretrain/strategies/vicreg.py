@@ -63,7 +63,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
 
 
 def _weight(default: float, about: str) -> Option:
-    return Option(default=default, help=f"weight of {about}", parse=number(0, 1000))
+    return Option(default, f"weight of {about}", number(0, 1000))
 
 
 ROW = Strategy(

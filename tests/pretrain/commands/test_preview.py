@@ -10,9 +10,9 @@ from pretraining import pretrained
 from toys import listing, patterns
 
 from headstart.errors import InputError
-from pretrain.augment.check import check_views
 from pretrain.augment.preview import VIEWS, choose, draw_views
 from pretrain.augment.recipes import Augmentation
+from pretrain.augment.views import check_views
 from pretrain.config import PretrainConfig
 
 
