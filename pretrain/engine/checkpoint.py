@@ -99,29 +99,12 @@ class Checkpoints:
             InputError: ``resume`` and they are another run's; or they lie here and neither is True.
         """
         if resume:
-            for path in self.files():
-                try:
-                    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                        config = json.loads(archive["about"].tobytes())["config"]
-                except Exception:  # Damaged: the one before counts.
-                    continue
-                self._check(config, path)
-                return
+            self._newest(whole=False)
         elif self.files() and not force:
             raise InputError(
                 f"An interrupted run lies in {self.folder}.",
                 hint=f"Repeat it with {arg.resume:True} to go on, or with {arg.force:True} to start anew.",
             )
-
-    def start(self, output: Path, *, force: bool, resume: bool) -> bool:
-        """Say whether the run is over already: ``output`` is there and no checkpoint is.
-
-        Raises InputError as ``check`` does.
-        """
-        self.check(force=force, resume=resume)
-        if force and not resume:
-            self.clear()
-        return resume and not self.files() and output.exists()
 
     def files(self) -> list[Path]:
         """Return the checkpoint files, newest first."""
@@ -132,11 +115,9 @@ class Checkpoints:
 
         Those before an interruption count up to the checkpoint that ``load`` found: ``before``.
         """
-        now = (time.monotonic(), time.process_time())
-        clock, processor = (
-            b + n - s for b, n, s in zip(self.before, now, self._began, strict=True)
-        )
-        return clock, processor
+        clock, processor = self.before
+        began, began_processor = self._began
+        return clock + time.monotonic() - began, processor + time.process_time() - began_processor
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write ``checkpoint`` and drop all but the last two. Raises OSError (a full disk)."""
@@ -177,30 +158,40 @@ class Checkpoints:
 
         Raises InputError when it belongs to a run with another configuration or other data.
         """
+        found = self._newest(whole=True)
+        if found is None:
+            return None
+        about, arrays = found
+        clock, processor = about.get("spent", (0.0, 0.0))
+        self.before = (clock, processor)
+        counts = about["counts"]
+        groups = {g: [arrays[f"{g}/{i}"] for i in range(n)] for g, n in counts.items()}
+        values, best = groups.pop("best", []), about["best"]
+        return Checkpoint(
+            stage=about["stage"],
+            epoch=about["epoch"],
+            step=about["step"],
+            variables=groups.pop("variable"),
+            slots=groups.pop("slot"),
+            sums=arrays["sums"],
+            finished=[groups[f"finished{i}"] for i in range(len(groups))],
+            history=about["history"],
+            best=best and Best(**best, variables=values),
+        )
+
+    def _newest(self, *, whole: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """Return the description of the newest sound checkpoint, and when ``whole`` its arrays."""
         for path in self.files():
             try:
                 with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
+                    names = archive.files if whole else ["about"]
+                    arrays = {name: archive[name] for name in names}
                 about = json.loads(arrays["about"].tobytes())
+                config = about["config"]
             except Exception:  # Damage has many names; the one before is kept for exactly this.
                 continue
-            self._check(about["config"], path)
-            clock, processor = about.get("spent", (0.0, 0.0))
-            self.before = (clock, processor)
-            counts = about["counts"]
-            groups = {g: [arrays[f"{g}/{i}"] for i in range(n)] for g, n in counts.items()}
-            values, best = groups.pop("best", []), about["best"]
-            return Checkpoint(
-                stage=about["stage"],
-                epoch=about["epoch"],
-                step=about["step"],
-                variables=groups.pop("variable"),
-                slots=groups.pop("slot"),
-                sums=arrays["sums"],
-                finished=[groups[f"finished{i}"] for i in range(len(groups))],
-                history=about["history"],
-                best=best and Best(**best, variables=values),
-            )
+            self._check(config, path)
+            return about, arrays
         return None
 
     def write_note(self, name: str, note: Mapping[str, Any]) -> None:
@@ -225,12 +216,8 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _check(self, config: Mapping[str, Any], path: Path) -> None:
-        names = sorted({*config, *self.config})
-        differing = [
-            f"{name} was {config.get(name)!r} and is now {self.config.get(name)!r}"
-            for name in names
-            if config.get(name) != self.config.get(name)
-        ]
+        pairs = [(n, config.get(n), self.config.get(n)) for n in sorted({*config, *self.config})]
+        differing = [f"{n} was {old!r} and is now {new!r}" for n, old, new in pairs if old != new]
         if differing:
             raise InputError(
                 f"The checkpoint {path} belongs to another run: {'; '.join(differing)}.",

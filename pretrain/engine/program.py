@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pretrain.engine.stage import Batch, Stage
+from pretrain.engine.stage import Batch, Objective, Stage
 
 # Compiling takes 2-3 s and saves about 1 ms a step (scripts/speed), so it pays from here on.
 XLA_STEPS = 2000
@@ -39,31 +40,23 @@ class Program:
                 optimizer.build([objective.variables[i] for i in indices])
         self.slots = [v for groups in self.optimizers for *_, o in groups for v in o.variables]
         self._fresh_slots = [v.numpy() for v in self.slots]
-        scalar = tf.TensorSpec([], tf.int32)
-        rows, tables = (
-            {
-                name: tf.TensorSpec([None, *array.shape[1:]], array.dtype)
-                for name, array in arrays.items()
-            }
+        data = [
+            {n: tf.TensorSpec([None, *a.shape[1:]], a.dtype) for n, a in arrays.items()}
             for arrays in (stage.arrays, stage.tables)
-        )
+        ]
+        order, rates = (tf.TensorSpec([None], dtype) for dtype in (tf.int32, tf.float32))
+        numbers, sums = tf.TensorSpec([5], tf.int32), tf.TensorSpec([len(self.names)], tf.float32)
         # Loops are written with tf.while_loop: without AutoGraph tracing takes a quarter less time.
         self._steps = tf.function(
-            self._loop,
-            input_signature=[
-                rows,
-                tables,
-                tf.TensorSpec([None], tf.int32),
-                tf.TensorSpec([None], tf.float32),
-                tf.TensorSpec([5], tf.int32),
-                tf.TensorSpec([len(self.names)], tf.float32),
-            ],
-            autograph=False,
+            self._loop, input_signature=[*data, order, rates, numbers, sums], autograph=False
         )
         # Without a signature: XLA wants static shapes, so each size of data is compiled by itself.
-        self._xla_steps = tf.function(self._static_loop, jit_compile=True, autograph=False)
+        self._xla_steps = tf.function(
+            partial(self._loop, static=True), jit_compile=True, autograph=False
+        )
+        size = tf.TensorSpec([], tf.int32)
         self._evaluate = tf.function(
-            self._evaluation_loop, input_signature=[rows, tables, scalar], autograph=False
+            self._evaluation_loop, input_signature=[*data, size], autograph=False
         )
         self.traces = 0
 
@@ -122,53 +115,43 @@ class Program:
     def check_variables(self) -> None:
         """Raise ValueError when the step touches a variable that no objective declares."""
         declared = {id(v.value.handle) for v in (*self.variables, *self.slots)}
-        for function in (self._steps, self._xla_steps):
-            for concrete in function._list_all_concrete_functions():
-                for tensor in concrete.captured_inputs:
-                    if tensor.dtype == tf.resource and id(tensor) not in declared:
-                        raise ValueError(
-                            f"The stage {self.stage.name!r} computes with a variable that none of its "
-                            f"objectives lists in 'variables' or 'state' (shape and type: "
-                            f"{tensor._handle_data.shape_and_type if tensor._handle_data else '?'}). "
-                            f"List it in 'state' when it is frozen or updates itself."
-                        )
+        traced = (f._list_all_concrete_functions() for f in (self._steps, self._xla_steps))
+        for tensor in (t for several in traced for one in several for t in one.captured_inputs):
+            if tensor.dtype == tf.resource and id(tensor) not in declared:
+                raise ValueError(
+                    f"The stage {self.stage.name!r} computes with a variable that none of its "
+                    f"objectives lists in 'variables' or 'state' (shape and type: "
+                    f"{tensor._handle_data.shape_and_type if tensor._handle_data else '?'}). "
+                    f"List it in 'state' when it is frozen or updates itself."
+                )
 
     def _loop(
-        self, arrays: Any, tables: Any, order: Any, rates: Any, numbers: Any, sums: Any
+        self,
+        arrays: Any,
+        tables: Any,
+        order: Any,
+        rates: Any,
+        numbers: Any,
+        sums: Any,
+        static: bool = False,
     ) -> Any:
+        """Make the updates; ``static``: of batches whose size XLA knows, so that none may be smaller."""
         self.traces += 1
         start, count, before, seed, batch = tf.unstack(numbers)
-        size = tf.shape(order)[0]
+        size, whole = tf.shape(order)[0], self.stage.batch_size
 
         def body(i: Any, sums: Any) -> Any:
-            rows = order[i * batch : tf.minimum((i + 1) * batch, size)]
+            if static:
+                rows = tf.slice(order, [i * whole], [whole])
+            else:
+                rows = order[i * batch : tf.minimum((i + 1) * batch, size)]
             return i + 1, self._update(arrays, tables, rows, rates[i], before + i, seed, sums)
 
-        return self._while(body, start, count, sums)
-
-    def _static_loop(
-        self, arrays: Any, tables: Any, order: Any, rates: Any, numbers: Any, sums: Any
-    ) -> Any:
-        self.traces += 1
-        start, count, before, seed, _ = tf.unstack(numbers)
-        batch = self.stage.batch_size
-
-        def body(i: Any, sums: Any) -> Any:
-            rows = tf.slice(order, [i * batch], [batch])
-            return i + 1, self._update(arrays, tables, rows, rates[i], before + i, seed, sums)
-
-        return self._while(body, start, count, sums)
-
-    def _while(self, body: Any, start: Any, count: Any, sums: Any) -> Any:
         stop = start + count
         _, sums = tf.while_loop(lambda i, _: i < stop, body, [start, sums], parallel_iterations=1)
         # Weights are looked at too: oneDNN's relu can turn NaN weights into a loss of zero.
-        checks = [tf.reduce_all(tf.math.is_finite(sums))]
-        checks += [
-            tf.reduce_all(tf.math.is_finite(v.value))
-            for v in self.variables
-            if v.value.dtype.is_floating
-        ]
+        floating = [v.value for v in self.variables if v.value.dtype.is_floating]
+        checks = [tf.reduce_all(tf.math.is_finite(value)) for value in (sums, *floating)]
         return sums, tf.reduce_all(checks)
 
     def _update(
@@ -176,15 +159,14 @@ class Program:
     ) -> Any:
         cut = {name: tf.gather(array, rows) for name, array in arrays.items()}
         batch = Batch(arrays=cut, seed=tf.stack([seed, step]), training=True, tables=tables)
-        values = []
+        values: list[Any] = []
         for objective, groups in zip(self.stage.objectives, self.optimizers, strict=True):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch([v.value for v in objective.variables])
                 result = objective.loss(batch)
-            gradients = tape.gradient(result["loss"], [v.value for v in objective.variables])
-            unused = [
-                v.path for v, g in zip(objective.variables, gradients, strict=True) if g is None
-            ]
+            moved = objective.variables
+            gradients = tape.gradient(result["loss"], [v.value for v in moved])
+            unused = [v.path for v, g in zip(moved, gradients, strict=True) if g is None]
             if unused:
                 raise ValueError(
                     f"The loss of objective {objective.name!r} does not depend on {unused}, which it "
@@ -192,12 +174,10 @@ class Program:
                 )
             for scale, indices, optimizer in groups:
                 optimizer.learning_rate.assign(rate if scale == 1 else scale * rate)
-                optimizer.apply(
-                    [gradients[i] for i in indices], [objective.variables[i] for i in indices]
-                )
+                optimizer.apply([gradients[i] for i in indices], [moved[i] for i in indices])
             if objective.after is not None:
                 objective.after(batch)
-            values += [result["loss"], *(result[name] for name in objective.metrics)]
+            values += _reported(objective, result)
         return sums + tf.cast(tf.shape(rows)[0], tf.float32) * tf.stack(values)
 
     def _evaluation_loop(self, arrays: Any, tables: Any, size: Any) -> Any:
@@ -208,14 +188,16 @@ class Program:
             cut = {name: array[i:stop] for name, array in arrays.items()}
             seed = tf.stack([EVALUATION_SEED, i])
             batch = Batch(arrays=cut, seed=seed, training=False, tables=tables)
-            values = []
-            for objective in self.stage.objectives:
-                result = objective.loss(batch)
-                values += [result["loss"], *(result[name] for name in objective.metrics)]
+            found = [_reported(o, o.loss(batch)) for o in self.stage.objectives]
+            values = [value for values in found for value in values]
             return stop, sums + tf.cast(stop - i, tf.float32) * tf.stack(values)
 
         zeros = tf.zeros([len(self.names)])
         return tf.while_loop(lambda i, _: i < size, body, [0, zeros], parallel_iterations=1)[1]
+
+
+def _reported(objective: Objective, result: Mapping[str, Any]) -> list[Any]:
+    return [result[name] for name in ("loss", *objective.metrics)]
 
 
 class Programs:
@@ -240,10 +222,7 @@ class Programs:
         # XLA compiles for one size of data: another size has its own program, and its own counter.
         batches = (stage.batch_size, stage.evaluation_batch)
         whole = repr((key, stage.name, shapes, optimizers, batches, xla and sizes))
-        program = self._kept.pop(whole, None)
-        if program is None:
-            program = Program(stage, xla)
-        self._kept[whole] = program
+        program = self._kept[whole] = self._kept.pop(whole, None) or Program(stage, xla)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return program

@@ -129,18 +129,17 @@ def test_what_was_spent_before_an_interruption_counts(checkpoints):
     assert again.spent()[0] > clock
 
 
-def test_a_start_says_what_is_to_become_of_an_interrupted_run(tmp_path):
+def test_a_check_says_what_is_to_become_of_an_interrupted_run(tmp_path):
     output = tmp_path / "weights.h5"
     checkpoints = Checkpoints.beside(output, CONFIG)
     assert checkpoints.folder == tmp_path / "weights.h5.checkpoints"
-    assert checkpoints.start(output, force=False, resume=False) is False
+    checkpoints.check(force=False, resume=False)
     checkpoints.save(checkpoint())
     with pytest.raises(InputError, match=r"interrupted run.*resume=True.*force=True"):
-        checkpoints.start(output, force=False, resume=False)
-    assert checkpoints.start(output, force=False, resume=True) is False
-    assert checkpoints.start(output, force=True, resume=True) is False
+        checkpoints.check(force=False, resume=False)
+    checkpoints.check(force=False, resume=True)
+    checkpoints.check(force=True, resume=True)
+    checkpoints.check(force=True, resume=False)
     assert len(checkpoints.files()) == 1
-    assert checkpoints.start(output, force=True, resume=False) is False
+    checkpoints.clear()
     assert not checkpoints.folder.exists()
-    output.write_text("done")
-    assert checkpoints.start(output, force=False, resume=True) is True
