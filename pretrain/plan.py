@@ -124,7 +124,13 @@ class PretrainPlan:
             return plan
         saved.check(force=session.force, resume=session.resume)
         if session.resume and not saved.files() and out.exists():
-            return replace(plan, finished=_finished(out, saved.identity))
+            weights = WeightsFile.read(out)
+            if weights.metadata.get("identity") != saved.identity:
+                raise InputError(
+                    f"{out} exists and is another run's.",
+                    hint=f"Give another {arg.out}, or {arg.force:True}.",
+                )
+            return replace(plan, finished=weights)
         return plan
 
     @classmethod
@@ -142,12 +148,8 @@ class PretrainPlan:
         check_options(config)
         options = resolve_options(f"the strategy {row.name!r}", row.options, config.options)
         check_needs(row, dataset)
-        encoder = choose_encoder(
-            dataset,
-            config.encoder or pretrain_recipe(config.recipe).encoder,
-            config.encoder_options,
-            row,
-        )
+        name = config.encoder or pretrain_recipe(config.recipe).encoder
+        encoder = choose_encoder(dataset, name, config.encoder_options, row)
         labelled = row.labelled(options, dataset.classes)
         if row.check is not None:
             row.check(options, encoder, dataset.classes if labelled else None)
@@ -160,7 +162,7 @@ class PretrainPlan:
             encoder=encoder,
             preprocessing=Preprocessing.fit(dataset),
             augmentation=_augmentation(row, dataset, config),
-            recipe=_recipe(row.recipe, config, len(dataset.x)),
+            recipe=_recipe(row, config, len(dataset.x)),
             validation=float(config.validation),
             collapse=config.collapse,
             probe=None if probe is None else Probe.of(probe, dataset, config.probe_every),
@@ -194,9 +196,9 @@ class PretrainPlan:
         Raises:
             InputError: too few of the examples' views differ.
         """
-        if self.augmentation is not None:
-            from pretrain.augment.views import check_views
+        from pretrain.augment.views import check_views
 
+        if self.augmentation is not None:
             check_views(self.dataset, self.augmentation, self.row.name)
 
     def identity(self) -> dict[str, Any]:
@@ -283,17 +285,6 @@ class PretrainPlan:
             )
 
 
-def _finished(out: Path, identity: str) -> WeightsFile:
-    """Return the weights of an earlier, equal run. Raises InputError when it was another."""
-    weights = WeightsFile.read(out)
-    if weights.metadata.get("identity") != identity:
-        raise InputError(
-            f"{out} exists and is another run's.",
-            hint=f"Give another {arg.out}, or {arg.force:True}.",
-        )
-    return weights
-
-
 def check_needs(row: Strategy, dataset: Dataset) -> None:
     """Refuse a strategy whose needs the pool does not meet.
 
@@ -322,48 +313,41 @@ def check_needs(row: Strategy, dataset: Dataset) -> None:
 
 def _check_monitoring(config: PretrainConfig, probe: Dataset | None) -> None:
     """Refuse settings of probes and of ``keep_best`` that contradict each other. Raises InputError."""
-    if config.keep_best == "probe" and probe is None:
-        raise InputError(
+    by, data = config.keep_best, f"{arg.probe:DATA}"
+    for name, broken, rule, hint in (
+        (
+            "keep_best",
+            by == "probe" and probe is None,
             "needs labelled examples to probe on",
-            argument="keep_best",
-            value="probe",
-            hint=f"Give {arg.probe:DATA}.",
-        )
-    if config.keep_best == "validation" and not config.validation:
-        raise InputError(
+            f"Give {data}.",
+        ),
+        (
+            "keep_best",
+            by == "validation" and not config.validation,
             "needs a held-out part",
-            argument="keep_best",
-            value="validation",
-            hint=f"Give {arg.validation} above 0.",
-        )
-    if config.probe_every is not None and probe is None:
-        raise InputError(
-            f"changes nothing without {arg.probe:DATA}",
-            argument="probe_every",
-            value=config.probe_every,
-            hint="Leave it out.",
-        )
+            f"Give {arg.validation} above 0.",
+        ),
+        (
+            "probe_every",
+            config.probe_every is not None and probe is None,
+            f"changes nothing without {data}",
+            "Leave it out.",
+        ),
+    ):
+        if broken:
+            raise InputError(rule, argument=name, value=getattr(config, name), hint=hint)
 
 
-def recipe_fields(config: PretrainConfig) -> dict[str, Any]:
-    """Return what replaces fields of the strategy's recipe; an ``Optimizer`` where one was chosen."""
+def _recipe(row: Strategy, config: PretrainConfig, size: int) -> Recipe:
+    """Return the strategy's recipe with the configuration's fields, and enough epochs for a small pool."""
+    given = {name: getattr(config, name) for name in OF_RECIPE}
     fields = dict(pretrain_recipe(config.recipe).fields)
-    for name, kind in OF_RECIPE.items():
-        if getattr(config, name) is not None:
-            fields[name] = kind(getattr(config, name))
+    fields |= {n: OF_RECIPE[n](value) for n, value in given.items() if value is not None}
     if config.optimizer is not None:
         # The strategy's own, if it is that one: a GAN's Adam has another beta_1 than Keras' default.
-        own = strategy(config.strategy).recipe.optimizer
-        fields["optimizer"] = (
-            own if own.name == config.optimizer else Optimizer(name=config.optimizer)
-        )
-    return fields
-
-
-def _recipe(default: Recipe, config: PretrainConfig, size: int) -> Recipe:
-    """Return the recipe with the configuration's fields, and with enough epochs for a small pool."""
-    fields = recipe_fields(config)
-    recipe = replace(default, **fields)
+        own, name = row.recipe.optimizer, config.optimizer
+        fields["optimizer"] = own if own.name == name else Optimizer(name=name)
+    recipe = replace(row.recipe, **fields)
     if "epochs" in fields:
         return recipe
     steps = math.ceil(size * (1 - config.validation) / recipe.batch_size)
@@ -375,13 +359,10 @@ def _augmentation(row: Strategy, dataset: Dataset, config: PretrainConfig) -> Au
     if row.augments:
         return Augmentation.resolve(dataset, config.augment, config.augment_options)
     for name, default in (("augment", "auto"), ("augment_options", {})):
-        if getattr(config, name) != default:
-            raise InputError(
-                f"changes nothing, because the strategy {row.name!r} makes no random views",
-                argument=name,
-                value=getattr(config, name),
-                hint="Leave it out.",
-            )
+        value = getattr(config, name)
+        if value != default:
+            rule = f"changes nothing, because the strategy {row.name!r} makes no random views"
+            raise InputError(rule, argument=name, value=value, hint="Leave it out.")
     return None
 
 
@@ -406,23 +387,20 @@ def choose_encoder(
         name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
         if row is not None and row.encoders is not None and name not in row.encoders:
             name = next(iter(row.encoders))
+    rule = ""
     if name in ARCHITECTURES and ARCHITECTURES[name].imported:
-        raise InputError(
+        hint = f"Choose one of: {', '.join(fresh_names())}."
+        rule = (
             "is a model that was trained elsewhere: `pretrain import` makes it, and this version cannot "
-            "pretrain it further",
-            argument="encoder",
-            value=name,
-            hint=f"Choose one of: {', '.join(fresh_names())}.",
+            "pretrain it further"
         )
-    if row is not None and row.encoders is not None:
+    elif row is not None and row.encoders is not None:
         if name in ARCHITECTURES and name not in row.encoders:
-            raise InputError(
-                f"cannot be trained by the strategy {row.name!r}",
-                argument="encoder",
-                value=name,
-                hint=f"It can train: {', '.join(row.encoders)}.",
-            )
+            hint = f"It can train: {', '.join(row.encoders)}."
+            rule = f"cannot be trained by the strategy {row.name!r}"
         options = {**row.encoders.get(name, {}), **options}
+    if rule:
+        raise InputError(rule, argument="encoder", value=name, hint=hint)
     config = encoder_config(name, dataset.input_shape, options)
     expected_shapes(config)
     return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ import numpy as np
 
 from headstart.errors import HeadstartError, NonFiniteError, arg
 from pretrain.config import KEEP_BEST
+from pretrain.encoders.encoder import features, sample
 from pretrain.engine.checkpoint import identity_of
 from pretrain.engine.progress import Reporter
 from pretrain.engine.runtime import keras_defaults, settings
 from pretrain.engine.session import Session
+from pretrain.engine.stage import Stage
+from pretrain.monitoring import collapse
 from pretrain.monitoring.artifacts import Companions
+from pretrain.monitoring.probe import probe
 from pretrain.plan import PretrainPlan
 from pretrain.weights.file import WeightsFile
 from tasks.duplicates.fingerprints import Fingerprints
@@ -41,10 +45,10 @@ class Pretrained:
 
     weights: WeightsFile
     path: Path | None
-    history: list[dict[str, Any]]
-    updates: int
-    seconds: float
-    resumed_from: str | None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    updates: int = 0
+    seconds: float = 0.0
+    resumed_from: str | None = None
     before: tuple[float, float] = (0.0, 0.0)
     kept: list[Mapping[str, Any]] = field(default_factory=list)
     companions: list[Path] = field(default_factory=list)
@@ -91,17 +95,9 @@ def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
     """
     session = (session or Session()).start()
     if plan.finished is not None:
-        return Pretrained(
-            weights=plan.finished,
-            path=plan.out,
-            history=[],
-            updates=0,
-            seconds=0.0,
-            resumed_from="the end",
-        )
+        return Pretrained(weights=plan.finished, path=plan.out, resumed_from="the end")
     from pretrain.encoders.encoder import Encoder
     from pretrain.engine.train import Run, train
-    from pretrain.run_callbacks import EpochMonitor, announce_last_epochs, kept_rows
 
     began = time.monotonic()
     checkpoints = plan.checkpoints(session)
@@ -147,16 +143,116 @@ def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
     )
 
 
+class EpochMonitor:
+    """Measures the encoder after each epoch; called by the engine."""
+
+    def __init__(
+        self,
+        plan: PretrainPlan,
+        encoder: Any,
+        arrays: Mapping[str, np.ndarray],
+        held_out: Mapping[str, np.ndarray] | None,
+        history: Sequence[Mapping[str, Any]],
+        say: Callable[[str], None],
+    ) -> None:
+        """Called before the first step; ``history`` is the run's own list, which the engine fills."""
+        self.plan, self.encoder, self.history = plan, encoder, history
+        # Held-out examples first: what was learnt by heart may look spread where nothing else does.
+        pools = [part["x"] for part in (held_out, arrays) if part is not None]
+        self.examples = sample(collapse.EXAMPLES, *pools)
+        self.monitor = collapse.Monitor(
+            limits=collapse.Limits.of(
+                np.asarray(plan.preprocessing(self.examples)),
+                self._features(self.examples),
+                compares=plan.row.augments,
+                labelled=plan.labelled,
+            ),
+            mode=plan.collapse,
+            advice=plan.row.advice,
+            say=say,
+        )
+
+    def __call__(self, stage: Stage, row: Mapping[str, Any]) -> dict[str, float]:
+        """Return the numbers to add to the epoch's row. Raises CollapseError."""
+        found: dict[str, float] = {}
+        if collapse.due(row["epoch"], stage.epochs):
+            found |= collapse.measure(self._finite(self.examples, stage, row))
+            self.monitor.judge(self.history, {**row, **found})
+        asked = self.plan.probe
+        if asked is not None and asked.due(row["epoch"], stage.epochs):
+            found |= probe(self._finite(asked.x, stage, row), asked.y)
+        return found
+
+    def _finite(self, x: np.ndarray, stage: Stage, row: Mapping[str, Any]) -> np.ndarray:
+        """Return the features; raises NonFiniteError, for weights can be finite and yet overflow."""
+        found = self._features(x)
+        if not np.isfinite(found).all():
+            where = f"the features after epoch {row['epoch']} of stage {stage.name!r} overflow"
+            raise _non_finite(where, stage.learning_rate)
+        return found
+
+    def _features(self, x: np.ndarray) -> np.ndarray:
+        return features(self.encoder, self.plan.preprocessing, x)
+
+
+def announce_last_epochs(
+    stages: Iterable[Stage], keep_best: str | None, say: Callable[[str], None]
+) -> Iterator[Stage]:
+    """Yield the stages; say of those without one validation loss that their last epoch is kept.
+
+    Of the first stage a plan has made sure that it has one (``Strategy.measures``).
+    """
+    for stage in stages:
+        several = len(stage.objectives) > 1
+        if keep_best == "validation" and (several or stage.validation is None):
+            why = (
+                f"has {len(stage.objectives)} objectives, and so no single validation loss"
+                if several
+                else "measures nothing on held-out examples"
+            )
+            say(f"The stage {stage.name!r} {why}: its last epoch is kept, not its best.")
+        yield stage
+
+
+def kept_rows(
+    history: Sequence[Mapping[str, Any]], keep_best: str | None
+) -> list[Mapping[str, Any]]:
+    """Return of each stage the row of the epoch whose variables it ended with.
+
+    The last one's, or with ``keep_best`` the first of the best, as the engine decides it.
+    """
+    stages: list[list[Mapping[str, Any]]] = []
+    for row in history:
+        if row["epoch"] == 1:
+            stages.append([])
+        stages[-1].append(row)
+    name, sign = KEEP_BEST[keep_best] if keep_best else ("", 0)
+    return [
+        max((r for r in rows if name in r), key=lambda r: sign * r[name], default=rows[-1])
+        for rows in stages
+    ]
+
+
 def _check_finite(plan: PretrainPlan, kept: list[Mapping[str, Any]]) -> None:
     """Refuse weights whose held-out loss overflows, though they and the training loss are finite."""
-    values = {k: v for k, v in (kept or [{}])[-1].items() if k != "stage"}
+    values = _last(kept)
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
-        raise NonFiniteError(
-            f"Training became non-finite: {', '.join(bad)} after epoch {values['epoch']}. Nothing was "
-            f"exported.",
-            hint=f"Use a smaller {arg.learning_rate} (it was {plan.recipe.learning_rate:g}).",
+        raise _non_finite(
+            f"{', '.join(bad)} after epoch {values['epoch']}", plan.recipe.learning_rate
         )
+
+
+def _non_finite(where: str, rate: float) -> NonFiniteError:
+    return NonFiniteError(
+        f"Training became non-finite: {where}. Nothing was exported.",
+        hint=f"Use a smaller {arg.learning_rate} (it was {rate:g}).",
+    )
+
+
+def _last(kept: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the numbers of the epoch whose weights are written."""
+    return {k: v for k, v in (kept or [{}])[-1].items() if k != "stage"}
 
 
 def _weights(
@@ -179,7 +275,7 @@ def _weights(
         },
         **({"probe": plan.probe.to_json()} if plan.probe else {}),
         "updates": run.updates,
-        "metrics": {k: v for k, v in (kept or [{}])[-1].items() if k != "stage"},
+        "metrics": _last(kept),
     }
     if plan.keep_best is not None:
         name, _ = KEEP_BEST[plan.keep_best]

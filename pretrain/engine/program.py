@@ -222,10 +222,12 @@ class Programs:
         # XLA compiles for one size of data: another size has its own program, and its own counter.
         batches = (stage.batch_size, stage.evaluation_batch)
         whole = repr((key, stage.name, shapes, optimizers, batches, xla and sizes))
-        program = self._kept[whole] = self._kept.pop(whole, None) or Program(stage, xla)
+        if whole not in self._kept:
+            self._kept[whole] = Program(stage, xla)
+        self._kept.move_to_end(whole)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
-        return program
+        return self._kept[whole]
 
     @property
     def traces(self) -> int:

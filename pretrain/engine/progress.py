@@ -34,45 +34,42 @@ class LineReporter(Reporter):
 
     def __init__(self, file: TextIO | None = None, *, spelling: Spelling = python_spelling) -> None:
         self.file, self.spelling = file or sys.stderr, spelling
-        self._epochs = 0
+        self._name, self._steps, self._epochs = "", 1, 0
 
     def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
-        """Remember how many epochs there are."""
-        self._epochs = epochs
+        """Remember what there is to do."""
+        self._name, self._steps, self._epochs = name, max(1, steps), epochs
 
     def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
         """Print the row."""
-        self.say(
-            f"{row['stage']} epoch {row['epoch']}/{self._epochs}: {metrics_text(row)}, {rate:,.0f} images/s"
-        )
+        self.say(f"{row['stage']} {self._at(row)}: {metrics_text(row)}, {rate:,.0f} images/s")
 
     def say(self, line: str) -> None:
         """Print the line."""
         print(worded(line, self.spelling), file=self.file, flush=True)
 
+    def _at(self, row: Mapping[str, Any]) -> str:
+        return f"epoch {row['epoch']}/{self._epochs}"
 
-class BarReporter(Reporter):
+
+class BarReporter(LineReporter):
     """A live bar with epoch, loss, validation metric, images/s and time left."""
 
     def __init__(self, *, spelling: Spelling = python_spelling) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[text]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self.spelling = spelling
+        super().__init__(spelling=spelling)
+        texts = TextColumn("{task.description}"), TextColumn("{task.fields[text]}")
+        columns = (texts[0], BarColumn(), texts[1], TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True))
         self._task: Any = None
-        self._name, self._epochs, self._last = "", 0, ""
+        self._last = ""
 
     def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
         """Add a bar; the first begins the live display."""
         self._progress.start()
-        self._name, self._epochs, self._last = name, epochs, ""
+        self._epochs, self._last = epochs, ""
         self._task = self._progress.add_task(name, total=steps, completed=done, text="")
 
     def step(self, done: int, *, epoch: int, loss: float, rate: float) -> None:
@@ -84,7 +81,7 @@ class BarReporter(Reporter):
         """Keep the validation metrics and probes in sight during the next epoch."""
         shown = {k: v for k, v in row.items() if k.startswith(("val_", "probe_"))}
         self._last = "".join(f" {k} {v:.4f}" for k, v in shown.items())
-        text = f"epoch {row['epoch']}/{self._epochs} {metrics_text(row)} {rate:,.0f} images/s"
+        text = f"{self._at(row)} {metrics_text(row)} {rate:,.0f} images/s"
         self._progress.update(self._task, text=text)
 
     def say(self, line: str) -> None:
@@ -110,40 +107,39 @@ class NotebookReporter(LineReporter):
 
     def __init__(self, *, spelling: Spelling = python_spelling) -> None:
         super().__init__(sys.stdout, spelling=spelling)
-        self._name, self._steps, self._shown_at = "", 1, 0.0
+        self._shown_at = 0.0
         self._bar: Any = None
 
     def stage(self, name: str, *, steps: int, done: int, epochs: int, examples: int) -> None:
         """Show an empty bar."""
-        from IPython.display import HTML, display
-
-        self._name, self._steps, self._epochs = name, max(1, steps), epochs
-        self._bar = display(HTML(self._page(done, "")), display_id=True)
+        super().stage(name, steps=steps, done=done, epochs=epochs, examples=examples)
+        self._bar = None
+        self._show(done, "")
 
     def step(self, done: int, *, epoch: int, loss: float, rate: float) -> None:
         """Move the bar, twice a second at most: every update travels to a browser."""
         if time.monotonic() - self._shown_at > 0.5:
-            self._update(
+            self._show(
                 done, f"epoch {epoch}/{self._epochs}, loss {loss:.4f}, {rate:,.0f} examples/s"
             )
 
     def epoch(self, row: Mapping[str, Any], *, rate: float) -> None:
         """Show the epoch's metrics."""
         done = self._steps * row["epoch"] // max(1, self._epochs)
-        self._update(done, f"epoch {row['epoch']}/{self._epochs}, {metrics_text(row)}")
+        self._show(done, f"{self._at(row)}, {metrics_text(row)}")
 
-    def _update(self, done: int, text: str) -> None:
-        from IPython.display import HTML
-
-        self._shown_at = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(HTML(self._page(done, text)))
-
-    def _page(self, done: int, text: str) -> str:
+    def _show(self, done: int, text: str) -> None:
         from html import escape
 
+        from IPython.display import HTML, display
+
         bar = f"<progress value='{done}' max='{self._steps}'></progress>"
-        return f"{escape(self._name)} {bar} {escape(text)}"
+        page = HTML(f"{escape(self._name)} {bar} {escape(text)}")
+        if self._bar is None:
+            self._bar = display(page, display_id=True)
+        else:
+            self._shown_at = time.monotonic()
+            self._bar.update(page)
 
 
 def make_reporter(quiet: bool, spelling: Spelling = option_spelling) -> Reporter:
@@ -157,15 +153,3 @@ def make_reporter(quiet: bool, spelling: Spelling = option_spelling) -> Reporter
 def metrics_text(row: Mapping[str, Any]) -> str:
     """Return "loss 0.1234, val_accuracy 0.9876" of a history row."""
     return ", ".join(f"{k} {v:.4f}" for k, v in row.items() if k not in ("stage", "epoch"))
-
-
-class Meter:
-    """Examples a second since it was made."""
-
-    def __init__(self) -> None:
-        self._examples, self._start = 0, time.perf_counter()
-
-    def add(self, examples: int) -> float:
-        """Count ``examples`` and return the rate so far."""
-        self._examples += examples
-        return self._examples / max(1e-9, time.perf_counter() - self._start)

@@ -16,7 +16,6 @@ from headstart.errors import HeadstartError, Interrupted, NonFiniteError, arg
 from pretrain.engine.checkpoint import Best, Checkpoint
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Program, assign, use_xla
-from pretrain.engine.progress import Meter
 from pretrain.engine.session import Session
 from pretrain.engine.stage import Stage
 
@@ -110,7 +109,7 @@ class _Loop:
         # trained model, which gets its own values back when this run is over.
         self.saved_values = None
         if self.program.stage is not stage:
-            self.saved_values = [v.numpy() for v in self.program.variables]
+            self.saved_values = self._values()
         self.epoch, self.step = 0, 0
         self.sums = np.zeros(len(self.program.names), np.float32)
         self.best: Best | None = None
@@ -125,48 +124,42 @@ class _Loop:
         self.call_steps = 1
         self.checked = False
 
+    def _values(self) -> list[np.ndarray]:
+        return [v.numpy() for v in self.program.variables]
+
     def train(self) -> None:
         """Run the epochs that are left, and hand the result to the stage's own variables."""
-        stage, reporter = self.stage, self.run.session.reporter
-        steps = stage.steps_per_epoch
-        done = self.epoch * steps + self.step
+        stage, steps = self.stage, self.stage.steps_per_epoch
         try:
             if stage.epochs:
-                reporter.stage(
+                self.run.session.reporter.stage(
                     stage.name,
                     steps=stage.epochs * steps,
-                    done=done,
+                    done=self.epoch * steps + self.step,
                     epochs=stage.epochs,
                     examples=stage.size,
                 )
-                self._train_epochs()
+                data = (tensors(stage.arrays), tensors(stage.tables))
+                held_out = None
+                if stage.validation is not None:
+                    held_out = (tensors(stage.validation), tensors(stage.validation_tables))
+                while self.epoch < stage.epochs:
+                    self._train_epoch(data, held_out)
             if self.best is not None:
                 assign(self.program.variables, self.best.variables)
         finally:
-            trained = [v.numpy() for v in self.program.variables]
+            trained = self._values()
             if self.saved_values is not None:
                 assign(self.program.variables, self.saved_values)
         assign(stage.variables, trained)
-
-    def _train_epochs(self) -> None:
-        stage = self.stage
-        data = (tensors(stage.arrays), tensors(stage.tables))
-        held_out = None
-        if stage.validation is not None:
-            held_out = (tensors(stage.validation), tensors(stage.validation_tables))
-        while self.epoch < stage.epochs:
-            self._train_epoch(data, held_out)
 
     def _train_epoch(self, data: Tensors, held_out: Tensors | None) -> None:
         stage, run = self.stage, self.run
         steps = stage.steps_per_epoch
         order = tf.constant(permutation(stage.size, run.seed, self.index, self.epoch))
-        rates = tf.constant(
-            learning_rates(
-                stage.learning_rate, stage.schedule, self.epoch, steps, stage.epochs, stage.warmup
-            )
-        )
-        meter, rate = Meter(), 0.0
+        pace = (stage.learning_rate, stage.schedule, self.epoch, steps, stage.epochs, stage.warmup)
+        rates = tf.constant(learning_rates(*pace))
+        rate, examples, first = 0.0, 0, time.perf_counter()
         while self.step < steps:
             count = min(self.call_steps, steps - self.step)
             began = time.perf_counter()
@@ -190,7 +183,8 @@ class _Loop:
             # At most doubled: the first call also traces and compiles, and says nothing of the pace.
             self.call_steps = max(1, min(2 * count, int(CALL_SECONDS * count / seconds)))
             seen = min(self.step * stage.batch_size, stage.size)
-            rate = meter.add(min(count * stage.batch_size, stage.size))
+            examples += min(count * stage.batch_size, stage.size)
+            rate = examples / max(1e-9, time.perf_counter() - first)
             run.session.reporter.step(
                 self.epoch * steps + self.step,
                 epoch=self.epoch + 1,
@@ -198,9 +192,10 @@ class _Loop:
                 rate=rate,
             )
             self._look_up()
-        row: dict[str, Any] = {"stage": stage.name, "epoch": self.epoch + 1}
-        for name, value in zip(self.program.names, self.sums, strict=True):
-            row[name] = float(value) / stage.size
+        means = {
+            n: float(v) / stage.size for n, v in zip(self.program.names, self.sums, strict=True)
+        }
+        row: dict[str, Any] = {"stage": stage.name, "epoch": self.epoch + 1, **means}
         if held_out is not None:
             measured = self.program.evaluate(*held_out)
             row |= {f"val_{name}": value for name, value in measured.items()}
@@ -215,7 +210,7 @@ class _Loop:
         stage, run = self.stage, self.run
         last = row["epoch"] == stage.epochs
         if self.saved_values is not None and (stage.snapshot or run.watch):
-            assign(stage.variables, [v.numpy() for v in self.program.variables])
+            assign(stage.variables, self._values())
         if stage.snapshot and (last or row["epoch"] % stage.snapshot_epochs == 0):
             seen = stage.snapshot()
             row |= seen.metrics
@@ -227,8 +222,7 @@ class _Loop:
         if run.keep_best and run.keep_best[0] in row:
             name, sign = run.keep_best
             if self.best is None or sign * row[name] > sign * self.best.score:
-                values = [v.numpy() for v in self.program.variables]
-                self.best = Best(epoch=row["epoch"], score=row[name], variables=values)
+                self.best = Best(epoch=row["epoch"], score=row[name], variables=self._values())
 
     def _look_up(self) -> None:
         """Between two calls: save when it is time, stop when asked to."""
@@ -255,7 +249,7 @@ class _Loop:
             stage=self.index,
             epoch=self.epoch,
             step=self.step,
-            variables=[v.numpy() for v in self.program.variables],
+            variables=self._values(),
             slots=[v.numpy() for v in self.program.slots],
             sums=self.sums,
             finished=self.finished,

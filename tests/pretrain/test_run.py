@@ -249,7 +249,7 @@ def test_without_a_validation_loss_there_is_no_best_and_nothing_is_written(tmp_p
 def test_of_a_later_stage_without_a_validation_loss_the_last_epoch_is_kept_and_it_is_told():
     from types import SimpleNamespace
 
-    from pretrain.run_callbacks import announce_last_epochs, kept_rows
+    from pretrain.run import announce_last_epochs, kept_rows
 
     one = SimpleNamespace(name="one", objectives=[0], validation={})
     two = SimpleNamespace(name="two", objectives=[0, 0], validation={})
