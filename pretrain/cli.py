@@ -20,11 +20,23 @@ from headstart.cli import (
     out_json,
     positive,
     run_command,
+    run_options,
 )
 from pretrain.config import PretrainConfig
 
 threads = click.option(
     "--threads", type=positive, help="Threads in one operation. [default: all cores]"
+)
+as_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one line of JSON."
+)
+output_option = click.option(
+    "--out",
+    "output",
+    default="weights.h5",
+    show_default=True,
+    type=FilePath(),
+    help="The weights file to write.",
 )
 
 
@@ -38,15 +50,8 @@ threads = click.option(
     "--describe", metavar="NAME", help="Explain a strategy, encoder or augmentation; then stop."
 )
 @click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
-@click.option(
-    "--out",
-    "output",
-    default="weights.h5",
-    show_default=True,
-    type=FilePath(),
-    help="The weights file to write.",
-)
-@config_options(PretrainConfig)
+@output_option
+@config_options(PretrainConfig, without=("seed",))
 @click.option(
     "--preview-augment",
     "preview",
@@ -60,10 +65,7 @@ threads = click.option(
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @checkpoint_seconds
 @data_options
-@threads
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@click.option("--quiet", is_flag=True, help="Show no progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+@run_options
 @click.pass_context
 def cli(context: click.Context, **given: Any) -> None:
     """Pretrain an encoder on many examples and write its weights.
@@ -90,9 +92,8 @@ def cli(context: click.Context, **given: Any) -> None:
         return
     for name in ("data",) if given["preview"] is not None else ("strategy", "data"):
         if given[name] is None:
-            raise click.UsageError(
-                f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
-            )
+            text = f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
+            raise click.UsageError(text)
     _run(configured(PretrainConfig, given), **given)
 
 
@@ -132,7 +133,7 @@ def _run(
 
 @cli.command()
 @click.argument("file", type=FilePath())
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@as_json_option
 def inspect(file: Path, as_json: bool) -> None:
     """Check a weights file and print what it holds, without TensorFlow."""
     from pretrain.commands.inspect import as_json as to_json
@@ -160,7 +161,7 @@ def inspect(file: Path, as_json: bool) -> None:
     help="Of the intervals.",
 )
 @threads
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@as_json_option
 def verify(as_json: bool, **given: Any) -> None:
     """Measure whether features tell if two examples are the same item.
 
@@ -189,18 +190,11 @@ def verify(as_json: bool, **given: Any) -> None:
     "[default: imagenet]",
 )
 @import_options
-@click.option(
-    "--out",
-    "output",
-    default="weights.h5",
-    show_default=True,
-    type=FilePath(),
-    help="The weights file to write.",
-)
+@output_option
 @threads
 @click.option("--force", is_flag=True, help="Replace an existing output.")
 @click.option("--quiet", is_flag=True, help="Do not say what was assumed.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+@as_json_option
 def import_(as_json: bool, **given: Any) -> None:
     """Turn a Keras model that was trained elsewhere into a weights file.
 

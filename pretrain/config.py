@@ -110,11 +110,7 @@ class PretrainConfig:
         {}, "name=value, an option of the augmentation.", kind="pairs", spelled=("augment-opt",)
     )
     probe_every: int | None = option(
-        None,
-        "Epochs between two probes.",
-        kind="int",
-        at_least=1,
-        usual="about 20 probes a stage",
+        None, "Epochs between two probes.", kind="int", at_least=1, usual="about 20 probes a stage"
     )
     keep_best: str | None = option(
         None,

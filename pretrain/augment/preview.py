@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import tf
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.runtime import keras_defaults
@@ -36,8 +37,6 @@ def draw_views(
     A row is an example as it is, then seven views of it as a run with this seed could see them. There
     are eight examples, or as many as the data set has, evenly over the classes where it has labels.
     """
-    import tensorflow as tf
-
     from pretrain.augment.views import augment
 
     check_picturable(dataset)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, arg
+from headstart.lazy import keras, tf
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.encoder import Preprocessing, sample
 from tasks.dataset import Dataset
@@ -35,8 +36,6 @@ def augment(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     Returns:
         float32 like ``x``; images are cut to [0, 1].
     """
-    import tensorflow as tf
-
     if len(x.shape) == 2:
         return _vectors(x, seed, options)
     if any(options[name] != IDENTITY.get(name, 0.0) for name in GEOMETRY):
@@ -51,15 +50,11 @@ def augment(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
 
 def uniform(seed: Any, number: int, shape: Any, low: float, high: float) -> Any:
     """Return float32 ``shape`` in [low, high), from the ``number``-th seed folded out of ``seed``."""
-    import tensorflow as tf
-
     return tf.random.stateless_uniform(shape, tf.random.fold_in(seed, number), low, high)
 
 
 def _vectors(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     """Bahri et al. 2022, "SCARF": values replaced by the same column's of another example."""
-    import tensorflow as tf
-
     shape = tf.shape(x)
     if options["swap"]:
         order = tf.argsort(uniform(seed, 0, shape[:1], 0.0, 1.0))
@@ -77,7 +72,6 @@ def affine(seed: Any, count: Any, height: int, width: int, options: Mapping[str,
     (a0 u + a1 v + a2, b0 u + b1 v + b2). About the image's centre it is M p + o with
     M = crop . zoom . turn . shear . flip, and o within what the crop leaves free, plus the shift.
     """
-    import tensorflow as tf
 
     def draw(number: int, low: float, high: float) -> Any:
         return uniform(seed, number, [count], low, high)
@@ -106,17 +100,12 @@ def affine(seed: Any, count: Any, height: int, width: int, options: Mapping[str,
 
 def _resample(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     """Bilinear; what lies outside the image has the value of its nearest edge."""
-    import keras
-    import tensorflow as tf
-
     maps = affine(seed, tf.shape(x)[0], int(x.shape[1]), int(x.shape[2]), options)
     how = {"fill_mode": "nearest", "data_format": "channels_last"}
     return keras.ops.image.affine_transform(x, maps, **how)
 
 
 def _light(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
-    import tensorflow as tf
-
     each = [tf.shape(x)[0], 1, 1, 1]
 
     def factor(name: str, number: int) -> Any:
@@ -144,8 +133,6 @@ def _light(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
 
 def _erase(x: Any, seed: Any, probability: float) -> Any:
     """Zhong et al. 2020, "Random Erasing", blanked with the image's mean."""
-    import tensorflow as tf
-
     count, height, width = tf.shape(x)[0], int(x.shape[1]), int(x.shape[2])
     area = uniform(seed, 24, [count], 0.05, 0.25)
     stretch = tf.exp(uniform(seed, 25, [count], -0.7, 0.7))
@@ -188,8 +175,6 @@ def views_differ(x: np.ndarray, options: Mapping[str, float]) -> float:
 
     Visibly: some value differs by more than 1/255 of the range. Examples that are constant do not count.
     """
-    import tensorflow as tf
-
     flat = x.reshape(len(x), -1)
     x = x[flat.max(axis=1) > flat.min(axis=1)]
     if not len(x):

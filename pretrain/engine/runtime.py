@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import InputError
+from headstart.lazy import keras, tf
 
 VARIABLES = (
     "TF_XLA_FLAGS",
@@ -40,18 +41,18 @@ def start(threads: int | None = None) -> None:
     Raises:
         InputError: Keras was set up for another backend.
     """
-    if (os.environ.get("KERAS_BACKEND") or "tensorflow") != "tensorflow":
+    asked = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if asked != "tensorflow":
         raise InputError(
-            f"Headstart runs on Keras' TensorFlow backend, and KERAS_BACKEND is "
-            f"{os.environ['KERAS_BACKEND']!r}. Unset it, or set it to 'tensorflow'."
+            f"Headstart runs on Keras' TensorFlow backend, and KERAS_BACKEND is {asked!r}. Unset it, or "
+            f"set it to 'tensorflow'."
         )
     # Before Keras is imported: it then counts for more than the backend of a keras.json.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "XLA_FLAGS": xla_flags()}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["XLA_FLAGS"] = xla_flags()
     try:
         _import_quietly()
-        import keras
+        backend = keras.backend.backend()
     except (AssertionError, ValueError) as error:
         # Both are raised for a value in keras.json that Keras does not know, by TensorFlow with no text.
         if not _keras_json().is_file():
@@ -60,14 +61,12 @@ def start(threads: int | None = None) -> None:
             f"Keras cannot start with the settings in {_keras_json()} "
             f"({str(error) or 'one of them is not allowed'}): correct or delete that file."
         ) from None
-    import tensorflow as tf
-
     # Python's side of TensorFlow warns of functions traced anew, which new layers and stages are.
     tf.get_logger().setLevel("ERROR")
-    if keras.backend.backend() != "tensorflow":
+    if backend != "tensorflow":
         raise InputError(
-            f"Headstart runs on Keras' TensorFlow backend, and Keras' settings name "
-            f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before Keras is imported."
+            f"Headstart runs on Keras' TensorFlow backend, and Keras' settings name {backend!r}. "
+            f"Set KERAS_BACKEND=tensorflow before Keras is imported."
         )
     if threads is not None and threads != tf.config.threading.get_intra_op_parallelism_threads():
         try:
@@ -88,8 +87,6 @@ def keras_defaults() -> Iterator[None]:
     """
     global _inside, _theirs
     start()
-    import keras
-
     # The policy is one a thread, the rest one a process: the first to enter saves it, the last to leave
     # restores it.
     policy = keras.config.dtype_policy()
@@ -120,10 +117,7 @@ _theirs: dict[str, Any] = {}
 
 def _pinned() -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Any]]:
     """Return {name: (read, write, default)} of the process' settings that can change a result's bits."""
-    import tensorflow as tf
-    from keras import config
-
-    precision = tf.config.experimental
+    config, precision = keras.config, tf.config.experimental
     return {
         "floatx": (config.floatx, config.set_floatx, "float32"),
         "epsilon": (config.epsilon, config.set_epsilon, 1e-7),
@@ -158,8 +152,6 @@ PACKAGES = ("tensorflow", "keras", "numpy")
 
 def settings() -> dict[str, Any]:
     """Return this process' ``environment``, by the threads that TensorFlow runs with."""
-    import tensorflow as tf
-
     return environment(tf.config.threading.get_intra_op_parallelism_threads())
 
 
@@ -223,8 +215,6 @@ def _import_quietly() -> None:
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            import tensorflow as tf
-
             tf.config.list_physical_devices("GPU")
         except BaseException:
             hidden.seek(0)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from headstart.lazy import keras, tf
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -33,8 +35,6 @@ class Batch:
 
     def draw(self, number: int) -> Any:
         """Return the ``number``-th seed of this step, int32 (2,): each random choice takes its own."""
-        import tensorflow as tf
-
         return tf.random.fold_in(self.seed, number)
 
     @property
@@ -66,8 +66,6 @@ class Optimizer:
 
     def make(self) -> Any:
         """Return the Keras optimizer. Its learning rate is set by the engine at each step."""
-        import keras
-
         decay = self.weight_decay or None
         if self.name == "sgd":
             return keras.optimizers.SGD(0.0, momentum=self.momentum, weight_decay=decay)

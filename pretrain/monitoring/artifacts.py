@@ -45,13 +45,17 @@ class Companions:
 
     def picture(self, name: str, row: Mapping[str, Any], strategy: str) -> Path:
         """A picture of a stage after an epoch; the stage is named where the strategy has several."""
-        parts = [name, *([row["stage"]] if row["stage"] != strategy else [])]
-        slug = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+        title = name if row["stage"] == strategy else f"{name}-{row['stage']}"
+        slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
         return self._named(f".{slug}-{row['epoch']:03d}.png")
 
     def pictures(self) -> list[Path]:
         """Return the pictures that lie beside the weights now, of this run or an earlier one."""
-        return _pictures(self.out.parent, self._named("").name)
+        return self._pictures(self.out.parent)
+
+    def _pictures(self, folder: Path) -> list[Path]:
+        stem = glob.escape(self._named("").name)
+        return sorted(folder.glob(f"{stem}.*-[0-9][0-9][0-9]*.png"))
 
     def show(self, name: str, row: Mapping[str, Any], strategy: str, picture: np.ndarray) -> None:
         """Keep a picture (H, W) or (H, W, 3) among the checkpoints until the weights are written.
@@ -98,7 +102,7 @@ class Companions:
             written.append(self.curves)
             for old in self.pictures():  # of the weights that were replaced
                 old.unlink()
-            for new in _pictures(self._kept, self._named("").name):
+            for new in self._pictures(self._kept):
                 written.append(new.replace(self.out.with_name(new.name)))
         except (HeadstartError, OSError) as error:
             said.append(f"Warning: {error}")
@@ -107,7 +111,8 @@ class Companions:
 
 def metrics(history: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the names of all metrics, in order of appearance."""
-    return [name for name in dict.fromkeys(n for row in history for n in row) if name not in ABOUT]
+    names = dict.fromkeys(name for row in history for name in row)
+    return [name for name in names if name not in ABOUT]
 
 
 def table(history: Sequence[Mapping[str, Any]]) -> str:
@@ -153,13 +158,11 @@ def draw(history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]
             points = [(i, row[name]) for i, row in enumerate(history, start=1) if name in row]
             label = "validation" if name.startswith("val_") else "training"
             label = name.removeprefix("probe_") if title == "probe" else label
-            axes.plot(
-                *zip(*points, strict=True), label=label, marker="." if len(points) < 40 else ""
-            )
-        for x in between:
-            axes.axvline(x, color="0.8", linewidth=1)
-        for x in best:
-            axes.axvline(x, color="0.4", linewidth=1, linestyle=":")
+            marker = "." if len(points) < 40 else ""
+            axes.plot(*zip(*points, strict=True), label=label, marker=marker)
+        for places, color, style in ((between, "0.8", "-"), (best, "0.4", ":")):
+            for x in places:
+                axes.axvline(x, color=color, linewidth=1, linestyle=style)
         axes.set_title(title, fontsize=10)
         axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
@@ -181,7 +184,3 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
     write_bytes(path, file.getvalue())
-
-
-def _pictures(folder: Path, stem: str) -> list[Path]:
-    return sorted(folder.glob(f"{glob.escape(stem)}.*-[0-9][0-9][0-9]*.png"))

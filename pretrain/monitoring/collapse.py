@@ -50,11 +50,11 @@ class CollapseError(HeadstartError):
 def spread(features: np.ndarray) -> float:
     """Return the relative spread, 0 to 1, of features (N, D)."""
     features = features.astype(np.float64)
-    length = math.sqrt(np.square(features).sum() / len(features))
-    if length == 0:
-        return 0.0
     centred = features - features.mean(axis=0)
-    return math.sqrt(np.square(centred).sum() / len(features)) / length
+    apart, length = (
+        math.sqrt(np.square(part).sum() / len(features)) for part in (centred, features)
+    )
+    return apart / length if length else 0.0
 
 
 def effective_rank(features: np.ndarray) -> float:
@@ -159,10 +159,8 @@ class Monitor:
         if self.mode == "off" or not self.limits.passed(row):
             return
         looks = [r for r in history if "feature_std" in r]
-        stage = [r for r in looks if r["stage"] == row["stage"]]
-        last = [*stage, row][-PATIENCE:]
-        stop = self.mode == "stop" and len(last) == PATIENCE and all(map(self.limits.passed, last))
-        if stop:
+        last = [*(r for r in looks if r["stage"] == row["stage"]), row][-PATIENCE:]
+        if self.mode == "stop" and len(last) == PATIENCE and all(map(self.limits.passed, last)):
             epochs = ", ".join(str(r["epoch"]) for r in last)
             raise CollapseError(
                 f"The features have collapsed: {self._numbers(row)}, after the looks in epochs {epochs} "
@@ -178,10 +176,11 @@ class Monitor:
             )
 
     def _numbers(self, row: Mapping[str, Any]) -> str:
-        text = f"their spread is {row['feature_std']:.2g} of their length (limit {self.limits.std:.2g})"
-        rank = f"{row['feature_rank']:.1f}"
         limit = f" (limit {self.limits.rank:.1f})" if self.limits.rank else ""
-        text += f", their effective rank {rank}{limit}"
+        text = (
+            f"their spread is {row['feature_std']:.2g} of their length (limit {self.limits.std:.2g}), "
+            f"their effective rank {row['feature_rank']:.1f}{limit}"
+        )
         if "spread" in row:
             text += f", their projections' spread {row['spread']:.2g} (limit {MIN_PROJECTED:g})"
         return text

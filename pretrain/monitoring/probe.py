@@ -59,61 +59,41 @@ class Probe:
             InputError: of the argument ``probe``.
         """
 
-        def refuse(rule: str, hint: str = "") -> InputError:
-            return InputError(rule, argument="probe", value=dataset.name, hint=hint)
+        def check(holds: bool, rule: str, hint: str = "") -> None:
+            if not holds:
+                raise InputError(rule, argument="probe", value=dataset.name, hint=hint)
 
-        if dataset.y is None:
-            raise refuse("must be labelled, and has no labels")
-        if dataset.classes is None:
-            raise refuse(
-                f"must be labelled with classes, and its y is {KINDS[dataset.target or '']}"
-            )
-        kinds = [f"{d.x.dtype} of shape {d.input_shape}" for d in (dataset, pool)]
-        if kinds[0] != kinds[1]:
-            raise refuse(
-                f"must have examples like those of the pool {pool.name!r}, {kinds[1]}; its own are "
-                f"{kinds[0]}",
-                f"Images can be resized: {arg.image_size}.",
-            )
-        if dataset.value_range != pool.value_range:
-            raise refuse(
-                f"must have values in the range of the pool's, {_range(pool)}; its own are in "
-                f"{_range(dataset)}"
-            )
-        classes, y = np.unique(dataset.y, return_inverse=True)
-        least = int(np.bincount(y).min())
-        if len(classes) < 2 or least < 2:
-            raise refuse(
-                f"must have two classes or more, and two examples or more of each; it has {len(classes)} "
-                f"and {least}"
-            )
-        if 2 * len(classes) > MAX_EXAMPLES:
-            raise refuse(
-                f"must have at most {MAX_EXAMPLES // 2} classes; it has {len(classes)}",
-                "Take some of them: 'NAME[class,class]'.",
-            )
-        rows = _rows(y)
-        whole = replace(dataset, x=dataset.x[rows], y=dataset.y[rows], x_test=None, y_test=None)
-        return cls(
-            name=dataset.name, x=whole.x, y=y[rows], fingerprint=whole.fingerprint, every=every
+        check(dataset.y is not None, "must be labelled, and has no labels")
+        kind = KINDS[dataset.target or ""]
+        check(dataset.classes is not None, f"must be labelled with classes, and its y is {kind}")
+        own, asked = (f"{d.x.dtype} of shape {d.input_shape}" for d in (dataset, pool))
+        rule = (
+            f"must have examples like those of the pool {pool.name!r}, {asked}; its own are {own}"
         )
+        check(own == asked, rule, f"Images can be resized: {arg.image_size}.")
+        own, asked = ("{:g} to {:g}".format(*d.value_range) for d in (dataset, pool))
+        rule = f"must have values in the range of the pool's, {asked}; its own are in {own}"
+        check(dataset.value_range == pool.value_range, rule)
+        labels = np.asarray(dataset.y)
+        classes, y = np.unique(labels, return_inverse=True)
+        count, least, most = len(classes), int(np.bincount(y).min()), MAX_EXAMPLES // 2
+        rule = "must have two classes or more, and two examples or more of each; it has"
+        check(count >= 2 and least >= 2, f"{rule} {count} and {least}")
+        rule = f"must have at most {most} classes; it has {count}"
+        check(count <= most, rule, "Take some of them: 'NAME[class,class]'.")
+        rows = _rows(y)
+        x = dataset.x[rows]
+        fingerprint = replace(dataset, x=x, y=labels[rows], x_test=None, y_test=None).fingerprint
+        return cls(name=dataset.name, x=x, y=y[rows], fingerprint=fingerprint, every=every)
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides the measurements, except the encoder."""
-        return {
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "examples": len(self.x),
-            "every": self.every,
-        }
+        about = {"name": self.name, "fingerprint": self.fingerprint}
+        return {**about, "examples": len(self.x), "every": self.every}
 
     def due(self, epoch: int, epochs: int) -> bool:
         """Return True to measure after this epoch (from 1) of a stage of ``epochs``: always at its end."""
         return epoch == epochs or epoch % (self.every or math.ceil(epochs / PROBES)) == 0
-
-
-def _range(dataset: Dataset) -> str:
-    return f"{dataset.value_range[0]:g} to {dataset.value_range[1]:g}"
 
 
 def _rows(y: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import tf
 from pretrain.encoders.base import Option, choice
 from pretrain.engine.stage import Batch, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import drawable, tile
@@ -28,8 +29,6 @@ Spoil = Callable[[Any, Batch], tuple[Any, ...]]
 
 def reconstruction_loss(x: Any, logits: Any, kind: str) -> Any:
     """Return the scalar loss between ``x`` in [0, 1] and the sigmoid of ``logits``, both (B, ...)."""
-    import tensorflow as tf
-
     if kind == "bce":
         return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(x, logits))
     return tf.reduce_mean(tf.square(x - tf.sigmoid(logits)))
@@ -63,8 +62,6 @@ def reconstruction_stage(
         return {"loss": loss(x, logits, *known, setup.options["loss"])}
 
     def snapshot() -> StageSnapshot:
-        import tensorflow as tf
-
         examples = (setup.validation or setup.arrays)["x"][:SHOWN]
         rows = [setup.preprocess(examples)]
         if spoil is not None:

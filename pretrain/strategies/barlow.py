@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.lazy import tf
 from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
@@ -21,8 +22,6 @@ EPSILON = 1e-5
 
 def barlow_terms(first: Any, second: Any) -> tuple[Any, Any]:
     """Return the scalars (on-diagonal, off-diagonal) sums of projections (B, P) of two views, over P."""
-    import tensorflow as tf
-
     rows = tf.cast(tf.shape(first)[0], tf.float32)
     size = float(first.shape[1])
 

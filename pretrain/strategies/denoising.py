@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from headstart.lazy import tf
 from pretrain.encoders.base import Option, choice, number
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.autoencoder import LOSS, reconstruction_stage
@@ -26,8 +27,6 @@ from pretrain.strategies.base import Recipe, Setup, Strategy
 
 def corrupt(x: Any, batch: Batch, kind: str, amount: float) -> Any:
     """Return float32 ``x`` (B, ...) spoilt by random numbers of the batch."""
-    import tensorflow as tf
-
     shape = tf.shape(x)
     if kind == "gaussian":
         return x + amount * tf.random.stateless_normal(shape, batch.draw(0))

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import drawable, tile
@@ -44,8 +45,6 @@ def generator(shape: tuple[int, ...], latent: int, width: int) -> Any:
     width: filters of the map of half the image's height; half as many at full height, and twice as many
         on each smaller map, but at most 4 ``width``.
     """
-    import keras
-
     inputs = keras.Input((latent,))
     logits = _image(inputs, shape, width) if len(shape) == 3 else _vector(inputs, shape)
     return keras.Model(
@@ -54,8 +53,6 @@ def generator(shape: tuple[int, ...], latent: int, width: int) -> Any:
 
 
 def _vector(hidden: Any, shape: tuple[int, ...]) -> Any:
-    import keras
-
     for i in (1, 2):
         hidden = keras.layers.Dense(
             DENSE, use_bias=False, kernel_initializer="he_normal", name=f"dense{i}"
@@ -66,8 +63,6 @@ def _vector(hidden: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _image(hidden: Any, shape: tuple[int, ...], width: int) -> Any:
-    import keras
-
     smallest, *larger = map_sizes(shape)
     # Filters of each map.
     first, *counts = [max(1, width // 2), *(width * min(4, 2**i) for i in range(len(larger)))][::-1]
@@ -98,23 +93,17 @@ def map_sizes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def _normalised(hidden: Any, name: str) -> Any:
-    import keras
-
     hidden = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"norm{name}")(hidden)
     return keras.layers.ReLU(name=f"relu{name}")(hidden)
 
 
 def discriminator_loss(real: Any, fake: Any) -> Any:
     """Return the scalar loss of logits ``real`` and ``fake``, both float32 (B,)."""
-    import tensorflow as tf
-
     return tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
 
 
 def generator_loss(fake: Any) -> Any:
     """Return the scalar non-saturating loss of the discriminator's logits ``fake``, float32 (B,)."""
-    import tensorflow as tf
-
     return tf.reduce_mean(tf.nn.softplus(-fake))
 
 
@@ -123,8 +112,6 @@ def judged(discriminate: Any, x: Any) -> tuple[Any, Any]:
 
     discriminate: from examples (B, ...) to logits (B,), each from its own example alone.
     """
-    import tensorflow as tf
-
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         logits = discriminate(x)
@@ -135,9 +122,6 @@ def judged(discriminate: Any, x: Any) -> tuple[Any, Any]:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage, in which discriminator and generator are trained in turn on each batch."""
-    import keras
-    import tensorflow as tf
-
     encoder, options, shape = setup.encoder, setup.options, setup.input_shape
     latent = options["latent"]
     make = generator(shape, latent, options["width"])

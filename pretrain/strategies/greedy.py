@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import keras, tf
 from pretrain.engine.stage import Batch, Objective, Stage
 from pretrain.strategies.autoencoder import LOSS, reconstruction_loss
 from pretrain.strategies.base import Recipe, Setup, Strategy, in_parts
@@ -90,8 +91,6 @@ def one_layer_decoder(block: Any, name: str) -> Any:
     Maps (h, w, c) to (H, W, C) by a transposed convolution with strides ceil(H / h) and ceil(W / w), cut to
     size; any other shapes by a dense layer.
     """
-    import keras
-
     below, above = tuple(block.input_shape[1:]), tuple(block.output_shape[1:])
     hidden = inputs = keras.Input(above)
     if len(below) == len(above) == 3:
@@ -144,8 +143,6 @@ def _loss(
     """Return the loss of one block; ``moments``: the variables m and v, or none for the first block."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
-        import tensorflow as tf
-
         below = represent(batch.arrays[source])
         found = decoder(block(below, training=batch.training), training=batch.training)
         if not moments:
@@ -170,8 +167,6 @@ def _represent(setup: Setup, source: str, between: tuple[Any, ...]) -> Represent
 
 def _moments(represent: Represent, x: np.ndarray, name: str) -> tuple[Any, ...]:
     """Return m and v as variables: as numbers they would tie the compiled step to this run's data."""
-    import keras
-
     return tuple(
         keras.Variable(value, trainable=False, dtype="float32", name=f"{name}_{moment}")
         for moment, value in zip(("mean", "variance"), mean_and_variance(represent, x), strict=True)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.autoencoder import reconstruction_loss, reconstruction_stage
@@ -62,8 +63,6 @@ def draw_hidden(shape: tuple[int, ...], count: Any, seed: Any, hidden: float, pa
     Of n patches (or values of an example that is no image), round(hidden n) are hidden in each example, but
     at least one and, unless n is 1, not all; equal random numbers may rarely hide one more.
     """
-    import tensorflow as tf
-
     image = len(shape) == 3
     grid = [math.ceil(side / patch) for side in shape[:2]] if image else list(shape)
     cells = math.prod(grid)
@@ -84,8 +83,6 @@ def hidden_loss(x: Any, logits: Any, hidden: Any, kind: str) -> Any:
 
     x: float32 (B, ...) in [0, 1]; logits: float32 like it; hidden: bool like it.
     """
-    import tensorflow as tf
-
     # What was in sight counts as a certain and right 0, whose loss and gradient are 0. The mean over all
     # values becomes one over those hidden.
     total = reconstruction_loss(
@@ -99,8 +96,6 @@ def hidden_loss(x: Any, logits: Any, hidden: Any, kind: str) -> Any:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and mirrored decoder together."""
-    import tensorflow as tf
-
     shape, part = setup.input_shape, setup.options["hidden"]
     patch = patch_size(shape, setup.options["patch"])
 

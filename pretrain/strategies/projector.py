@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, integers
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Setup
@@ -20,8 +21,6 @@ def projector(inputs: int, sizes: list[int]) -> Any:
     Batch normalisation is innocent here: nothing of the projector is exported, and Barlow Twins, VICReg
     and SimCLR all have it.
     """
-    import keras
-
     hidden = source = keras.Input((inputs,))
     for i, size in enumerate(sizes, start=1):
         last = i == len(sizes)
@@ -52,8 +51,6 @@ def two_view_stage(
     losses: projections of the two views, float32 (B, P) each, in one order -> the scalar "loss" and the
         scalars named in ``metrics``.
     """
-    import tensorflow as tf
-
     head = projector(setup.encoder.feature_size, setup.options["projector"])
 
     def loss(batch: Batch) -> Mapping[str, Any]:

@@ -50,6 +50,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import drawable, tile
@@ -78,27 +79,19 @@ class Machine:
 
     def hidden_logits(self, v: Any) -> Any:
         """Return v W + c, (B, H): the logits of p(h = 1 | v)."""
-        import tensorflow as tf
-
         return tf.matmul(v, self.kernel) + self.hidden_bias
 
     def visible_field(self, h: Any) -> Any:
         """Return (B, D): the logits of p(v = 1 | h), or the mean of Gaussian visibles."""
-        import tensorflow as tf
-
         below = tf.matmul(h, self.kernel, transpose_b=True)
         return self.visible_bias + (below if self.sigma is None else self.sigma**2 * below)
 
     def visible_means(self, field: Any) -> Any:
         """Return E[v | h], (B, D), from ``visible_field``."""
-        import tensorflow as tf
-
         return tf.sigmoid(field) if self.sigma is None else field
 
     def free_energy(self, v: Any) -> Any:
         """Return F(v), (B,), in nats, up to the constant log Z."""
-        import tensorflow as tf
-
         hidden = tf.reduce_sum(tf.nn.softplus(self.hidden_logits(v)), axis=1)
         if self.sigma is None:
             return -tf.linalg.matvec(v, self.visible_bias) - hidden
@@ -111,8 +104,6 @@ class Machine:
 
         Of Gaussian visibles without the constant D log(s sqrt(2 pi)); for Bernoulli ones v may be grey.
         """
-        import tensorflow as tf
-
         if self.sigma is None:
             each = tf.nn.sigmoid_cross_entropy_with_logits(v, field)
         else:
@@ -125,8 +116,6 @@ class Machine:
 
     def down(self, field: Any, seed: Any) -> Any:
         """Return a sample of v, (B, D), from ``visible_field``; ``seed`` int32 (2,)."""
-        import tensorflow as tf
-
         if self.sigma is None:
             return bernoulli(field, seed)
         return field + tf.random.stateless_normal(tf.shape(field), seed, stddev=self.sigma)
@@ -150,8 +139,6 @@ class Machine:
 
 def bernoulli(logits: Any, seed: Any) -> Any:
     """Return float32 0 or 1 of the logits' shape, each 1 with chance sigmoid(logit)."""
-    import tensorflow as tf
-
     chances = tf.random.stateless_uniform(tf.shape(logits), seed)
     return tf.cast(chances < tf.sigmoid(logits), tf.float32)
 
@@ -163,8 +150,6 @@ def contrastive(machine: Machine, data: Any, model: Any) -> Any:
     samples, this gradient is in expectation that of -log p(data) (Hinton 2010, equation 5):
     with respect to W it is mean over samples of v p(h | v) less mean over data of v p(h | v).
     """
-    import tensorflow as tf
-
     model = tf.stop_gradient(model)
     return tf.reduce_mean(machine.free_energy(data)) - tf.reduce_mean(machine.free_energy(model))
 
@@ -188,8 +173,6 @@ def stages(setup: Setup) -> Iterator[Stage]:
 
     def raw(x: Any) -> Any:
         """Return raw examples (B, ...) as float32 (B, D) in [0, 1]."""
-        import tensorflow as tf
-
         return tf.reshape(setup.preprocess(x), [-1, size])
 
     def same(x: Any) -> Any:
@@ -250,8 +233,6 @@ def _loss(
     """Return the loss of one layer; ``chains``: a variable (M, D) that it moves on, or None for CD."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
-        import tensorflow as tf
-
         v = prepare(batch.x)
         steps = k if batch.training and chains is None else 1
         model, field = machine.gibbs(v, steps, batch.draw, means=True)
@@ -277,8 +258,6 @@ def _loss(
 
 def _unrolled(setup: Setup, machines: list[Machine], raw: Callable[[Any], Any]) -> Stage:
     """Return the stage that trains encoder and decoder together, by cross-entropy or squared error."""
-    import tensorflow as tf
-
     from pretrain.strategies.autoencoder import reconstruction_loss
 
     gaussian = machines[0].sigma is not None
@@ -321,8 +300,6 @@ def _snapshot(
     examples = (setup.validation or setup.arrays)["x"][: SHOWN // 10]
 
     def snapshot() -> StageSnapshot:
-        import tensorflow as tf
-
         filters = np.transpose(machine.kernel)[:SHOWN]  # (units, D)
         # Each by its own largest weight; grey is 0.
         filters = 0.5 + 0.5 * filters / np.maximum(np.abs(filters).max(axis=1, keepdims=True), 1e-9)
@@ -342,8 +319,6 @@ def _snapshot(
 
 def _variable(value: np.ndarray, name: str) -> Any:
     """Return a float32 Keras variable that starts with ``value``."""
-    import keras
-
     return keras.Variable(np.asarray(value, np.float32), dtype="float32", name=name)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from headstart.lazy import tf
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from pretrain.strategies.supervised import classification_stage
@@ -26,8 +27,6 @@ def turned(x: Any, turns: Any) -> Any:
 
     turns: int32 (B,) from 0 to 3. The result has the dtype of ``x``.
     """
-    import tensorflow as tf
-
     across = tf.transpose(x, [0, 2, 1, 3])
     turns = turns[:, None, None, None]
     # A quarter turn is a transposition and a flip; three are the same with the other flip.
@@ -38,7 +37,6 @@ def turned(x: Any, turns: Any) -> Any:
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and a dense layer of four logits together."""
-    import tensorflow as tf
 
     def task(batch: Batch) -> tuple[Any, Any]:
         turns = tf.random.stateless_uniform([tf.shape(batch.x)[0]], batch.draw(0), 0, 4, tf.int32)

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Stage, StageSnapshot
 from pretrain.strategies.base import Recipe, Setup, Strategy
@@ -46,8 +47,6 @@ EPSILON = 1e-12
 
 def contrastive(first: Any, second: Any, same: Any, margin: float) -> Any:
     """Return each pair's loss, float32 (B,), of projections (B, P) and ``same`` (B,), 1 or 0."""
-    import tensorflow as tf
-
     squares = tf.reduce_sum(tf.square(first - second), axis=1)
     gap = tf.nn.relu(margin - tf.sqrt(squares + EPSILON))
     return (same * squares + (1 - same) * tf.square(gap)) / 2
@@ -61,8 +60,6 @@ class Head:
 
     def __init__(self, features: int, options: Mapping[str, Any]) -> None:
         """Build what ``options`` ask for, over ``features`` features."""
-        import keras
-
         self.options, size = options, options["projector"]
         self.layers = []
         if size:
@@ -82,14 +79,10 @@ class Head:
 
     def project(self, x: Any) -> Any:
         """Return z (B, P), of length 1, of features (B, D)."""
-        import tensorflow as tf
-
         return tf.math.l2_normalize(self.layers[0](x) if self.options["projector"] else x, axis=1)
 
     def loss(self, first: Any, second: Any, same: Any) -> Any:
         """Return each pair's loss, float32 (B,), of projections (B, P) and ``same`` (B,), 1 or 0."""
-        import tensorflow as tf
-
         if self.options["loss"] == "contrastive":
             return contrastive(first, second, same, self.options["margin"])
         logits = self.layers[-1](tf.abs(first - second))[:, 0]
@@ -107,7 +100,6 @@ def stages(setup: Setup) -> Iterator[Stage]:
 
 def _views_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
     """Each example (B, ...) gives one pair of each kind."""
-    import tensorflow as tf
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         both = tf.concat(setup.views(batch), axis=0)
@@ -124,7 +116,6 @@ def _views_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]
 
 def _labels_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
     """Each row of the batch gives one pair of the table: in training any, in validation its own."""
-    import tensorflow as tf
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         tables, rows = batch.tables, batch.arrays["pair"]
@@ -153,8 +144,6 @@ def among_all(head: Head, z: Any, y: Any) -> Any:
 
     y: int32 (M,), the rows' labels. A kind without a pair counts nothing.
     """
-    import tensorflow as tf
-
     count = tf.shape(z)[0]
     first, second = tf.repeat(z, count, axis=0), tf.tile(z, [count, 1])
     same = tf.cast(tf.equal(y[:, None], y[None]), tf.float32)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.lazy import tf
 from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
@@ -22,8 +23,6 @@ def nt_xent(first: Any, second: Any, temperature: float) -> tuple[Any, Any]:
 
     first, second: float32 (B, P), the projections of the two views, in the same order.
     """
-    import tensorflow as tf
-
     count = tf.shape(first)[0]
     z = tf.math.l2_normalize(tf.concat([first, second], axis=0), axis=1)
     scores = tf.matmul(z, z, transpose_b=True) / temperature

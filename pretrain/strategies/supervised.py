@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from headstart.lazy import keras, tf
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
@@ -24,9 +25,6 @@ def classification_stage(
 
     task: a batch -> raw examples (B, ...) and their classes, int32 (B,).
     """
-    import keras
-    import tensorflow as tf
-
     head = keras.layers.Dense(count, name="head")
     head.build((None, setup.encoder.feature_size))
 

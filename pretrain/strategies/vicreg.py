@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headstart.lazy import tf
 from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
@@ -24,8 +25,6 @@ EPSILON = 1e-4
 
 def vicreg_terms(first: Any, second: Any) -> tuple[Any, Any, Any]:
     """Return the scalars (invariance, variance, covariance) of projections (B, P) of two views."""
-    import tensorflow as tf
-
     rows = tf.cast(tf.shape(first)[0], tf.float32)
     size = float(first.shape[1])
     invariance = tf.reduce_mean(tf.square(first - second))
