@@ -16,10 +16,11 @@ from headstart.errors import InputError, arg
 from headstart.files import check_output
 from headstart.options import check_options
 from pretrain.augment.recipes import Augmentation
+from pretrain.augment.views import check_views
 from pretrain.config import PretrainConfig, pretrain_recipe
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
 from pretrain.encoders.base import resolve_options
-from pretrain.encoders.encoder import Preprocessing
+from pretrain.encoders.encoder import Encoder, Preprocessing, seeded, stream
 from pretrain.engine.checkpoint import Checkpoints
 from pretrain.engine.runtime import settings
 from pretrain.engine.session import Session
@@ -196,8 +197,6 @@ class PretrainPlan:
         Raises:
             InputError: too few of the examples' views differ.
         """
-        from pretrain.augment.views import check_views
-
         if self.augmentation is not None:
             check_views(self.dataset, self.augmentation, self.row.name)
 
@@ -260,18 +259,16 @@ class PretrainPlan:
     @contextmanager
     def setting_up(
         self,
-        encoder: Any,
+        encoder: Encoder,
         arrays: Mapping[str, np.ndarray],
         validation: Mapping[str, np.ndarray] | None,
     ) -> Iterator[Setup]:
         """Yield the strategy's setup; heads that are drawn inside are a function of the seed alone.
 
         Args:
-            encoder: the ``pretrain.encoders.encoder.Encoder``.
+            encoder: with its initial weights.
             arrays, validation: as ``split`` returns them.
         """
-        from pretrain.encoders.encoder import seeded, stream
-
         with seeded(stream(self.seed, HEADS_STREAM)):
             yield Setup(
                 encoder=encoder,

@@ -13,12 +13,13 @@ import numpy as np
 
 from headstart.errors import HeadstartError, NonFiniteError, arg
 from pretrain.config import KEEP_BEST
-from pretrain.encoders.encoder import features, sample
+from pretrain.encoders.encoder import Encoder, features, sample
 from pretrain.engine.checkpoint import identity_of
 from pretrain.engine.progress import Reporter
 from pretrain.engine.runtime import keras_defaults, settings
 from pretrain.engine.session import Session
 from pretrain.engine.stage import Stage
+from pretrain.engine.train import Run, train
 from pretrain.monitoring import collapse
 from pretrain.monitoring.artifacts import Companions
 from pretrain.monitoring.probe import probe
@@ -96,9 +97,6 @@ def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
     session = (session or Session()).start()
     if plan.finished is not None:
         return Pretrained(weights=plan.finished, path=plan.out, resumed_from="the end")
-    from pretrain.encoders.encoder import Encoder
-    from pretrain.engine.train import Run, train
-
     began = time.monotonic()
     checkpoints = plan.checkpoints(session)
     if checkpoints is not None and (not session.resume or not checkpoints.files()):
@@ -149,7 +147,7 @@ class EpochMonitor:
     def __init__(
         self,
         plan: PretrainPlan,
-        encoder: Any,
+        encoder: Encoder,
         arrays: Mapping[str, np.ndarray],
         held_out: Mapping[str, np.ndarray] | None,
         history: Sequence[Mapping[str, Any]],
@@ -256,11 +254,11 @@ def _last(kept: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _weights(
-    plan: PretrainPlan, encoder: Any, run: Any, kept: list[Mapping[str, Any]]
+    plan: PretrainPlan, encoder: Encoder, run: Run, kept: list[Mapping[str, Any]]
 ) -> WeightsFile:
     """Return what is to be written."""
     dataset = plan.dataset
-    metadata = {
+    metadata: dict[str, Any] = {
         "strategy": plan.row.name,
         "options": plan.options,
         "augmentation": plan.augmentation and plan.augmentation.to_json(),

@@ -7,6 +7,7 @@ import numpy as np
 from headstart.errors import InputError
 from headstart.lazy import tf
 from pretrain.augment.recipes import Augmentation
+from pretrain.augment.views import augment
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.runtime import keras_defaults
 from pretrain.monitoring.image_grid import drawable, tile
@@ -37,8 +38,6 @@ def draw_views(
     A row is an example as it is, then seven views of it as a run with this seed could see them. There
     are eight examples, or as many as the data set has, evenly over the classes where it has labels.
     """
-    from pretrain.augment.views import augment
-
     check_picturable(dataset)
     chosen = choose(dataset)
     clean = Preprocessing.fit(dataset)(dataset.x[chosen])

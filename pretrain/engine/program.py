@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from headstart.lazy import tf
 from pretrain.engine.stage import Batch, Objective, Stage
 
 # Compiling takes 2-3 s and saves about 1 ms a step (scripts/speed), so it pays from here on.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from pretrain.engine.checkpoint import SECONDS, Checkpoints
+from pretrain.engine.program import Programs
 from pretrain.engine.progress import Reporter
-
-if TYPE_CHECKING:
-    from pretrain.engine.program import Programs
+from pretrain.engine.runtime import start
 
 
 @dataclass(kw_only=True)
@@ -27,7 +25,7 @@ class Session:
         force: replace outputs, and drop an interrupted run's checkpoints.
         checkpoint_seconds: seconds between two checkpoints.
         checkpoints: where the present run saves its state; None: nowhere.
-        programs: compiled steps, shared by all runs of the session; made by ``start``.
+        programs: compiled steps, shared by all runs of the session.
 
     Example:
         >>> session = Session(threads=1).start()
@@ -39,7 +37,7 @@ class Session:
     force: bool = False
     checkpoint_seconds: float = SECONDS
     checkpoints: Checkpoints | None = None
-    _programs: Programs | None = field(default=None, repr=False)
+    programs: Programs = field(default_factory=lambda: Programs(64), repr=False)
 
     def start(self) -> Session:
         """Start TensorFlow with the session's threads, unless it runs already. Returns the session.
@@ -47,28 +45,17 @@ class Session:
         Raises:
             InputError: Keras was set up for another backend, or TensorFlow runs with other threads.
         """
-        from pretrain.engine.runtime import start
-
         start(self.threads)
         return self
 
-    @property
-    def programs(self) -> Programs:
-        """The compiled steps that the session's runs share."""
-        if self._programs is None:
-            from pretrain.engine.program import Programs
-
-            self._programs = Programs(64)
-        return self._programs
-
     def saving(self, checkpoints: Checkpoints | None) -> Session:
         """Return the same session, whose run saves its state to ``checkpoints``."""
-        return replace(self, checkpoints=checkpoints, _programs=self.programs)
+        return replace(self, checkpoints=checkpoints)
 
     def sharing(self, programs: Programs) -> Session:
         """Return the same session with the compiled steps of others."""
-        return replace(self, _programs=programs)
+        return replace(self, programs=programs)
 
     def aside(self) -> Session:
         """Return a silent session without checkpoints, for trainings that serve a decision of the run."""
-        return Session(threads=self.threads, _programs=self.programs)
+        return Session(threads=self.threads, programs=self.programs)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from headstart.errors import HeadstartError, Interrupted, NonFiniteError, arg
+from headstart.lazy import tf
 from pretrain.engine.checkpoint import Best, Checkpoint
 from pretrain.engine.order import learning_rates, permutation
 from pretrain.engine.program import Program, assign, use_xla

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pretrain.augment.recipes import Augmentation
+from pretrain.augment.views import augment
 from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Option
 from pretrain.encoders.encoder import Preprocessing
@@ -71,8 +72,6 @@ class Setup:
 
         x: raw examples (B, ...) to take the views of, instead of ``batch.x``.
         """
-        from pretrain.augment.views import augment
-
         clean = self.preprocess(batch.x if x is None else x)
         return [
             augment(clean, batch.draw(1000 + k), self.augmentation.options) for k in range(count)

@@ -54,6 +54,7 @@ from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import drawable, tile
+from pretrain.strategies.autoencoder import reconstruction_loss
 from pretrain.strategies.base import Recipe, Setup, Strategy, in_parts
 
 START = 0.01  # standard deviation of a layer's first weights, or below
@@ -258,8 +259,6 @@ def _loss(
 
 def _unrolled(setup: Setup, machines: list[Machine], raw: Callable[[Any], Any]) -> Stage:
     """Return the stage that trains encoder and decoder together, by cross-entropy or squared error."""
-    from pretrain.strategies.autoencoder import reconstruction_loss
-
     gaussian = machines[0].sigma is not None
     decoder = []
     for i, machine in reversed(list(enumerate(machines, start=1))):

@@ -31,7 +31,9 @@ import numpy as np
 from headstart.errors import InputError
 from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, choice, integer, number
+from pretrain.encoders.encoder import features
 from pretrain.engine.stage import Batch, Stage, StageSnapshot
+from pretrain.metrics.verification import verify
 from pretrain.strategies.base import Recipe, Setup, Strategy
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
@@ -189,9 +191,6 @@ def _snapshot(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Stag
     pairs = all_pairs(held["y"], SNAPSHOT_PAIRS)
 
     def snapshot() -> StageSnapshot:
-        from pretrain.encoders.encoder import features
-        from pretrain.metrics.verification import verify
-
         found = verify(features(setup.encoder, setup.preprocess, held["x"]), pairs)
         return StageSnapshot(metrics={"auc": found.auc, "eer": found.eer})
 

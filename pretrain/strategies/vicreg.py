@@ -18,7 +18,7 @@ from headstart.lazy import tf
 from pretrain.encoders.base import Option, number
 from pretrain.engine.stage import Stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
-from pretrain.strategies.projector import sizes_option, two_view_stage
+from pretrain.strategies.simclr import sizes_option, two_view_stage
 
 EPSILON = 1e-4
 

@@ -115,7 +115,7 @@ def transferred(on, given, config, *, programs=None, checkpoints=None, unlabelle
     """Plan and do a transfer that writes nothing."""
     plan = planned(on, given, config, unlabelled=unlabelled)
     plan = replace(plan, checkpoints=checkpoints)
-    return transfer(plan, Session(_programs=programs, **session))
+    return transfer(plan, Session(programs=programs, **session))
 
 
 def encoder_weights(model):

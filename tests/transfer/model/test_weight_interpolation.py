@@ -23,7 +23,7 @@ from transfer.selection.search import search
 from transfer.training.fit import fit
 
 SHARED = Programs(64)
-SESSION = Session(_programs=SHARED)
+SESSION = Session(programs=SHARED)
 
 
 def weights_of(recipe, given=None, **how):

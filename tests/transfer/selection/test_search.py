@@ -30,7 +30,7 @@ def searched(on, given, *, labels=30, rows=None, recipe=SHORT, **how):
     rows = None if rows is None else tuple(map(int, rows))
     config = TransferConfig(recipe=recipe, labels=None if rows else labels, rows=rows)
     plan = TransferPlan.make(on, given, config)
-    session = Session(_programs=PROGRAMS, reporter=how.pop("reporter", Reporter()))
+    session = Session(programs=PROGRAMS, reporter=how.pop("reporter", Reporter()))
     return search(on.x[plan.rows], on.y[plan.rows].astype(np.int32), plan.fit, session, **how)
 
 
