@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,41 +95,26 @@ def cli(context: click.Context, **given: Any) -> None:
         if given[name] is None:
             text = f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
             raise click.UsageError(text)
-    _run(configured(PretrainConfig, given), **given)
+    _run(given)
 
 
-def _run(
-    config: PretrainConfig,
-    *,
-    preview: Path | None,
-    output: Path,
-    probe: str | None,
-    threads: int | None,
-    quiet: bool,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
-    data: str,
-    as_json: bool,
-    **session: Any,
-) -> None:
+def _run(given: dict[str, Any]) -> None:
     """Pretrain, or draw an augmentation."""
     from pretrain.commands.pretrain import pretrain_command, preview_command
     from pretrain.engine.progress import make_reporter
     from pretrain.engine.session import Session
     from tasks.loading.resolve import load_dataset
 
-    def load(spec: str) -> Any:
-        return load_dataset(
-            spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=config.seed
-        )
-
-    made = Session(threads=threads, reporter=make_reporter(quiet), **session)
-    if preview is not None:
-        preview_command(config, made, data=data, preview=preview, load=load, as_json=as_json)
+    config, preview = configured(PretrainConfig, given), given.pop("preview")
+    read = {name: given.pop(name) for name in ("image_size", "skip_unreadable")}
+    load = partial(load_dataset, seed=config.seed, **read)
+    around = {n: given.pop(n) for n in ("threads", "resume", "force", "checkpoint_seconds")}
+    session = Session(reporter=make_reporter(given.pop("quiet")), **around)
+    if preview is None:
+        pretrain_command(config, session, load=load, **given)
     else:
-        pretrain_command(
-            config, made, data=data, output=output, probe=probe, load=load, as_json=as_json
-        )
+        del given["output"], given["probe"]
+        preview_command(config, session, load=load, preview=preview, **given)
 
 
 @cli.command()

@@ -28,7 +28,7 @@ from pretrain.engine.stage import Optimizer
 from pretrain.monitoring.artifacts import Companions
 from pretrain.monitoring.probe import Probe
 from pretrain.strategies import strategy
-from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.base import NO_VIEWS, Recipe, Setup, Strategy
 from pretrain.weights.file import WeightsFile
 from tasks.dataset import Dataset
 from tasks.splits import class_split, stratified_split
@@ -278,7 +278,7 @@ class PretrainPlan:
                 n_classes=self.dataset.n_classes if self.labelled else 0,
                 options=self.options,
                 recipe=self.recipe,
-                **({"augmentation": self.augmentation} if self.augmentation else {}),
+                augmentation=self.augmentation or NO_VIEWS,
             )
 
 

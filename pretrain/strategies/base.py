@@ -15,6 +15,8 @@ from pretrain.encoders.base import Option
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage
 
+NO_VIEWS = Augmentation(name="none", options={})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -59,9 +61,7 @@ class Setup:
     n_classes: int
     options: Mapping[str, Any]
     recipe: Recipe
-    augmentation: Augmentation = field(
-        default_factory=lambda: Augmentation(name="none", options={})
-    )
+    augmentation: Augmentation = NO_VIEWS
 
     def features(self, x: Any, training: bool) -> Any:
         """Return features (B, D) of raw examples (B, ...)."""
@@ -72,10 +72,8 @@ class Setup:
 
         x: raw examples (B, ...) to take the views of, instead of ``batch.x``.
         """
-        clean = self.preprocess(batch.x if x is None else x)
-        return [
-            augment(clean, batch.draw(1000 + k), self.augmentation.options) for k in range(count)
-        ]
+        clean, how = self.preprocess(batch.x if x is None else x), self.augmentation.options
+        return [augment(clean, batch.draw(1000 + k), how) for k in range(count)]
 
     @property
     def input_shape(self) -> tuple[int, ...]:

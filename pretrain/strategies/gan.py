@@ -54,10 +54,7 @@ def generator(shape: tuple[int, ...], latent: int, width: int) -> Any:
 
 def _vector(hidden: Any, shape: tuple[int, ...]) -> Any:
     for i in (1, 2):
-        hidden = keras.layers.Dense(
-            DENSE, use_bias=False, kernel_initializer="he_normal", name=f"dense{i}"
-        )(hidden)
-        hidden = _normalised(hidden, f"{i}")
+        hidden = _normalised(_dense(hidden, DENSE, f"dense{i}"), f"{i}")
     logits = keras.layers.Dense(math.prod(shape), name="logits")(hidden)
     return keras.layers.Reshape(shape, name="reshape")(logits)
 
@@ -66,11 +63,8 @@ def _image(hidden: Any, shape: tuple[int, ...], width: int) -> Any:
     smallest, *larger = map_sizes(shape)
     # Filters of each map.
     first, *counts = [max(1, width // 2), *(width * min(4, 2**i) for i in range(len(larger)))][::-1]
-    hidden = keras.layers.Dense(
-        math.prod(smallest) * first, use_bias=False, kernel_initializer="he_normal", name="dense"
-    )(hidden)
-    hidden = keras.layers.Reshape((*smallest, first), name="map")(hidden)
-    hidden = _normalised(hidden, "0")
+    hidden = _dense(hidden, math.prod(smallest) * first, "dense")
+    hidden = _normalised(keras.layers.Reshape((*smallest, first), name="map")(hidden), "0")
     for i, (size, count) in enumerate(zip(larger, counts, strict=True), start=1):
         hidden = keras.layers.Conv2DTranspose(
             count, KERNEL, strides=2, padding="same", use_bias=False, name=f"up{i}"
@@ -90,6 +84,11 @@ def map_sizes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
     while max(sizes[-1]) > SMALLEST:
         sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
     return sizes[::-1]
+
+
+def _dense(hidden: Any, units: int, name: str) -> Any:
+    how = {"use_bias": False, "kernel_initializer": "he_normal"}
+    return keras.layers.Dense(units, name=name, **how)(hidden)
 
 
 def _normalised(hidden: Any, name: str) -> Any:
