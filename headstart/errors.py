@@ -154,6 +154,12 @@ class InputError(HeadstartError):
     exit_code = 2
 
 
+def require(holds: bool, argument: str, rule: str, *, value: Any = ABSENT, hint: str = "") -> None:
+    """Raise InputError, with the parts that ``HeadstartError`` explains, unless the rule holds."""
+    if not holds:
+        raise InputError(rule, argument=argument, value=value, hint=hint)
+
+
 class NonFiniteError(HeadstartError):
     """Training became non-finite; nothing was exported."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError, arg
+from headstart.errors import InputError, arg, require
 from headstart.files import check_output
 from headstart.options import check_options
 from pretrain.augment.recipes import Augmentation
@@ -178,18 +178,12 @@ class PretrainPlan:
     def _check_validation(self) -> None:
         """Refuse to keep the epoch with the best validation loss where there is no such loss."""
         _, held_out = self.split()
+        why = f"the strategy {self.row.name!r} has no single validation loss on it"
         if held_out is None:
             why = f"the pool {self.dataset.name!r} is too small for a held-out part"
-        elif not self.row.measures(held_out):
-            why = f"the strategy {self.row.name!r} has no single validation loss on it"
-        else:
-            return
-        raise InputError(
-            f"cannot be used here: {why}",
-            argument="keep_best",
-            value="validation",
-            hint=f"Use {arg.keep_best:probe} with {arg.probe:DATA}, or leave it out.",
-        )
+        good = held_out is not None and self.row.measures(held_out)
+        hint = f"Use {arg.keep_best:probe} with {arg.probe:DATA}, or leave it out."
+        require(good, "keep_best", f"cannot be used here: {why}", value="validation", hint=hint)
 
     def check_views(self) -> None:
         """Refuse random views that leave most examples as they are. Takes TensorFlow.
@@ -289,50 +283,35 @@ def check_needs(row: Strategy, dataset: Dataset) -> None:
         InputError: of the argument ``strategy``.
     """
 
-    def refuse(rule: str, hint: str = "") -> InputError:
-        return InputError(rule, argument="strategy", value=row.name, hint=hint)
+    def check(holds: bool, rule: str, hint: str = "") -> None:
+        require(holds, "strategy", rule, value=row.name, hint=hint)
 
-    other = "Choose a strategy without labels, such as 'autoencoder'."
-    if row.needs_labels and dataset.y is None:
-        raise refuse(f"needs a labelled pool, and {dataset.name!r} has no labels", other)
-    if row.needs_labels and dataset.classes is None:
+    name, shape = repr(dataset.name), dataset.input_shape
+    if row.needs_labels:
+        other = "Choose a strategy without labels, such as 'autoencoder'."
+        check(dataset.y is not None, f"needs a labelled pool, and {name} has no labels", other)
         kind = KINDS[dataset.target or ""]
-        raise refuse(f"learns classes, and y of {dataset.name!r} is {kind}", other)
-    if row.needs_labels and dataset.n_classes < 2:
-        raise refuse(f"needs two classes or more, and {dataset.name!r} has one")
-    shape = dataset.input_shape
-    if row.square_images and (len(shape) != 3 or shape[0] != shape[1]):
-        raise refuse(
-            f"needs images as high as wide, and those of {dataset.name!r} have shape {shape}",
-            f"For a folder give {arg.image_size}.",
-        )
+        check(dataset.classes is not None, f"learns classes, and y of {name} is {kind}", other)
+        check(dataset.n_classes >= 2, f"needs two classes or more, and {name} has one")
+    if row.square_images:
+        rule = f"needs images as high as wide, and those of {name} have shape {shape}"
+        square = len(shape) == 3 and shape[0] == shape[1]
+        check(square, rule, f"For a folder give {arg.image_size}.")
 
 
 def _check_monitoring(config: PretrainConfig, probe: Dataset | None) -> None:
     """Refuse settings of probes and of ``keep_best`` that contradict each other. Raises InputError."""
-    by, data = config.keep_best, f"{arg.probe:DATA}"
-    for name, broken, rule, hint in (
-        (
-            "keep_best",
-            by == "probe" and probe is None,
-            "needs labelled examples to probe on",
-            f"Give {data}.",
-        ),
-        (
-            "keep_best",
-            by == "validation" and not config.validation,
-            "needs a held-out part",
-            f"Give {arg.validation} above 0.",
-        ),
-        (
-            "probe_every",
-            config.probe_every is not None and probe is None,
-            f"changes nothing without {data}",
-            "Leave it out.",
-        ),
-    ):
-        if broken:
-            raise InputError(rule, argument=name, value=getattr(config, name), hint=hint)
+    best, every, data = config.keep_best, config.probe_every, f"{arg.probe:DATA}"
+    rule, hint = "needs labelled examples to probe on", f"Give {data}."
+    require(best != "probe" or probe is not None, "keep_best", rule, value=best, hint=hint)
+    held_out, hint = (
+        best != "validation" or config.validation > 0,
+        f"Give {arg.validation} above 0.",
+    )
+    require(held_out, "keep_best", "needs a held-out part", value=best, hint=hint)
+    rule = f"changes nothing without {data}"
+    used = every is None or probe is not None
+    require(used, "probe_every", rule, value=every, hint="Leave it out.")
 
 
 def _recipe(row: Strategy, config: PretrainConfig, size: int) -> Recipe:
@@ -355,11 +334,10 @@ def _augmentation(row: Strategy, dataset: Dataset, config: PretrainConfig) -> Au
     """Return the random views that the strategy asks for. Raises InputError."""
     if row.augments:
         return Augmentation.resolve(dataset, config.augment, config.augment_options)
+    rule = f"changes nothing, because the strategy {row.name!r} makes no random views"
     for name, default in (("augment", "auto"), ("augment_options", {})):
         value = getattr(config, name)
-        if value != default:
-            rule = f"changes nothing, because the strategy {row.name!r} makes no random views"
-            raise InputError(rule, argument=name, value=value, hint="Leave it out.")
+        require(value == default, name, rule, value=value, hint="Leave it out.")
     return None
 
 
@@ -384,20 +362,19 @@ def choose_encoder(
         name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
         if row is not None and row.encoders is not None and name not in row.encoders:
             name = next(iter(row.encoders))
-    rule = ""
-    if name in ARCHITECTURES and ARCHITECTURES[name].imported:
-        hint = f"Choose one of: {', '.join(fresh_names())}."
-        rule = (
-            "is a model that was trained elsewhere: `pretrain import` makes it, and this version cannot "
-            "pretrain it further"
-        )
-    elif row is not None and row.encoders is not None:
-        if name in ARCHITECTURES and name not in row.encoders:
-            hint = f"It can train: {', '.join(row.encoders)}."
-            rule = f"cannot be trained by the strategy {row.name!r}"
+    known = name in ARCHITECTURES
+    rule = (
+        "is a model that was trained elsewhere: `pretrain import` makes it, and this version cannot "
+        "pretrain it further"
+    )
+    hint = f"Choose one of: {', '.join(fresh_names())}."
+    fresh = not known or not ARCHITECTURES[name].imported
+    require(fresh, "encoder", rule, value=name, hint=hint)
+    if row is not None and row.encoders is not None:
+        rule = f"cannot be trained by the strategy {row.name!r}"
+        hint = f"It can train: {', '.join(row.encoders)}."
+        require(not known or name in row.encoders, "encoder", rule, value=name, hint=hint)
         options = {**row.encoders.get(name, {}), **options}
-    if rule:
-        raise InputError(rule, argument="encoder", value=name, hint=hint)
     config = encoder_config(name, dataset.input_shape, options)
     expected_shapes(config)
     return config

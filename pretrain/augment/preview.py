@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import require
 from headstart.lazy import tf
 from pretrain.augment.recipes import Augmentation
 from pretrain.augment.views import augment
@@ -20,13 +20,9 @@ SIDE = 64
 
 def check_picturable(dataset: Dataset) -> None:
     """Refuse examples that are not images of one or three channels. Raises InputError."""
-    if not drawable(dataset.input_shape):
-        raise InputError(
-            f"must be images of one or three channels to be drawn, and has examples of shape "
-            f"{dataset.input_shape}",
-            argument="data",
-            value=dataset.name,
-        )
+    shape = dataset.input_shape
+    rule = f"must be images of one or three channels to be drawn, and has examples of shape {shape}"
+    require(drawable(shape), "data", rule, value=dataset.name)
 
 
 @keras_defaults()

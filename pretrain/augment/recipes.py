@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headstart.errors import InputError, check_known
+from headstart.errors import check_known, require
 from pretrain.encoders.base import Option, number, resolve_options
 from tasks.dataset import Dataset
 
@@ -135,14 +135,10 @@ class Augmentation:
         """
         row = recipe(kind_of(dataset) if name == "auto" else name)
         vectors = len(dataset.input_shape) == 1
-        if vectors != (row.table is VECTOR_OPTIONS) and row.name != "none":
-            fits = [r.name for r in RECIPES.values() if vectors == (r.table is VECTOR_OPTIONS)]
-            raise InputError(
-                f"is not for examples of shape {dataset.input_shape}",
-                argument="augment",
-                value=row.name,
-                hint=f"For these there are: {', '.join(fits)}.",
-            )
+        fits = [r.name for r in RECIPES.values() if vectors == (r.table is VECTOR_OPTIONS)]
+        rule = f"is not for examples of shape {dataset.input_shape}"
+        hint = f"For these there are: {', '.join(fits)}."
+        require(row.name in (*fits, "none"), "augment", rule, value=row.name, hint=hint)
         table = VECTOR_OPTIONS if vectors else row.table
         owner = f"the augmentation {row.name!r}"
         options = resolve_options(owner, table, {**row.values, **(given or {})})

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError, arg
+from headstart.errors import arg, require
 from headstart.lazy import keras, tf
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders.encoder import Preprocessing, sample
@@ -160,14 +160,12 @@ def check_views(dataset: Dataset, augmentation: Augmentation, owner: str) -> Non
     """
     x = np.asarray(Preprocessing.fit(dataset)(sample(EXAMPLES, dataset.x)))
     part = views_differ(x, augmentation.options)
-    if part <= MIN_PART:
-        raise InputError(
-            f"must make views that differ for more than {MIN_PART:.0%} of the examples, because the "
-            f"strategy {owner!r} learns from them; they differ for {part:.0%}",
-            argument="augment",
-            value=augmentation.name,
-            hint=f"Choose another {arg.augment}, or set stronger changes with {arg.augment_options}.",
-        )
+    rule = (
+        f"must make views that differ for more than {MIN_PART:.0%} of the examples, because the "
+        f"strategy {owner!r} learns from them; they differ for {part:.0%}"
+    )
+    hint = f"Choose another {arg.augment}, or set stronger changes with {arg.augment_options}."
+    require(part > MIN_PART, "augment", rule, value=augmentation.name, hint=hint)
 
 
 def views_differ(x: np.ndarray, options: Mapping[str, float]) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import require
 from headstart.lazy import tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Stage
@@ -38,22 +38,16 @@ def patch_size(input_shape: tuple[int, ...], asked: int) -> int:
     Raises InputError when ``asked`` does not fit the input.
     """
     if len(input_shape) != 3:
-        if asked:
-            raise InputError(
-                f"must leave out patch, which is for images: examples of shape {input_shape} have none, and "
-                f"single values are hidden",
-                argument="options",
-                value=f"patch={asked}",
-            )
+        rule = (
+            f"must leave out patch, which is for images: examples of shape {input_shape} have none, and "
+            f"single values are hidden"
+        )
+        require(not asked, "options", rule, value=f"patch={asked}")
         return 1
     side = min(input_shape[:2])
-    if asked > side:
-        raise InputError(
-            f"must set a patch of at most the images' shorter side, {side}",
-            argument="options",
-            value=f"patch={asked}",
-            hint="Leave it out for a seventh of that side.",
-        )
+    rule = f"must set a patch of at most the images' shorter side, {side}"
+    hint = "Leave it out for a seventh of that side."
+    require(asked <= side, "options", rule, value=f"patch={asked}", hint=hint)
     return asked or min(side, max(2, side // 7))
 
 

@@ -49,7 +49,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import require
 from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
@@ -157,14 +157,14 @@ def contrastive(machine: Machine, data: Any, model: Any) -> Any:
 
 def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
     """Raise InputError when the encoder's units are not on with a probability."""
-    activation = encoder["options"]["activation"]
-    if activation != "sigmoid":
-        raise InputError(
-            "must set activation=sigmoid: the strategy 'rbm' trains units that are on with a probability",
-            argument="encoder_options",
-            value=f"activation={activation}",
-            hint="Or leave the activation out.",
-        )
+    given = encoder["options"]["activation"]
+    require(
+        given == "sigmoid",
+        "encoder_options",
+        "must set activation=sigmoid: the strategy 'rbm' trains units that are on with a probability",
+        value=f"activation={given}",
+        hint="Or leave the activation out.",
+    )
 
 
 def stages(setup: Setup) -> Iterator[Stage]:

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import require
 from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.encoders.encoder import features
@@ -199,14 +199,11 @@ def _snapshot(setup: Setup, held: Mapping[str, np.ndarray]) -> Callable[[], Stag
 
 def check(options: Mapping[str, Any], encoder: Mapping[str, Any], y: np.ndarray | None) -> None:
     """Raise InputError when pairs are to be made by labels and none can be."""
-    if options["pairs"] == "labels" and (y is None or not pairable(y)):
-        why = "has no labels" if y is None else "has no two classes, one of them with two examples"
-        raise InputError(
-            f"must leave out pairs=labels: the pool {why}",
-            argument="options",
-            value="pairs=labels",
-            hint="Give a labelled pool, or choose pairs=views.",
-        )
+    why = "has no labels" if y is None else "has no two classes, one of them with two examples"
+    rule = f"must leave out pairs=labels: the pool {why}"
+    hint = "Give a labelled pool, or choose pairs=views."
+    holds = options["pairs"] != "labels" or (y is not None and pairable(y))
+    require(holds, "options", rule, value="pairs=labels", hint=hint)
 
 
 def _measures(held_out: Mapping[str, np.ndarray]) -> bool:
