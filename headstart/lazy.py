@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, imported when they are first used: ``--help`` must not wait seconds for them."""
+"""TensorFlow and Keras, imported when they are first used: a help text must not wait seconds for them."""
 
 from __future__ import annotations
 
