@@ -39,7 +39,10 @@ def augment(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     if len(x.shape) == 2:
         return _vectors(x, seed, options)
     if any(options[name] != IDENTITY.get(name, 0.0) for name in GEOMETRY):
-        x = _resample(x, seed, options)
+        maps = affine(seed, tf.shape(x)[0], int(x.shape[1]), int(x.shape[2]), options)
+        # Bilinear; what lies outside the image has the value of its nearest edge.
+        how = {"fill_mode": "nearest", "data_format": "channels_last"}
+        x = keras.ops.image.affine_transform(x, maps, **how)
     x = _light(x, seed, options)
     if options["erase"]:
         x = _erase(x, seed, options["erase"])
@@ -96,13 +99,6 @@ def affine(seed: Any, count: Any, height: int, width: int, options: Mapping[str,
     b2 = mid_y + free_y + move_y - b0 * mid_x - b1 * mid_y
     zero = tf.zeros_like(a0)
     return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
-
-
-def _resample(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
-    """Bilinear; what lies outside the image has the value of its nearest edge."""
-    maps = affine(seed, tf.shape(x)[0], int(x.shape[1]), int(x.shape[2]), options)
-    how = {"fill_mode": "nearest", "data_format": "channels_last"}
-    return keras.ops.image.affine_transform(x, maps, **how)
 
 
 def _light(x: Any, seed: Any, options: Mapping[str, float]) -> Any:

@@ -18,6 +18,7 @@ from headstart.files import atomic_write, write_text
 
 KEPT = 2
 SECONDS = 5.0
+PLACE = ("stage", "epoch", "step")
 
 
 def checkpoint_folder(output: Path) -> Path:
@@ -131,9 +132,7 @@ class Checkpoints:
             arrays |= {f"{group}/{i}": np.asarray(value) for i, value in enumerate(values)}
         about = {
             "config": self.config,
-            "stage": checkpoint.stage,
-            "epoch": checkpoint.epoch,
-            "step": checkpoint.step,
+            **{name: getattr(checkpoint, name) for name in PLACE},
             "counts": {group: len(values) for group, values in groups.items()},
             "history": list(checkpoint.history),
             "spent": self.spent(),
@@ -141,8 +140,8 @@ class Checkpoints:
         }
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"checkpoint-{checkpoint.stage:03d}-{checkpoint.epoch:06d}-{checkpoint.step:08d}.npz"
-        path = self.folder / name
+        at = f"{checkpoint.stage:03d}-{checkpoint.epoch:06d}-{checkpoint.step:08d}"
+        path = self.folder / f"checkpoint-{at}.npz"
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:
@@ -164,13 +163,11 @@ class Checkpoints:
         about, arrays = found
         clock, processor = about.get("spent", (0.0, 0.0))
         self.before = (clock, processor)
-        counts = about["counts"]
-        groups = {g: [arrays[f"{g}/{i}"] for i in range(n)] for g, n in counts.items()}
+        sizes = about["counts"].items()
+        groups = {group: [arrays[f"{group}/{i}"] for i in range(n)] for group, n in sizes}
         values, best = groups.pop("best", []), about["best"]
         return Checkpoint(
-            stage=about["stage"],
-            epoch=about["epoch"],
-            step=about["step"],
+            **{name: about[name] for name in PLACE},
             variables=groups.pop("variable"),
             slots=groups.pop("slot"),
             sums=arrays["sums"],

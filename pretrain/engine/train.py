@@ -107,22 +107,18 @@ class _Loop:
         )
         # A shared program computes on the variables of the stage it was compiled for: an earlier run's
         # trained model, which gets its own values back when this run is over.
-        self.saved_values = None
-        if self.program.stage is not stage:
-            self.saved_values = self._values()
+        self.saved_values = None if self.program.stage is stage else self._values()
         self.epoch, self.step = 0, 0
         self.sums = np.zeros(len(self.program.names), np.float32)
         self.best: Best | None = None
         if saved is None:
             self.program.reset([v.numpy() for v in stage.variables])
         else:
-            self.best = saved.best
             self.program.reset(saved.variables, saved.slots)
             self.epoch, self.step, self.sums = saved.epoch, saved.step, saved.sums
-        self.saved_at = time.monotonic()
-        self.save_cost = 0.0
-        self.call_steps = 1
-        self.checked = False
+            self.best = saved.best
+        self.saved_at, self.save_cost = time.monotonic(), 0.0
+        self.call_steps, self.checked = 1, False
 
     def _values(self) -> list[np.ndarray]:
         return [v.numpy() for v in self.program.variables]
@@ -235,11 +231,10 @@ class _Loop:
                 self._save()
         if interrupted:
             where = f"epoch {self.epoch + 1} of stage {self.stage.name!r}"
+            resume = f"Repeat it with {arg.resume:True} to go on."
             raise Interrupted(
                 f"Interrupted in {where}, after {self.step} of its steps.",
-                hint=f"Repeat it with {arg.resume:True} to go on."
-                if checkpoints is not None
-                else "Nothing was written.",
+                hint="Nothing was written." if checkpoints is None else resume,
             )
 
     def _save(self) -> None:
@@ -265,11 +260,8 @@ class _Loop:
         self.save_cost = self.saved_at - began
 
     def _stop_non_finite(self, count: int) -> None:
-        bad = [
-            v.path
-            for v in self.program.variables
-            if v.value.dtype.is_floating and not np.isfinite(v.numpy()).all()
-        ]
+        floating = [v for v in self.program.variables if v.value.dtype.is_floating]
+        bad = [v.path for v in floating if not np.isfinite(v.numpy()).all()]
         what = f"the weights {', '.join(bad[:3])}" if bad else "the loss"
         raise NonFiniteError(
             f"Training became non-finite: {what} of stage {self.stage.name!r}, epoch "

@@ -15,6 +15,8 @@ from pretrain.encoders.base import Option
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage
 
+Loss = Callable[[Batch], Mapping[str, Any]]
+"""Of an objective: see ``pretrain.engine.stage.Objective``."""
 NO_VIEWS = Augmentation(name="none", options={})
 
 
@@ -85,11 +87,7 @@ class Setup:
         return self.encoder.row.decode(self.input_shape, self.encoder.config["options"])
 
     def objective(
-        self,
-        name: str,
-        loss: Callable[[Batch], Mapping[str, Any]],
-        *layers: Any,
-        metrics: tuple[str, ...] = (),
+        self, name: str, loss: Loss, *layers: Any, metrics: tuple[str, ...] = ()
     ) -> Objective:
         """Return the objective by which ``loss`` moves the encoder and ``layers``, built Keras layers."""
         moved = [v for layer in layers for v in layer.trainable_weights]
@@ -115,14 +113,6 @@ class Setup:
         for pace in ("epochs", "batch_size", "learning_rate", "schedule"):
             fields[pace] = getattr(self.recipe, pace)
         return Stage(name=name, objectives=objectives, **(fields | changes))
-
-
-def _always(held_out: Mapping[str, np.ndarray]) -> bool:
-    return True
-
-
-def _never(options: Mapping[str, Any], y: np.ndarray) -> bool:
-    return False
 
 
 def in_parts(function: Callable[[Any], Any], x: np.ndarray, size: int) -> np.ndarray:
@@ -171,14 +161,14 @@ class Strategy:
     summary: str
     stages: Callable[[Setup], Iterable[Stage]]
     needs_labels: bool = False
-    takes_labels: Callable[[Mapping[str, Any], np.ndarray], bool] = _never
+    takes_labels: Callable[[Mapping[str, Any], np.ndarray], bool] = lambda options, y: False
     augments: bool = False
     square_images: bool = False
     encoders: Mapping[str, Mapping[str, Any]] | None = None
     split: str = "examples"
     advice: str = ""
     check: Callable[[Mapping[str, Any], Mapping[str, Any], np.ndarray | None], None] | None = None
-    measures: Callable[[Mapping[str, np.ndarray]], bool] = _always
+    measures: Callable[[Mapping[str, np.ndarray]], bool] = lambda held_out: True
     recipe: Recipe = field(default_factory=Recipe)
     options: Mapping[str, Option] = field(default_factory=dict)
 

@@ -21,7 +21,7 @@ fit is computed in each step. A block whose output is larger than its input, or 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +30,7 @@ import numpy as np
 from headstart.lazy import keras, tf
 from pretrain.engine.stage import Batch, Objective, Stage
 from pretrain.strategies.autoencoder import LOSS, reconstruction_loss
-from pretrain.strategies.base import Recipe, Setup, Strategy, in_parts
+from pretrain.strategies.base import Loss, Recipe, Setup, Strategy, in_parts
 
 # For all stages together: compiled steps hold their stage's arrays until the run is over.
 CACHE_BYTES = 1 << 29
@@ -61,7 +61,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
             name,
             Objective(
                 name="reconstruct",
-                loss=_loss(setup, source, represent, block, decoder, moments),
+                loss=_loss(source, represent, block, decoder, moments, setup.options["loss"]),
                 variables=[*block.trainable_variables, *decoder.trainable_variables],
                 state=[
                     *frozen,
@@ -133,20 +133,15 @@ def mean_and_variance(represent: Represent, x: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _loss(
-    setup: Setup,
-    source: str,
-    represent: Represent,
-    block: Any,
-    decoder: Any,
-    moments: Sequence[Any],
-) -> Callable[[Batch], Mapping[str, Any]]:
+    source: str, represent: Represent, block: Any, decoder: Any, moments: tuple[Any, ...], kind: str
+) -> Loss:
     """Return the loss of one block; ``moments``: the variables m and v, or none for the first block."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         below = represent(batch.arrays[source])
         found = decoder(block(below, training=batch.training), training=batch.training)
         if not moments:
-            return {"loss": reconstruction_loss(below, found, setup.options["loss"])}
+            return {"loss": reconstruction_loss(below, found, kind)}
         mean, variance = (moment.value for moment in moments)
         return {"loss": tf.reduce_mean(tf.square((below - mean) / tf.sqrt(variance) - found))}
 

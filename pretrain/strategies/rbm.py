@@ -55,7 +55,7 @@ from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import drawable, tile
 from pretrain.strategies.autoencoder import reconstruction_loss
-from pretrain.strategies.base import Recipe, Setup, Strategy, in_parts
+from pretrain.strategies.base import Loss, Recipe, Setup, Strategy, in_parts
 
 START = 0.01  # standard deviation of a layer's first weights, or below
 # Of a visible unit by its bias alone, so that pixels that are always 0 can learn.
@@ -63,6 +63,8 @@ MIN_PROBABILITY = 0.01
 ROWS = 4096  # examples at a time where a whole array goes through a layer
 SHOWN = 100  # tiles in a picture
 SNAPSHOT_EPOCHS = 5
+Prepare = Callable[[Any], Any]
+"""From rows of a stage's array to what a layer or a machine is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +98,8 @@ class Machine:
         hidden = tf.reduce_sum(tf.nn.softplus(self.hidden_logits(v)), axis=1)
         if self.sigma is None:
             return -tf.linalg.matvec(v, self.visible_bias) - hidden
-        return (
-            tf.reduce_sum(tf.square(v - self.visible_bias), axis=1) / (2 * self.sigma**2) - hidden
-        )
+        squares = tf.reduce_sum(tf.square(v - self.visible_bias), axis=1)
+        return squares / (2 * self.sigma**2) - hidden
 
     def negative_log(self, v: Any, field: Any) -> Any:
         """Return -log p(v | h), (B,), from ``visible_field`` of h.
@@ -121,9 +122,7 @@ class Machine:
             return bernoulli(field, seed)
         return field + tf.random.stateless_normal(tf.shape(field), seed, stddev=self.sigma)
 
-    def gibbs(
-        self, v: Any, steps: int, draw: Callable[[int], Any], *, means: bool
-    ) -> tuple[Any, Any]:
+    def gibbs(self, v: Any, steps: int, draw: Any, *, means: bool) -> tuple[Any, Any]:
         """Return v after ``steps`` of Gibbs sampling, and the visible field of the first step, (B, D) each.
 
         draw: number -> seed, int32 (2,); numbers from 0 to 2 ``steps`` - 1 are used.
@@ -182,9 +181,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
     arrays, validation, prepare = setup.arrays, setup.validation, raw
     machines = []
     for i, (name, block) in enumerate(encoder.blocks, start=1):
-        kernel, hidden_bias = (
-            encoder.variables[f"{name}/dense/{part}"] for part in ("kernel", "bias")
-        )
+        kernel, hidden_bias = (encoder.variables[f"{name}/dense/{w}"] for w in ("kernel", "bias"))
         gaussian = i == 1 and options["visible"] == "gaussian"
         mean = _mean(prepare, arrays["x"])
         if not gaussian:
@@ -228,17 +225,15 @@ def stages(setup: Setup) -> Iterator[Stage]:
         yield _unrolled(setup, machines, raw)
 
 
-def _loss(
-    machine: Machine, prepare: Callable[[Any], Any], k: int, chains: Any
-) -> Callable[[Batch], Mapping[str, Any]]:
+def _loss(machine: Machine, prepare: Prepare, k: int, chains: Any) -> Loss:
     """Return the loss of one layer; ``chains``: a variable (M, D) that it moves on, or None for CD."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         v = prepare(batch.x)
         steps = k if batch.training and chains is None else 1
         model, field = machine.gibbs(v, steps, batch.draw, means=True)
-        found = tf.reduce_mean(tf.square(v - machine.visible_means(field)))
-        found = tf.stop_gradient(found)
+        error = tf.reduce_mean(tf.square(v - machine.visible_means(field)))
+        found = tf.stop_gradient(error)
         if batch.training:
             if chains is not None:
                 # Real samples, so that the chains wander as the model's distribution has it.
@@ -257,7 +252,7 @@ def _loss(
     return loss
 
 
-def _unrolled(setup: Setup, machines: list[Machine], raw: Callable[[Any], Any]) -> Stage:
+def _unrolled(setup: Setup, machines: list[Machine], raw: Prepare) -> Stage:
     """Return the stage that trains encoder and decoder together, by cross-entropy or squared error."""
     gaussian = machines[0].sigma is not None
     decoder = []
@@ -289,9 +284,7 @@ def _unrolled(setup: Setup, machines: list[Machine], raw: Callable[[Any], Any]) 
     )
 
 
-def _snapshot(
-    setup: Setup, machine: Machine, raw: Callable[[Any], Any]
-) -> Callable[[], StageSnapshot] | None:
+def _snapshot(setup: Setup, machine: Machine, raw: Prepare) -> Callable[[], StageSnapshot] | None:
     """Return what shows the lowest layer of an encoder of images: its filters, and reconstructions."""
     shape = setup.input_shape
     if not drawable(shape):
@@ -321,7 +314,7 @@ def _variable(value: np.ndarray, name: str) -> Any:
     return keras.Variable(np.asarray(value, np.float32), dtype="float32", name=name)
 
 
-def _mean(prepare: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+def _mean(prepare: Prepare, x: np.ndarray) -> np.ndarray:
     """Return the mean example, float64 (D,), of raw examples (N, ...)."""
     total: Any = 0.0
     for start in range(0, len(x), ROWS):
@@ -329,7 +322,7 @@ def _mean(prepare: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
     return np.asarray(total / len(x))
 
 
-def _through(block: Any, prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _through(block: Any, prepare: Prepare) -> Prepare:
     return lambda rows: block(prepare(rows), training=False)
 
 

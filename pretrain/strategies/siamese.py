@@ -34,7 +34,7 @@ from pretrain.encoders.base import Option, choice, integer, number
 from pretrain.encoders.encoder import features
 from pretrain.engine.stage import Batch, Stage, StageSnapshot
 from pretrain.metrics.verification import verify
-from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.base import Loss, Recipe, Setup, Strategy
 from tasks.pairs import all_pairs, labelled_pairs, pairable
 
 # Pairs per example in the table, and the table's cap.
@@ -100,7 +100,7 @@ def stages(setup: Setup) -> Iterator[Stage]:
     yield setup.stage("siamese", setup.objective("same", loss, *head.layers), **changes)
 
 
-def _views_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
+def _views_loss(setup: Setup, head: Head) -> Loss:
     """Each example (B, ...) gives one pair of each kind."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
@@ -116,7 +116,7 @@ def _views_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]
     return loss
 
 
-def _labels_loss(setup: Setup, head: Head) -> Callable[[Batch], Mapping[str, Any]]:
+def _labels_loss(setup: Setup, head: Head) -> Loss:
     """Each row of the batch gives one pair of the table: in training any, in validation its own."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
