@@ -6,16 +6,16 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart.errors import HeadstartError, NonFiniteError, arg
+from headstart.errors import NonFiniteError, arg
 from pretrain.config import KEEP_BEST
 from pretrain.encoders.encoder import Encoder, features, sample
 from pretrain.engine.checkpoint import identity_of
-from pretrain.engine.progress import Reporter
 from pretrain.engine.runtime import keras_defaults, settings
 from pretrain.engine.session import Session
 from pretrain.engine.stage import Stage
@@ -95,6 +95,7 @@ def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
         >>> weights = pretrain(plan, session).weights
     """
     session = (session or Session()).start()
+    say = session.reporter.say
     if plan.finished is not None:
         return Pretrained(weights=plan.finished, path=plan.out, resumed_from="the end")
     began = time.monotonic()
@@ -109,10 +110,9 @@ def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
         key=plan.sharing_key(),
         session=session.saving(checkpoints),
         keep_best=KEEP_BEST[plan.keep_best] if plan.keep_best else None,
-        gallery=None if beside is None else _gallery(beside, plan.row.name, session.reporter),
+        gallery=None if beside is None else partial(beside.show, strategy=plan.row.name, say=say),
     )
     encoder = Encoder(plan.encoder, plan.seed)
-    say = session.reporter.say
     with plan.setting_up(encoder, arrays, held_out) as setup:
         run.watch = EpochMonitor(plan, encoder, arrays, held_out, run.history, say)
         train(announce_last_epochs(plan.row.stages(setup), plan.keep_best, say), run)
@@ -122,9 +122,7 @@ def pretrain(plan: PretrainPlan, session: Session | None = None) -> Pretrained:
     weights = weights.sealed() if plan.out is None else weights.write(plan.out, force=True)
     written: list[Path] = []
     if beside is not None and run.history:
-        written, said = beside.write(run.history, kept if plan.keep_best else ())
-        for line in said:
-            say(line)
+        written = beside.write(run.history, kept if plan.keep_best else (), say)
     if checkpoints is not None:
         checkpoints.clear()
     before = (0.0, 0.0) if checkpoints is None else checkpoints.before
@@ -286,15 +284,3 @@ def _weights(
         metadata={**metadata, "identity": identity_of(plan.identity()), **settings()},
         fingerprints=Fingerprints.of(dataset.x, dataset.value_range) if plan.fingerprints else None,
     )
-
-
-def _gallery(beside: Companions, strategy: str, reporter: Reporter) -> Any:
-    """Return what writes a stage's pictures; a full disk is reported and does not end the run."""
-
-    def show(name: str, row: Mapping[str, Any], picture: np.ndarray) -> None:
-        try:
-            beside.show(name, row, strategy, picture)
-        except HeadstartError as error:
-            reporter.say(f"Warning: {error}")
-
-    return show

@@ -12,7 +12,7 @@ import io
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,24 @@ class Companions:
         stem = glob.escape(self._named("").name)
         return sorted(folder.glob(f"{stem}.*-[0-9][0-9][0-9]*.png"))
 
-    def show(self, name: str, row: Mapping[str, Any], strategy: str, picture: np.ndarray) -> None:
+    def show(
+        self,
+        name: str,
+        row: Mapping[str, Any],
+        picture: np.ndarray,
+        *,
+        strategy: str,
+        say: Callable[[str], None],
+    ) -> None:
         """Keep a picture (H, W) or (H, W, 3) among the checkpoints until the weights are written.
 
-        Raises HeadstartError on a full disk.
+        A full disk is told by ``say``, and does not end the run.
         """
         self._kept.mkdir(parents=True, exist_ok=True)
-        write_picture(self._kept / self.picture(name, row, strategy).name, picture)
+        try:
+            write_picture(self._kept / self.picture(name, row, strategy).name, picture)
+        except HeadstartError as error:
+            say(f"Warning: {error}")
 
     def check(self, *, force: bool) -> None:
         """Check that all of them can be written, as the weights are. Raises InputError."""
@@ -80,21 +91,21 @@ class Companions:
         return self.out.with_name(stem + suffix)
 
     def write(
-        self, history: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]] = ()
-    ) -> tuple[list[Path], list[str]]:
-        """Write table and curves, and put the pictures in place.
+        self,
+        history: Sequence[Mapping[str, Any]],
+        kept: Sequence[Mapping[str, Any]],
+        say: Callable[[str], None],
+    ) -> list[Path]:
+        """Write table and curves, put the pictures in place, and return the files that were written.
 
-        The weights are written already: a full disk is reported, and raises nothing.
+        The weights are written already: a full disk is told by ``say``, and raises nothing.
 
         Args:
             history: a row an epoch.
             kept: the rows of the epochs that were kept, marked in the curves.
-
-        Returns:
-            The files that were written, and lines to show.
+            say: called with a warning.
         """
         written: list[Path] = []
-        said: list[str] = []
         try:
             write_text(self.table, table(history))
             written.append(self.table)
@@ -105,8 +116,8 @@ class Companions:
             for new in self._pictures(self._kept):
                 written.append(new.replace(self.out.with_name(new.name)))
         except (HeadstartError, OSError) as error:
-            said.append(f"Warning: {error}")
-        return written, said
+            say(f"Warning: {error}")
+        return written
 
 
 def metrics(history: Sequence[Mapping[str, Any]]) -> list[str]:

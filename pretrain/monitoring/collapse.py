@@ -111,19 +111,16 @@ class Limits:
             compares: the strategy compares examples or views.
             labelled: the run uses labels.
         """
+        first = measure(before)
+        least = MIN_SPREAD * first["feature_std"]
         if not compares:
             examples = np.asarray(examples).reshape(len(examples), -1)
             # A deep stack of sigmoids starts lower still, until the stage that trains its upper layers.
-            stack = MIN_SPREAD * measure(before)["feature_std"]
-            return cls(std=min(DEAD * measure(examples)["feature_std"], stack), rank=0.0)
-        first = measure(before)
+            return cls(std=min(DEAD * measure(examples)["feature_std"], least), rank=0.0)
         # Of features that hardly vary, as those of a stack of sigmoids at first, the rank says little:
         # siamese pairs pulled them from a spread of 0.0003 to 0.04, and the rank fell from 22 to 3.
         judged = not labelled and first["feature_std"] > RANKED_SPREAD
-        return cls(
-            std=MIN_SPREAD * first["feature_std"],
-            rank=MIN_RANK * first["feature_rank"] if judged else 0.0,
-        )
+        return cls(std=least, rank=MIN_RANK * first["feature_rank"] if judged else 0.0)
 
     def passed(self, row: Mapping[str, Any]) -> bool:
         """Return True when an epoch's numbers are below a limit. (Constant examples have limits of 0.)"""
