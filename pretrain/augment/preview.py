@@ -29,12 +29,11 @@ def check_picturable(dataset: Dataset) -> None:
 def draw_views(
     dataset: Dataset, augmentation: Augmentation, seed: int = 0
 ) -> tuple[np.ndarray, int]:
-    """Return the grid as one picture, uint8 (H, W) or (H, W, 3), and how many rows it has.
+    """Return the grid of a picturable data set, uint8 (H, W) or (H, W, 3), and how many rows it has.
 
     A row is an example as it is, then seven views of it as a run with this seed could see them. There
     are eight examples, or as many as the data set has, evenly over the classes where it has labels.
     """
-    check_picturable(dataset)
     chosen = choose(dataset)
     clean = Preprocessing.fit(dataset)(dataset.x[chosen])
     seeds = [tf.constant([seed, k]) for k in range(1, VIEWS + 1)]
