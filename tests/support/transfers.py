@@ -115,7 +115,8 @@ def transferred(on, given, config, *, programs=None, checkpoints=None, unlabelle
     """Plan and do a transfer that writes nothing."""
     plan = planned(on, given, config, unlabelled=unlabelled)
     plan = replace(plan, checkpoints=checkpoints)
-    return transfer(plan, Session(programs=programs, **session))
+    session = Session(**session)
+    return transfer(plan, session if programs is None else session.sharing(programs))
 
 
 def encoder_weights(model):
