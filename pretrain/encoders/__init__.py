@@ -29,12 +29,8 @@ def fresh_names() -> list[str]:
 def architecture(name: str) -> Architecture:
     """Return the row called ``name``. Raises InputError with near names."""
     if name not in ARCHITECTURES:
-        raise InputError(
-            f"must be one of {', '.join(ARCHITECTURES)}",
-            argument="encoder",
-            value=name,
-            hint=suggest(name, ARCHITECTURES),
-        )
+        rule, hint = f"must be one of {', '.join(ARCHITECTURES)}", suggest(name, ARCHITECTURES)
+        raise InputError(rule, argument="encoder", value=name, hint=hint)
     return ARCHITECTURES[name]
 
 
@@ -56,8 +52,8 @@ def check_config(config: Any) -> dict[str, Any]:
         raise InputError(
             "An encoder's configuration must hold exactly 'architecture', 'input_shape' and 'options'."
         )
-    shape, options = config["input_shape"], config["options"]
-    if not isinstance(config["architecture"], str) or not isinstance(options, dict):
+    shape, options, name = config["input_shape"], config["options"], config["architecture"]
+    if not isinstance(name, str) or not isinstance(options, dict):
         raise InputError("An encoder's 'architecture' must be text and its 'options' an object.")
     good = isinstance(shape, list) and 1 <= len(shape) <= 4
     if not good or not all(type(n) is int and n > 0 for n in shape):
@@ -66,7 +62,7 @@ def check_config(config: Any) -> dict[str, Any]:
         raise InputError(
             f"An encoder's input may hold at most {MAX_INPUT_SIZE} values", value=shape
         )
-    return encoder_config(config["architecture"], tuple(shape), options)
+    return encoder_config(name, tuple(shape), options)
 
 
 def stored_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 A configuration is plain JSON and is all that is ever stored of an architecture:
 ``{"architecture": "mlp", "input_shape": [28, 28, 1], "options": {"units": [300, 100]}}``.
-No code is ever deserialised. Everything here and in ``shapes`` runs without TensorFlow, so that a
-hostile weights file is refused before TensorFlow is even imported.
+Everything here and in ``shapes`` runs without TensorFlow, so that a hostile weights file is refused before
+TensorFlow is even imported.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def integer(low: int, high: int) -> Callable[[Any], int]:
             number = int(value) if isinstance(value, str) else value
         except ValueError:
             number = None
-        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        if type(number) is not int or not low <= number <= high:
             raise ValueError(f"must be an integer from {low} to {high}")
         return number
 
@@ -147,8 +147,13 @@ def resolve_options(
     return resolved
 
 
+def affine(path: str, *kernel: int) -> Shapes:
+    """Return the shapes of a layer's kernel, and of its bias of one number an output."""
+    return {f"{path}/kernel": kernel, f"{path}/bias": kernel[-1:]}
+
+
 def by_path(blocks: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return every weight of (name, keras.Model) pairs by its "block/layer/variable" path, in order."""
+    """Return every weight of (name, keras.Model) pairs by its "block/layer/variable" path."""
     return {
         f"{name}/{layer.name}/{variable}": weight
         for name, block in blocks

@@ -2,7 +2,7 @@
 
 Strides instead of pooling: the first, largest feature map is a quarter of the pixels, so a step costs
 a third of the same net with pooling. Without normalisation, He et al. 2015 initialisation keeps the
-signal's variance through ReLU; with it, see ``normalisation``.
+signal's variance through ReLU; with it, see ``convolutions``.
 """
 
 from __future__ import annotations
@@ -11,42 +11,41 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.errors import InputError
-from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
-from pretrain.encoders.normalisation import ACTIVATIONS, NORMALISATIONS, normalised, scales
+from pretrain.encoders.base import Architecture, Option, Shapes, affine, choice, integer, integers
+from pretrain.encoders.convolutions import (
+    ACTIVATION,
+    NORMALISATIONS,
+    check_images,
+    convolved,
+    cropped,
+    doubled,
+    normalised,
+    scales,
+    smallest_map,
+)
 
 
-def _sizes(input_shape: tuple[int, ...], filters: list[int]) -> list[tuple[int, int]]:
+def _sizes(input_shape: tuple[int, ...], filters: list[int]) -> list[tuple[int, ...]]:
     """Return the height and width of the input and after each strided convolution."""
-    if len(input_shape) != 3:
-        raise InputError(
-            f"The encoder 'convnet' needs images of shape (height, width, channels), and examples have shape "
-            f"{tuple(input_shape)}.",
-            hint="For vectors use the encoder 'mlp'.",
-        )
-    height, width, _ = input_shape
-    sizes = [(height, width)]
+    check_images("convnet", input_shape)
+    sizes = [tuple(input_shape[:2])]
     for _ in filters:
-        height, width = math.ceil(height / 2), math.ceil(width / 2)
-        sizes.append((height, width))
+        sizes.append(tuple(math.ceil(n / 2) for n in sizes[-1]))
     return sizes
 
 
 def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
     """Return the shapes of each convolution's and of the dense layer's kernel and bias."""
-    filters, features = options["filters"], options["features"]
-    height, width = _sizes(input_shape, filters)[-1]
+    filters = options["filters"]
+    size = _sizes(input_shape, filters)[-1]
     result: Shapes = {}
     below = input_shape[-1]
     for i, count in enumerate(filters, start=1):
-        result[f"block{i}/conv/kernel"] = (3, 3, below, count)
-        result[f"block{i}/conv/bias"] = (count,)
+        result |= affine(f"block{i}/conv", 3, 3, below, count)
         result |= scales(options["normalisation"], f"block{i}/norm", count)
         below = count
     top = f"block{len(filters) + 1}/dense"
-    result[f"{top}/kernel"] = (height * width * below, features)
-    result[f"{top}/bias"] = (features,)
-    return result
+    return result | affine(top, math.prod(size) * below, options["features"])
 
 
 def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -58,9 +57,7 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
     shape = tuple(input_shape)
     for i, count in enumerate(options["filters"], start=1):
         inputs = keras.Input(shape)
-        hidden = keras.layers.Conv2D(
-            count, 3, strides=2, padding="same", kernel_initializer="he_normal", name="conv"
-        )(inputs)
+        hidden = convolved(inputs, count, 3, 2, "conv")
         hidden = normalised(hidden, options["normalisation"], "norm")
         outputs = keras.layers.Activation(options["activation"], name="act")(hidden)
         blocks.append((f"block{i}", keras.Model(inputs, outputs, name=f"block{i}")))
@@ -87,35 +84,14 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
 
     filters = options["filters"]
     sizes = _sizes(input_shape, filters)
-    height, width = sizes[-1]
     inputs = keras.Input((options["features"],))
-    hidden = keras.layers.Dense(
-        height * width * filters[-1],
-        activation="relu",
-        kernel_initializer="he_normal",
-        name="dense",
-    )(inputs)
-    hidden = keras.layers.Reshape((height, width, filters[-1]), name="reshape")(hidden)
-    channels = [*(max(1, n // 2) for n in reversed(filters[:-1])), input_shape[-1]]
-    for i, count in enumerate(channels, start=1):
-        last = i == len(channels)
-        hidden = keras.layers.Conv2DTranspose(
-            count,
-            3,
-            strides=2,
-            padding="same",
-            activation=None if last else "relu",
-            kernel_initializer="he_normal",
-            name="logits" if last else f"decode{i}",
-        )(hidden)
-        # An odd size was rounded up on the way down: cut what the way up adds too much.
-        target = sizes[len(filters) - i]
-        extra = (hidden.shape[1] - target[0], hidden.shape[2] - target[1])
-        if any(extra):
-            hidden = keras.layers.Cropping2D(((0, extra[0]), (0, extra[1])), name=f"crop{i}")(
-                hidden
-            )
-    return keras.Model(inputs, hidden, name="decoder")
+    hidden = smallest_map(inputs, sizes[-1], filters[-1])
+    widths = [max(1, n // 2) for n in reversed(filters[:-1])]
+    for i, count in enumerate(widths, start=1):
+        hidden = cropped(doubled(hidden, count, f"decode{i}"), sizes[-1 - i], f"crop{i}")
+    logits = doubled(hidden, input_shape[-1], "logits", activation=None)
+    logits = cropped(logits, sizes[0], f"crop{len(filters)}")
+    return keras.Model(inputs, logits, name="decoder")
 
 
 ROW = Architecture(
@@ -127,22 +103,14 @@ ROW = Architecture(
     convolutional=True,
     options={
         "filters": Option(
-            default=[32, 64, 128],
-            help="filters of the convolutions, lowest first",
-            parse=integers(1, 4096, most=8),
+            [32, 64, 128], "filters of the convolutions, lowest first", integers(1, 4096, most=8)
         ),
-        "features": Option(
-            default=128,
-            help="size of the features, the last block's output",
-            parse=integer(1, 65536),
-        ),
-        "activation": Option(
-            default="relu", help=", ".join(ACTIVATIONS), parse=choice(*ACTIVATIONS)
-        ),
+        "features": Option(128, "size of the features, the last block's output", integer(1, 65536)),
+        "activation": ACTIVATION,
         "normalisation": Option(
-            default="none",
-            help="of each convolution: none, or group (no statistics that drift)",
-            parse=choice(*NORMALISATIONS),
+            "none",
+            "of each convolution: none, or group (no statistics that drift)",
+            choice(*NORMALISATIONS),
         ),
     },
 )

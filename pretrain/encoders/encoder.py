@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -45,22 +45,14 @@ class Preprocessing:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
         """Rebuild from a weights file's (checked) field."""
-        low, high = data["value_range"]
-        return cls(
-            input_dtype=data["input_dtype"],
-            value_range=(low, high),
-            scale=tuple(data["scale"]),
-            offset=tuple(data["offset"]),
-        )
+        made: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**made)
 
     def to_json(self) -> dict[str, Any]:
         """Return the weights file's field."""
-        return {
-            "input_dtype": self.input_dtype,
-            "value_range": list(self.value_range),
-            "scale": list(self.scale),
-            "offset": list(self.offset),
-        }
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def __call__(self, x: Any) -> Any:
         """Return the tensor ``x`` (B, ...) of raw examples as float32 in the encoder's range."""
@@ -182,9 +174,9 @@ def features(encoder: Any, preprocess: Preprocessing, x: np.ndarray) -> np.ndarr
 
 
 def sample(count: int, *pools: np.ndarray) -> np.ndarray:
-    """Return ``count`` examples, evenly spaced, of the first pool; the missing ones of the next.
+    """Return ``count`` examples of the first pool; the missing ones of the next.
 
-    Evenly spaced rather than the first ones: examples often lie sorted by class.
+    They are evenly spaced: examples often lie sorted by class.
     """
     parts = []
     for pool in pools:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pretrain.encoders.base import Architecture, Option, Shapes, choice, integers
+from pretrain.encoders.base import Architecture, Option, Shapes, affine, choice, integers
 
 INITIALISER = {
     "selu": "lecun_normal",
@@ -26,8 +26,7 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
     result: Shapes = {}
     below = math.prod(input_shape)
     for i, units in enumerate(options["units"], start=1):
-        result[f"block{i}/dense/kernel"] = (below, units)
-        result[f"block{i}/dense/bias"] = (units,)
+        result |= affine(f"block{i}/dense", below, units)
         below = units
     return result
 
@@ -41,15 +40,17 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
     for i, units in enumerate(options["units"], start=1):
         inputs = keras.Input(shape)
         hidden = keras.layers.Flatten(name="flatten")(inputs) if len(shape) > 1 else inputs
-        outputs = keras.layers.Dense(
-            units,
-            activation=options["activation"],
-            kernel_initializer=INITIALISER[options["activation"]],
-            name="dense",
-        )(hidden)
+        outputs = _dense(hidden, units, options["activation"], "dense")
         blocks.append((f"block{i}", keras.Model(inputs, outputs, name=f"block{i}")))
         shape = (units,)
     return blocks
+
+
+def _dense(hidden: Any, units: int, activation: str, name: str) -> Any:
+    import keras
+
+    initial = INITIALISER[activation]
+    return keras.layers.Dense(units, activation, kernel_initializer=initial, name=name)(hidden)
 
 
 def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
@@ -59,12 +60,7 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
     units = options["units"]
     hidden = inputs = keras.Input((units[-1],))
     for i, size in enumerate(reversed(units[:-1]), start=1):
-        hidden = keras.layers.Dense(
-            size,
-            activation=options["activation"],
-            kernel_initializer=INITIALISER[options["activation"]],
-            name=f"decode{i}",
-        )(hidden)
+        hidden = _dense(hidden, size, options["activation"], f"decode{i}")
     logits = keras.layers.Dense(math.prod(input_shape), name="logits")(hidden)
     outputs = keras.layers.Reshape(input_shape, name="reshape")(logits)
     return keras.Model(inputs, outputs, name="decoder")
@@ -79,12 +75,8 @@ ROW = Architecture(
     convolutional=False,
     options={
         "units": Option(
-            default=[300, 100, 50, 50, 50],
-            help="sizes of the dense layers, lowest first",
-            parse=integers(1, 65536),
+            [300, 100, 50, 50, 50], "sizes of the dense layers, lowest first", integers(1, 65536)
         ),
-        "activation": Option(
-            default="selu", help="selu, relu, gelu, tanh or sigmoid", parse=choice(*INITIALISER)
-        ),
+        "activation": Option("selu", "selu, relu, gelu, tanh or sigmoid", choice(*INITIALISER)),
     },
 )

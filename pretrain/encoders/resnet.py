@@ -2,7 +2,7 @@
 
 He et al. 2016, "Identity Mappings in Deep Residual Networks": each block adds conv act norm conv act norm x
 to a shortcut of x, so that a deep net trains as easily as a shallow one. Normalised by groups (see
-``normalisation``), so a frozen block is the same function whatever the batch. The features are the mean
+``convolutions``), so a frozen block is the same function whatever the batch. The features are the mean
 over positions of the last block's maps: where a thing stands does not matter, only that it is there.
 """
 
@@ -12,20 +12,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.errors import InputError
-from pretrain.encoders.base import Architecture, Option, Shapes, choice, integer, integers
-from pretrain.encoders.normalisation import ACTIVATIONS, normalised, scales
+from pretrain.encoders.base import Architecture, Option, Shapes, affine, integer, integers
+from pretrain.encoders.convolutions import (
+    ACTIVATION,
+    check_images,
+    convolved,
+    cropped,
+    doubled,
+    normalised,
+    scales,
+    smallest_map,
+)
 
 NORM = "group"
-
-
-def _check(input_shape: tuple[int, ...]) -> None:
-    if len(input_shape) != 3:
-        raise InputError(
-            f"The encoder 'resnet' needs images of shape (height, width, channels), and examples have shape "
-            f"{tuple(input_shape)}.",
-            hint="For vectors use the encoder 'mlp'.",
-        )
 
 
 def _plan(options: Mapping[str, Any]) -> list[tuple[int, int]]:
@@ -39,25 +38,19 @@ def _plan(options: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
     """Return the shapes of the stem's, of each residual block's and of the last normalisation's weights."""
-    _check(input_shape)
+    check_images("resnet", input_shape)
     below = options["filters"][0]
-    result: Shapes = {
-        "stem/conv/kernel": (3, 3, input_shape[-1], below),
-        "stem/conv/bias": (below,),
-    }
+    result = affine("stem/conv", 3, 3, input_shape[-1], below)
     plan = _plan(options)
     for i, (count, stride) in enumerate(plan, start=1):
         block = f"block{i}"
         result |= scales(NORM, f"{block}/norm1", below)
         # In the order in which Keras builds the layers: the shortcut reads the first activation.
-        result[f"{block}/conv1/kernel"] = (3, 3, below, count)
-        result[f"{block}/conv1/bias"] = (count,)
+        result |= affine(f"{block}/conv1", 3, 3, below, count)
         result |= scales(NORM, f"{block}/norm2", count)
-        result[f"{block}/conv2/kernel"] = (3, 3, count, count)
-        result[f"{block}/conv2/bias"] = (count,)
+        result |= affine(f"{block}/conv2", 3, 3, count, count)
         if stride != 1 or below != count:
-            result[f"{block}/shortcut/kernel"] = (1, 1, below, count)
-            result[f"{block}/shortcut/bias"] = (count,)
+            result |= affine(f"{block}/shortcut", 1, 1, below, count)
         if i == len(plan):
             result |= scales(NORM, f"{block}/norm3", count)
         below = count
@@ -68,10 +61,10 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
     """Build the stem, one block a residual block, the last of which ends in the features (B, D)."""
     import keras
 
-    _check(input_shape)
+    check_images("resnet", input_shape)
     blocks: list[tuple[str, Any]] = []
     inputs = keras.Input(tuple(input_shape))
-    stem = _conv(inputs, options["filters"][0], 3, options["stem_stride"], "conv")
+    stem = convolved(inputs, options["filters"][0], 3, options["stem_stride"], "conv")
     blocks.append(("stem", keras.Model(inputs, stem, name="stem")))
     plan = _plan(options)
     for i, (count, stride) in enumerate(plan, start=1):
@@ -85,27 +78,19 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
     return blocks
 
 
-def _conv(hidden: Any, filters: int, size: int, stride: int, name: str) -> Any:
-    import keras
-
-    return keras.layers.Conv2D(
-        filters, size, strides=stride, padding="same", kernel_initializer="he_normal", name=name
-    )(hidden)
-
-
 def _residual(inputs: Any, count: int, stride: int, activation: str) -> Any:
     """Return one pre-activation residual block of maps (B, H, W, C): equation 7 of the paper."""
     import keras
 
     hidden = normalised(inputs, NORM, "norm1")
     first = hidden = keras.layers.Activation(activation, name="act1")(hidden)
-    hidden = _conv(hidden, count, 3, stride, "conv1")
+    hidden = convolved(hidden, count, 3, stride, "conv1")
     hidden = normalised(hidden, NORM, "norm2")
     hidden = keras.layers.Activation(activation, name="act2")(hidden)
-    hidden = _conv(hidden, count, 3, 1, "conv2")
+    hidden = convolved(hidden, count, 3, 1, "conv2")
     straight = inputs
     if stride != 1 or int(inputs.shape[-1]) != count:
-        straight = _conv(first, count, 1, stride, "shortcut")
+        straight = convolved(first, count, 1, stride, "shortcut")
     return keras.layers.Add(name="add")([hidden, straight])
 
 
@@ -113,31 +98,13 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
     """Build a plain decoder: features to a small map, then transposed convolutions at half the width."""
     import keras
 
-    height, width, channels = input_shape
-    strides = options["stem_stride"] * 2 ** (len(options["filters"]) - 1)
-    rows, columns = math.ceil(height / strides), math.ceil(width / strides)
-    top = options["filters"][-1]
+    size, top = input_shape[:2], options["filters"][-1]
+    ups = options["stem_stride"] // 2 + len(options["filters"]) - 1
     inputs = keras.Input((top,))
-    hidden = keras.layers.Dense(
-        rows * columns * top, activation="relu", kernel_initializer="he_normal", name="dense"
-    )(inputs)
-    hidden = keras.layers.Reshape((rows, columns, top), name="reshape")(hidden)
-    ups = round(math.log2(strides))
+    hidden = smallest_map(inputs, [math.ceil(n / 2**ups) for n in size], top)
     for i in range(1, ups + 1):
-        count = max(8, top // 2**i)
-        hidden = keras.layers.Conv2DTranspose(
-            count,
-            3,
-            strides=2,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name=f"decode{i}",
-        )(hidden)
-    logits = _conv(hidden, channels, 3, 1, "logits")
-    extra = ((0, int(logits.shape[1]) - height), (0, int(logits.shape[2]) - width))
-    if any(end for _, end in extra):
-        logits = keras.layers.Cropping2D(extra, name="crop")(logits)
+        hidden = doubled(hidden, max(8, top // 2**i), f"decode{i}")
+    logits = cropped(convolved(hidden, input_shape[-1], 3, 1, "logits"), size, "crop")
     return keras.Model(inputs, logits, name="decoder")
 
 
@@ -150,16 +117,12 @@ ROW = Architecture(
     convolutional=True,
     options={
         "filters": Option(
-            default=[32, 64, 128],
-            help="widths, lowest first; each but the first halves height and width",
-            parse=integers(1, 2048, most=6),
+            [32, 64, 128],
+            "widths, lowest first; each but the first halves height and width",
+            integers(1, 2048, most=6),
         ),
-        "depth": Option(default=1, help="residual blocks of each width", parse=integer(1, 16)),
-        "stem_stride": Option(
-            default=2, help="stride of the first convolution: 1 or 2", parse=integer(1, 2)
-        ),
-        "activation": Option(
-            default="relu", help=", ".join(ACTIVATIONS), parse=choice(*ACTIVATIONS)
-        ),
+        "depth": Option(1, "residual blocks of each width", integer(1, 16)),
+        "stem_stride": Option(2, "stride of the first convolution: 1 or 2", integer(1, 2)),
+        "activation": ACTIVATION,
     },
 )

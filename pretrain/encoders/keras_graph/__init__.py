@@ -40,15 +40,6 @@ LAYER_KEYS = {"name", "class", "config", "inputs"}
 CALLS = ("use_causal_mask",)
 
 
-def check_name(value: Any) -> str:
-    """Return ``value`` if a layer may be called so. Raises ValueError with the rule."""
-    if not isinstance(value, str) or not NAME.fullmatch(value) or value == INPUT:
-        raise ValueError(
-            "must name each layer by at most 64 letters, digits, '_', '.' and '-', and not 'input'"
-        )
-    return value
-
-
 def free_name(wanted: str, taken: Any) -> str:
     """Return ``wanted`` as a name that is allowed and not in ``taken``."""
     base = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted)[:56] or "layer"
@@ -75,34 +66,51 @@ def parse_blocks(value: Any) -> list[list[dict[str, Any]]]:
 
 
 def _parse_block(block: list[Any], names: set[str]) -> list[dict[str, Any]]:
-    here: set[str] = {INPUT}
-    unused: set[str] = {INPUT}
+    here, unused = {INPUT}, {INPUT}
     layers = []
     for raw in block:
-        if not isinstance(raw, dict) or set(raw) - {"call"} != LAYER_KEYS:
-            raise ValueError("must have layers of exactly name, class, config and inputs")
-        name, kind, inputs = check_name(raw["name"]), raw["class"], raw["inputs"]
+        layers.append(_parse_layer(raw, here))
+        name = layers[-1]["name"]
         if name in names:
             raise ValueError(f"names the layer {name!r} twice")
-        if not isinstance(kind, str) or kind not in LAYERS:
-            raise ValueError(f"has a layer {name!r} of an unknown class")
-        if not isinstance(inputs, list) or not inputs:
-            raise ValueError(f"has a layer {name!r} without inputs")
-        if not all(isinstance(one, str) and one in here for one in inputs):
-            raise ValueError(
-                f"has a layer {name!r} whose inputs are no earlier layers of its block"
-            )
-        check_inputs(name, kind, len(inputs))
         names.add(name)
         here.add(name)
-        unused = (unused - set(inputs)) | {name}
-        config = checked_options(name, kind, raw["config"])
-        layers.append({"name": name, "class": kind, "config": config, "inputs": list(inputs)})
-        if "call" in raw:
-            layers[-1]["call"] = _parse_call(name, kind, raw["call"])
+        unused = (unused - set(layers[-1]["inputs"])) | {name}
     if astray := unused - {layers[-1]["name"]}:
         raise ValueError(f"has layers that lead nowhere, such as {min(astray)!r}")
     return layers
+
+
+def _parse_layer(raw: Any, here: set[str]) -> dict[str, Any]:
+    """Check one layer, whose inputs must be in ``here``."""
+    if not isinstance(raw, dict) or set(raw) - {"call"} != LAYER_KEYS:
+        raise ValueError("must have layers of exactly name, class, config and inputs")
+    name, kind, inputs = raw["name"], raw["class"], raw["inputs"]
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == INPUT:
+        raise ValueError(
+            "must name each layer by at most 64 letters, digits, '_', '.' and '-', and not 'input'"
+        )
+    about = f"has a layer {name!r}"
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise ValueError(f"{about} of an unknown class")
+    if not isinstance(inputs, list) or not inputs:
+        raise ValueError(f"{about} without inputs")
+    if not all(isinstance(one, str) and one in here for one in inputs):
+        raise ValueError(f"{about} whose inputs are no earlier layers of its block")
+    check_inputs(name, kind, len(inputs))
+    try:
+        config = plain_options(kind, raw["config"])
+    except ValueError as error:
+        raise ValueError(f"{about} ({kind}) that {error}") from None
+    if set(config) != set(raw["config"]):
+        raise ValueError(f"{about} ({kind}) with options that are never stored")
+    layer = {"name": name, "class": kind, "config": config, "inputs": list(inputs)}
+    if "call" not in raw:
+        return layer
+    call = dict.fromkeys(CALLS, True)
+    if kind not in MERGING | ATTENDING or not isinstance(raw["call"], dict) or raw["call"] != call:
+        raise ValueError(f"{about} that is called in an unknown way")
+    return {**layer, "call": call}
 
 
 def check_inputs(name: str, kind: str, count: int) -> None:
@@ -112,24 +120,6 @@ def check_inputs(name: str, kind: str, count: int) -> None:
             raise ValueError(f"has a layer {name!r} ({kind}) that needs two inputs or more")
     elif count != 1:
         raise ValueError(f"has a layer {name!r} ({kind}) that needs one input")
-
-
-def checked_options(name: str, kind: str, raw: Any) -> dict[str, Any]:
-    """Return a layer's options if they are as they are stored. Raises ValueError."""
-    try:
-        options = plain_options(kind, raw)
-    except ValueError as error:
-        raise ValueError(f"has a layer {name!r} ({kind}) that {error}") from None
-    if set(options) != set(raw):
-        raise ValueError(f"has a layer {name!r} ({kind}) with options that are never stored")
-    return options
-
-
-def _parse_call(name: str, kind: str, raw: Any) -> dict[str, bool]:
-    good = isinstance(raw, dict) and kind in MERGING | ATTENDING and set(raw) == set(CALLS)
-    if not good or raw != dict.fromkeys(CALLS, True):
-        raise ValueError(f"has a layer {name!r} that is called in an unknown way")
-    return dict.fromkeys(CALLS, True)
 
 
 def parse_shapes(value: Any) -> list[list[Any]]:
@@ -168,9 +158,8 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
             raise InputError(f"The encoder 'keras' has no layer for the tensor {path[:200]!r}.")
         places.append(place[block, layer])
         result[path] = tuple(sizes)
-    for i in range(1, len(options["blocks"]) + 1):
-        if not any(block == i for block, _ in places):
-            raise InputError(f"The encoder 'keras' has no weights in block{i}.")
+    if without := {i for i, _ in place.values()} - {i for i, _ in places}:
+        raise InputError(f"The encoder 'keras' has no weights in block{min(without)}.")
     if places != sorted(places):
         raise InputError("The encoder 'keras' has tensors that are not in the order of its layers.")
     return result
@@ -220,7 +209,7 @@ def build_model(
         kind, about = layer["class"], f"the layer {layer['name']!r} ({layer['class']})"
         given = [made[one] for one in layer["inputs"]]
         try:
-            built = made_layer(kind, layer["config"], layer["name"])
+            built = _made_layer(kind, layer["config"], layer["name"])
             arguments = [given] if kind in MERGING else given
             output = built(*arguments, **layer.get("call", {}))
         except Exception as error:  # Keras raises many kinds for options that do not fit together
@@ -230,7 +219,10 @@ def build_model(
             raise ValueError(f"{about} leaves sizes of its output open")
         if min(sizes, default=0) < 1:
             raise ValueError(f"{about} makes nothing of inputs of shape {given[0].shape[1:]}")
-        if math.prod(sizes) > MAX_INPUT_SIZE or _scores(kind, given) > MAX_INPUT_SIZE:
+        # An attention layer also computes a score of each pair of places.
+        pairs = math.prod(math.prod(one.shape[1:-1]) for one in given[:2])
+        largest = max(math.prod(sizes), pairs if kind.endswith("Attention") else 0)
+        if largest > MAX_INPUT_SIZE:
             raise ValueError(f"{about} makes more than {MAX_INPUT_SIZE:,} values an example")
         total += sum(math.prod(weight.shape) for weight in built.weights)
         if total > MAX_PARAMETERS:
@@ -240,21 +232,13 @@ def build_model(
     return keras.Model(inputs, last, name=name)
 
 
-def _scores(kind: str, given: list[Any]) -> int:
-    """Return how many scores an attention layer computes for one example and head."""
-    if not kind.endswith("Attention"):
-        return 0
-    return math.prod(math.prod(one.shape[1:-1]) for one in (given[0], given[1]))
-
-
-def made_layer(kind: str, options: Mapping[str, Any], name: str) -> Any:
-    """Return a new ``keras.layers`` layer of plain options."""
+def _made_layer(kind: str, options: Mapping[str, Any], name: str) -> Any:
     import keras
 
     config = dict(options)
     for key in WRAPPED.get(kind, ()):
         if config.get(key) is not None:
-            config[key] = made_layer(config[key]["class"], config[key]["config"], key)
+            config[key] = _made_layer(config[key]["class"], config[key]["config"], key)
     if config.get("shared_axes") == []:
         config["shared_axes"] = None
     return getattr(keras.layers, kind)(**config, name=name)
@@ -294,14 +278,14 @@ ROW = Architecture(
     imported=True,
     options={
         "blocks": Option(
-            default=[],
-            help="the layers, block by block, as plain data; `pretrain import` writes them",
-            parse=parse_blocks,
+            [],
+            "the layers, block by block, as plain data; `pretrain import` writes them",
+            parse_blocks,
         ),
         "shapes": Option(
-            default=[],
-            help="the shapes of the weights; a weights file declares them in its manifest",
-            parse=parse_shapes,
+            [],
+            "the shapes of the weights; a weights file declares them in its manifest",
+            parse_shapes,
         ),
     },
 )

@@ -11,84 +11,58 @@ from collections.abc import Mapping
 from typing import Any
 
 # Layers with which a block begins: those that learn more than a gain and a shift.
-LEARNING = frozenset(
-    (
-        *("Dense", "EinsumDense", "Embedding", "Conv1D", "Conv2D", "Conv3D"),
-        *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
-        *("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
-        *("SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
-        *("Bidirectional", "TimeDistributed", "MultiHeadAttention", "GroupQueryAttention"),
-    )
-)
+ATTENDING = {"MultiHeadAttention", "GroupQueryAttention"}
+LEARNING = {
+    *("Dense", "EinsumDense", "Embedding", "Conv1D", "Conv2D", "Conv3D"),
+    *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+    *("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
+    *("SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
+    *("Bidirectional", "TimeDistributed", *ATTENDING),
+}
 # Layers that take one list of inputs, and those that take their inputs one by one.
-MERGING = frozenset(
-    (
-        *("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Concatenate", "Dot"),
-        *("Attention", "AdditiveAttention"),
-    )
-)
-ATTENDING = frozenset(("MultiHeadAttention", "GroupQueryAttention"))
-LAYERS = (
-    LEARNING
-    | MERGING
-    | frozenset(
-        (
-            *("BatchNormalization", "LayerNormalization", "GroupNormalization"),
-            *("RMSNormalization", "UnitNormalization", "Normalization", "Rescaling"),
-            *("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"),
-            *(f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)),
-            *(f"Global{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)),
-            *(
-                f"{kind}{n}D"
-                for kind in ("ZeroPadding", "Cropping", "UpSampling")
-                for n in (1, 2, 3)
-            ),
-            *("Flatten", "Reshape", "Permute", "RepeatVector", "Resizing", "CenterCrop"),
-        )
-    )
-)
+MERGING = {
+    *("Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Concatenate", "Dot"),
+    *("Attention", "AdditiveAttention"),
+}
+_POOLING = ("MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")
+LAYERS = {
+    *(*LEARNING, *MERGING),
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization"),
+    *("RMSNormalization", "UnitNormalization", "Normalization", "Rescaling"),
+    *("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"),
+    *(f"{kind}{n}D" for kind in _POOLING for n in (1, 2, 3)),
+    *(f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (1, 2, 3)),
+    *("Flatten", "Reshape", "Permute", "RepeatVector", "Resizing", "CenterCrop"),
+}
 WRAPPED = {"Bidirectional": ("layer", "backward_layer"), "TimeDistributed": ("layer",)}
-ACTIVATIONS = frozenset(
-    (
-        *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish"),
-        *("mish", "tanh", "hard_tanh", "sigmoid", "hard_sigmoid", "log_sigmoid", "hard_silu"),
-        *("hard_swish", "softplus", "softsign", "squareplus", "exponential", "softmax"),
-        *(
-            "log_softmax",
-            "glu",
-            "hard_shrink",
-            "soft_shrink",
-            "tanh_shrink",
-        ),
-        *("sparse_plus", "sparse_sigmoid", "sparsemax"),
-    )
-)
+ACTIVATIONS = {
+    *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish"),
+    *("mish", "tanh", "hard_tanh", "sigmoid", "hard_sigmoid", "log_sigmoid", "hard_silu"),
+    *("hard_swish", "softplus", "softsign", "squareplus", "exponential", "softmax"),
+    *("log_softmax", "glu", "hard_shrink", "soft_shrink", "tanh_shrink"),
+    *("sparse_plus", "sparse_sigmoid", "sparsemax"),
+}
 
 # Options that say how weights began or are held, or how the layer behaves in training, or how fast it is.
 IGNORED_ENDS = ("_initializer", "_regularizer", "_constraint")
-IGNORED = frozenset(
-    (
-        *("name", "trainable", "dtype", "data_format", "batch_shape", "batch_input_shape", "seed"),
-        *("synchronized", "renorm_clipping", "renorm_momentum", "dropout", "recurrent_dropout"),
-        *("unroll", "use_cudnn", "implementation", "zero_output_for_mask", "flash_attention"),
-    )
-)
+IGNORED = {
+    *("name", "trainable", "dtype", "data_format", "batch_shape", "batch_input_shape", "seed"),
+    *("synchronized", "renorm_clipping", "renorm_momentum", "dropout", "recurrent_dropout"),
+    *("unroll", "use_cudnn", "implementation", "zero_output_for_mask", "flash_attention"),
+}
 # Options that would change what a layer is: other outputs, state between batches, masks, other weights.
-REFUSED = frozenset(
-    (
-        *("lora_rank", "lora_alpha", "quantization_config", "stateful", "return_state"),
-        *("mask_zero", "renorm", "sparse", "ragged", "vocabulary", "invert"),
-    )
-)
-REAL = frozenset(
-    (
-        *("epsilon", "momentum", "negative_slope", "max_value", "threshold", "alpha", "scale"),
-        *("offset", "mean", "variance"),
-    )
-)
-LAST_AXIS = frozenset(
-    ("BatchNormalization", "LayerNormalization", "GroupNormalization", "Softmax", "Normalization")
-)
+REFUSED = {
+    *("lora_rank", "lora_alpha", "quantization_config", "stateful", "return_state"),
+    *("mask_zero", "renorm", "sparse", "ragged", "vocabulary", "invert"),
+}
+REAL = {
+    *("epsilon", "momentum", "negative_slope", "max_value", "threshold", "alpha", "scale"),
+    *("offset", "mean", "variance"),
+}
+LAST_AXIS = {
+    *("BatchNormalization", "LayerNormalization", "GroupNormalization"),
+    *("Softmax", "Normalization"),
+}
 LARGEST_INTEGER, LARGEST_REAL = 1 << 24, 1e12
 MOST_VALUES, LONGEST_TEXT, DEEPEST = 1 << 16, 100, 4
 Options = dict[str, Any]

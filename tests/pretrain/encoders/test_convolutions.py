@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pretrain.encoders import encoder_config, expected_shapes
-from pretrain.encoders.normalisation import groups, normalised
+from pretrain.encoders.convolutions import groups, normalised
 
 CASES = [
     ("convnet", {"normalisation": "group"}),
