@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import HeadstartError, InputError, suggest
 from pretrain.encoders.base import number
+from pretrain.engine.runtime import keras_defaults
 from pretrain.keras_import.graph import Graph, Shape
 from pretrain.keras_import.live import read_model
 from pretrain.keras_import.weights_hdf5 import fit_by_name, read_legacy
-from pretrain.weights.validation import short
+from pretrain.weights.validation import file_sha256, short
 
 PREFIX = "keras.applications:"
 DEFAULT_SHAPE = (224, 224, 3)
@@ -37,24 +35,10 @@ FAMILIES = {
     ),
 }
 MODES = {name: mode for mode, names in FAMILIES.items() for name in names}
-OPTIONS: dict[str, Callable[[Any], Any]] = {"alpha": number(0.01, 10)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Application:
-    """A model's name in ``keras.applications``, and the options it is made with."""
-
-    name: str
-    options: dict[str, Any]
-
-    @property
-    def mode(self) -> str:
-        """How ``preprocess_input`` of its family scales images."""
-        return MODES[self.name]
-
-
-def parse(spec: str) -> Application:
-    """Return the model that ``keras.applications:MobileNetV2:alpha=0.35`` names. Raises InputError."""
+def parse(spec: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and options of ``keras.applications:MobileNetV2:alpha=0.35``. Raises InputError."""
     name, *given = spec.removeprefix(PREFIX).split(":")
     if name not in MODES:
         raise InputError(
@@ -63,23 +47,24 @@ def parse(spec: str) -> Application:
         )
     options = {}
     for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or key not in OPTIONS:
+        if not text.startswith("alpha="):
             raise InputError(
                 f"{spec}: {text!r} is no option of a model. There is: alpha=NUMBER, the width of "
                 f"MobileNet, MobileNetV2 and MobileNetV3."
             )
+        value = text.removeprefix("alpha=")
         try:
-            options[key] = OPTIONS[key](value)
+            options["alpha"] = number(0.01, 10)(value)
         except ValueError as error:
-            raise InputError(f"{spec}: {key} {error}. Got {value!r}.") from None
+            raise InputError(f"{spec}: alpha {error}. Got {value!r}.") from None
     if options and not name.startswith("MobileNet"):
         raise InputError(f"{spec}: only the MobileNets take alpha.")
-    return Application(name=name, options=options)
+    return name, options
 
 
+@keras_defaults()
 def made(
-    application: Application, weights: str, input_shape: Shape | None
+    name: str, options: dict[str, Any], weights: str, input_shape: Shape | None
 ) -> tuple[Graph, Any, dict[str, Any]]:
     """Build the model without its classification; return (graph, Keras model, what to record).
 
@@ -89,7 +74,6 @@ def made(
     import keras
 
     shape = input_shape or DEFAULT_SHAPE
-    constructor = getattr(keras.applications, application.name)
     about: dict[str, Any] = {"weights": weights}
     found = None
     if weights not in ("imagenet", "none"):
@@ -100,34 +84,25 @@ def made(
                 f"'imagenet' to download one, or 'none' for random weights."
             )
         found = read_legacy(path)
-        about = {"weights": path.name, "sha256": _sha256(path)}
+        about = {"weights": path.name, "sha256": file_sha256(path)}
     try:
         # Keras tells of a download on stdout, which belongs to the result.
         with contextlib.redirect_stdout(sys.stderr):
-            model = constructor(
+            model = getattr(keras.applications, name)(
                 include_top=False,
                 weights="imagenet" if weights == "imagenet" else None,
                 input_shape=shape,
-                **application.options,
+                **options,
             )
     except Exception as error:
         text = short(" ".join(str(error).split()), 300)
         if weights == "imagenet" and not isinstance(error, ValueError | TypeError):
             raise HeadstartError(
-                f"The weights of {application.name} could not be downloaded ({text}). Try again with a "
+                f"The weights of {name} could not be downloaded ({text}). Try again with a "
                 f"network, or download the file that ends in no_top.h5 elsewhere and give it as a file."
             ) from None
-        raise InputError(f"{application.name} cannot be built for {shape}: {text}.") from None
+        raise InputError(f"{name} cannot be built for {shape}: {text}.") from None
     graph = read_model(model, tuple(shape))
     if found is not None:
-        about["left_over"] = fit_by_name(found, _flat_layers(model), application.name)
-    return graph, model, {**about, "options": application.options}
-
-
-def _flat_layers(model: Any) -> list[Any]:
-    return [layer for layer in model.layers if layer.weights]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        about["left_over"] = fit_by_name(found, model.layers, name)
+    return graph, model, {**about, "options": options}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
-import re
 import shutil
 import stat
 import tempfile
@@ -14,18 +12,17 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from pretrain.encoders.base import MAX_PARAMETERS
 from pretrain.encoders.keras_graph import deferred
 from pretrain.engine.runtime import keras_defaults
+from pretrain.keras_import import COPY_AGAIN, SAVE_AGAIN, Refusal
 from pretrain.keras_import.config import checked_config
-from pretrain.keras_import.refusal import SAVE_AGAIN, Refusal
-from pretrain.keras_import.weights_hdf5 import COPY_AGAIN, check_hdf5
+from pretrain.keras_import.weights_hdf5 import check_hdf5
 from pretrain.weights.sniff import identify
-from pretrain.weights.validation import MAX_JSON_VALUES, STRING, short
+from pretrain.weights.validation import file_sha256, oversize, short
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 # headstart.json is what `transfer` adds to the models that it writes.
@@ -47,14 +44,18 @@ def load_archive(path: Path, start: Callable[[], None]) -> tuple[Any, str]:
     """
     with tempfile.TemporaryDirectory() as folder, _archive(path) as archive:
         members = _members(archive)
-        _check_version(_json(archive, members, METADATA))
+        metadata = _json(archive, members, METADATA)
+        version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+        if not isinstance(version, str) or not version.startswith("3."):
+            raise Refusal(
+                f"it was saved by Keras {short(repr(version))}, and Keras 3 is read", SAVE_AGAIN
+            )
         clean = _checked(_json(archive, members, CONFIG))
         weights = Path(folder) / WEIGHTS
         with archive.open(members[WEIGHTS]) as source, weights.open("wb") as target:
             shutil.copyfileobj(source, target)
         check_hdf5(weights, f"its {WEIGHTS}")
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(path)
         start()
         with keras_defaults():
             return _load(clean, weights), digest
@@ -107,24 +108,12 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
 def _json(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str) -> Any:
     data = archive.read(members[name])
-    bare = STRING.sub(b"", data)
-    if sum(bare.count(mark) for mark in (b"[", b"{", b",", b":")) > MAX_JSON_VALUES:
-        raise Refusal(f"its {name} holds more than {MAX_JSON_VALUES:,} values")
-    steps = (1 if mark in b"[{" else -1 for mark in re.findall(rb"[\[\]{}]", bare))
+    if fault := oversize(data, DEPTH):
+        raise Refusal(f"its {name} {fault}", COPY_AGAIN)
     try:
-        if max(accumulate(steps), default=0) > DEPTH:
-            raise ValueError(f"nested deeper than {DEPTH}")
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise Refusal(f"its {name} is not JSON ({short(str(error))})", COPY_AGAIN) from None
-
-
-def _check_version(metadata: Any) -> None:
-    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    if not isinstance(version, str) or not version.startswith("3."):
-        raise Refusal(
-            f"it was saved by Keras {short(repr(version))}, and Keras 3 is read", SAVE_AGAIN
-        )
 
 
 def _checked(raw: Any) -> Any:

@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pretrain.encoders.keras_graph.options import LAYERS, as_keras_saves, plain_options
-from pretrain.keras_import.refusal import SAVE_AGAIN, Refusal
+from pretrain.keras_import import SAVE_AGAIN, Refusal
 from pretrain.weights.validation import short
 
 MODELS = {
@@ -23,20 +23,18 @@ MAX_DEPTH = 8
 # Keras takes milliseconds a layer, and recurses along chains of them.
 MAX_LAYERS, MAX_CHAIN = 1200, 900
 # Layers that hand on what they get, outside training.
-IDENTITIES = frozenset(
-    (
-        *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
-        *("AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"),
-        *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"),
-        *("RandomBrightness", "RandomShear", "RandomHue", "RandomSaturation"),
-    )
-)
+IDENTITIES = {
+    *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"),
+    *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"),
+    *("RandomBrightness", "RandomShear", "RandomHue", "RandomSaturation"),
+}
 # Layers of keras.applications that stock layers stand in for.
 OWN = {
     "LayerScale": "keras.src.applications.convnext",
     "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
 }
-OPERATIONS = frozenset(("Add", "Subtract", "Multiply", "TrueDivide", "Divide"))
+OPERATIONS = {"Add", "Subtract", "Multiply", "TrueDivide", "Divide"}
 OPERATIONS_MODULE = "keras.src.ops.numpy"
 LAYER_INSTEAD = "use a layer in its place (Rescaling, Add, Multiply) and save the model again"
 Json = dict[str, Any]
@@ -71,11 +69,10 @@ class _Check:
         self.count += len(layers)
         if self.count > MAX_LAYERS:
             raise Refusal(f"it has more than {MAX_LAYERS} layers")
-        clean = {layer["name"]: layer for layer in (self._layer(one, depth) for one in layers)}
-        if len(clean) < len(layers):
-            names = [_entry(one, "a layer")[0] for one in layers]
-            twice = next(name for i, name in enumerate(names) if name in names[:i])
-            raise Refusal(f"it has two layers called {short(repr(twice))}")
+        clean: dict[str, Json] = {}
+        for layer in (self._layer(one, depth) for one in layers):
+            if clean.setdefault(layer["name"], layer) is not layer:
+                raise Refusal(f"it has two layers called {short(repr(layer['name']))}")
         options: Json = {"name": name}
         if kind == "Sequential":
             for layer in clean.values():
@@ -96,30 +93,25 @@ class _Check:
         name, kind, config = _entry(raw, "a layer")
         if kind in MODELS:
             return self.model(raw, f"the model {short(repr(name))} in it", depth + 1)
-        about = f"its layer {short(repr(name))} ({short(kind)})"
-        module: str = "keras.layers"
-        registered: str | None = None
-        options: Json
-        if kind == "InputLayer":
+        module = raw.get("module")
+        operation = module == OPERATIONS_MODULE and kind in OPERATIONS
+        if not operation and not (kind in OWN and module == OWN[kind]):
             _check_stock(raw, name, kind)
+        registered = kind if module != "keras.layers" else None
+        options: Json = {}
+        if kind == "InputLayer":
             shape = config.get("batch_shape", config.get("batch_input_shape"))
             if config.get("sparse") or config.get("ragged"):
                 raise Refusal(f"its input {short(repr(name))} is sparse or ragged")
             options = {"batch_shape": _batch_shape(shape, name), "dtype": "float32"}
-        elif raw.get("module") == OPERATIONS_MODULE and kind in OPERATIONS:
-            module, registered, options = OPERATIONS_MODULE, kind, {}
-        else:
-            if kind in OWN and raw.get("module") == OWN[kind]:
-                module, registered = OWN[kind], kind
-            else:
-                _check_stock(raw, name, kind)
+        elif not operation:
             try:
                 options = as_keras_saves(kind, plain_options(kind, config))
             except ValueError as error:
-                raise Refusal(f"{about} {error}") from None
+                raise Refusal(f"its layer {short(repr(name))} ({short(kind)}) {error}") from None
             if kind == "PReLU" and options.get("shared_axes") == []:
                 options["shared_axes"] = None
-        made = _saved(module, kind, {**options, "name": name}, registered)
+        made = _saved(str(module), kind, {**options, "name": name}, registered)
         return made | {"inbound_nodes": _nodes(raw, name)}
 
 
@@ -147,12 +139,12 @@ def _saved(module: str, kind: str, config: Json, registered: str | None) -> Json
 def _check_stock(raw: Json, name: str, kind: str) -> None:
     """Raise Refusal unless the class is one of Keras' own layers and in the table."""
     layer, module = f"its layer {short(repr(name))}", raw.get("module")
+    registered = raw.get("registered_name")
     if kind == "Lambda":
         raise Refusal(
             f"{layer} is a Lambda, which holds Python code, and code from a file is never run",
             "replace it by a layer of Keras and save the model again",
         )
-    registered = raw.get("registered_name")
     if isinstance(module, str) and module.startswith(("keras.src.ops", "keras.ops")):
         raise Refusal(
             f"{layer} is the operation {short(kind)} on tensors, which is not a layer",
@@ -215,7 +207,7 @@ def _argument(value: Any, layer: str) -> Any:
                 f"{layer} takes another than the first output of {short(repr(history[0]))}"
             )
         tensor = {"shape": [None], "dtype": "float32", "keras_history": [history[0], 0, 0]}
-        return {"class_name": "__keras_tensor__", "config": tensor}
+        return {"class_name": kind, "config": tensor}
     if kind in ("__tensor__", "__numpy__") and isinstance(config, dict):
         constant = {"value": _argument(config.get("value"), layer), "dtype": "float32"}
         return {"class_name": "__tensor__", "config": constant}
@@ -233,22 +225,19 @@ def _sources(value: Any) -> Iterator[str]:
 
 def _in_order(layers: dict[str, Json]) -> list[str]:
     """Return names so that each layer comes after its inputs; Keras would try for ever on a circle."""
-    order: TopologicalSorter[str] = TopologicalSorter()
-    for name, layer in layers.items():
-        sources = set(_sources(layer["inbound_nodes"]))
+    inputs = {name: set(_sources(layer["inbound_nodes"])) for name, layer in layers.items()}
+    for name, sources in inputs.items():
         if not sources <= set(layers):
             raise Refusal(f"the layer {short(repr(name))} has unknown inputs")
-        if not sources and layer["class_name"] != "InputLayer":
+        if not sources and layers[name]["class_name"] != "InputLayer":
             raise Refusal(f"the layer {short(repr(name))} has no input")
-        order.add(name, *sources)
     try:
-        names = list(order.static_order())
+        names = list(TopologicalSorter(inputs).static_order())
     except CycleError as error:
         raise Refusal(f"the layer {short(repr(error.args[1][0]))} has unknown inputs") from None
     chain: dict[str, int] = {}
     for name in names:
-        below = set(_sources(layers[name]["inbound_nodes"]))
-        chain[name] = 1 + max((chain[one] for one in below), default=0)
+        chain[name] = 1 + max((chain[one] for one in inputs[name]), default=0)
     _check_chain(max(chain.values()))
     return names
 
@@ -262,13 +251,11 @@ def _places(raw: Any, layers: dict[str, Json]) -> list[Any]:
     """Return ["a", 0, 0] or [["a", 0, 0], ...] with names of layers; one place stands alone."""
     places = raw if isinstance(raw, list) else []
     places = [places] if places and isinstance(places[0], str) else places
-    for place in places:
-        if not isinstance(place, list) or len(place) != 3 or not isinstance(place[0], str):
-            raise Refusal("its inputs or outputs are malformed")
-        if place[0] not in layers:
-            raise Refusal(f"its output {short(repr(place[0]))} is no layer of it")
-    if not places:
+    well_formed = all(isinstance(p, list) and len(p) == 3 and type(p[0]) is str for p in places)
+    if not places or not well_formed:
         raise Refusal("its inputs or outputs are malformed")
+    if unknown := [place[0] for place in places if place[0] not in layers]:
+        raise Refusal(f"its output {short(repr(unknown[0]))} is no layer of it")
     # Each layer of the copy is called once, so its call is number 0, whichever it was in the file.
     places = [[place[0], 0, 0] for place in places]
     return places[0] if len(places) == 1 else places

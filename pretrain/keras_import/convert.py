@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from headstart.errors import arg
 from pretrain.encoders import encoder_config
 from pretrain.encoders.base import weights_of
 from pretrain.encoders.keras_graph import INPUT, build_model, deferred, free_name
-from pretrain.keras_import import STRATEGY
+from pretrain.keras_import import STRATEGY, Refusal
 from pretrain.keras_import.blocks import blocks, stored
 from pretrain.keras_import.graph import Graph, Node
-from pretrain.keras_import.refusal import Refusal
 from pretrain.keras_import.scaling import Scaling
 from pretrain.weights.file import WeightsFile, assign
 from pretrain.weights.validation import listing, short
@@ -27,25 +26,18 @@ UNKNOWN = "unknown"
 Tensors = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a model came from: what is recorded of it."""
-
-    name: str
-    about: Mapping[str, Any]
-
-
 def convert(
-    graph: Graph, model: Any, source: Source, *, cut: str | None, scaling: Scaling
+    graph: Graph, model: Any, source: Mapping[str, Any], *, cut: str | None, scaling: Scaling
 ) -> WeightsFile:
     """Return the part of ``model`` below the cut as a weights file that was not written yet.
 
-    graph: of the same model. cut: as ``Graph.find`` takes it. Raises Refusal and InputError.
+    graph: of the same model. source: what is recorded of where it came from. cut: as ``Graph.find`` takes
+    it. Raises Refusal and InputError.
     """
     ending = graph.find(cut)
     flat = _rebuilt(graph, [*graph.outputs, ending])
     tensors = _filled(graph, flat)
-    part = _featured(graph.ending_at(ending))
+    part = _featured(graph, ending)
     parts = blocks(part)
     by_block = {node.name: f"block{i}" for i, nodes in enumerate(parts, start=1) for node in nodes}
     mine = {
@@ -74,10 +66,9 @@ def convert(
             "seed": 0,
             "data": {"name": UNKNOWN, "fingerprint": UNKNOWN},
             "source": {
-                "name": source.name,
-                **source.about,
+                **source,
                 "cut": ending,
-                "dropped": part.dropped(graph),
+                "dropped": [node.name for node in graph.nodes if node not in part.nodes],
                 "left_out": list(graph.left_out),
                 "blocks": [f"{nodes[0].name} to {nodes[-1].name}" for nodes in parts],
             },
@@ -108,10 +99,7 @@ def _filled(graph: Graph, flat: Any) -> dict[str, Tensors]:
                 f"its layer {layer.name!r} has a single number as weight, which no file holds"
             )
         given = [np.array(weight.numpy(), np.float32) for weight in graph.node(layer.name).weights]
-        if len(given) != len(mine) or any(
-            tensor.size != math.prod(weight.shape)
-            for tensor, weight in zip(given, mine.values(), strict=True)
-        ):
+        if [t.size for t in given] != [math.prod(weight.shape) for weight in mine.values()]:
             raise Refusal(f"the weights of its layer {layer.name!r} are not those of its options")
         tensors[layer.name] = {
             name: tensor.reshape(weight.shape)
@@ -121,14 +109,14 @@ def _filled(graph: Graph, flat: Any) -> dict[str, Tensors]:
     return tensors
 
 
-def _featured(graph: Graph) -> Graph:
-    """Return the graph with features (B, D): the mean over positions where it ends in maps."""
-    last = graph.node(graph.outputs[0])
+def _featured(graph: Graph, ending: str) -> Graph:
+    """Return the part up to ``ending`` with features (B, D): the mean over positions if it ends in maps."""
+    last, nodes = graph.node(ending), graph.ancestors([ending])
     if last.rank == 1:
-        return graph
+        return replace(graph, nodes=nodes, outputs=(ending,))
     if not 2 <= last.rank <= 4:
         raise Refusal(f"the layer {last.name!r} makes {last.rank} axes", "cut at another layer")
-    name = free_name("features", {node.name for node in graph.nodes})
+    name = free_name("features", {node.name for node in nodes})
     pool = Node(
         name=name,
         kind=f"GlobalAveragePooling{last.rank - 1}D",
@@ -137,7 +125,7 @@ def _featured(graph: Graph) -> Graph:
         path=(name,),
         rank=1,
     )
-    return replace(graph, nodes=(*graph.nodes, pool), outputs=(pool.name,))
+    return replace(graph, nodes=(*nodes, pool), outputs=(name,))
 
 
 def _verify(
@@ -159,7 +147,7 @@ def _verify(
     low, high = scaling.expected
     x = (low + (high - low) * x).astype(np.float32)
     # The model may take grey images without their channel.
-    given = x.reshape(len(x), *model.input_shape[1:]) if _closed(model) else x
+    given = x if None in model.input_shape[1:] else x.reshape(len(x), *model.input_shape[1:])
     try:
         *mine_out, at_cut = _listed(flat(x, training=False))
         theirs = _listed(model(given, training=False))
@@ -177,14 +165,8 @@ def _verify(
     _compare(np.asarray(encoder(x, False)), at_cut, "the blocks")
 
 
-def _closed(model: Any) -> bool:
-    return None not in model.input_shape[1:]
-
-
 def _listed(outputs: Any) -> list[np.ndarray]:
-    return [
-        np.asarray(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])
-    ]
+    return list(map(np.asarray, outputs if isinstance(outputs, list | tuple) else [outputs]))
 
 
 def _compare(ours: np.ndarray, expected: np.ndarray, what: str) -> None:

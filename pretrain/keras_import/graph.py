@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.errors import InputError, arg, suggest
@@ -75,10 +75,6 @@ class Graph:
                 needed.update(node.inputs)
         return tuple(node for node in self.nodes if node.name in needed)
 
-    def ending_at(self, name: str) -> Graph:
-        """Return the part that ``name`` is computed from; ``name`` is its last node and output."""
-        return replace(self, nodes=self.ancestors([name]), outputs=(name,))
-
     def find(self, cut: str | None) -> str:
         """Return the name of the node at which to cut. Raises InputError with near names.
 
@@ -135,31 +131,11 @@ class Graph:
             )
         last = self.node(self.outputs[0])
         below = last
-        while below.kind == "Softmax" or (
-            below.kind == "Activation" and below.config["activation"] in LAST
-        ):
-            if below.inputs[0] == INPUT:
-                return last.name
+        while below.inputs[0] != INPUT:
+            if below.kind == "Dense":
+                return below.inputs[0]
+            activation = below.kind == "Activation" and below.config["activation"] in LAST
+            if not activation and below.kind != "Softmax":
+                break
             below = self.node(below.inputs[0])
-        if below.kind != "Dense" or below.inputs[0] == INPUT:
-            return last.name
-        return below.inputs[0]
-
-    def dropped(self, whole: Graph) -> list[str]:
-        """Return the names of the layers of ``whole`` that are not here."""
-        kept = {node.name for node in self.nodes}
-        return [node.name for node in whole.nodes if node.name not in kept]
-
-
-def starts_with_scaling(graph: Graph) -> bool:
-    """Say whether the model scales raw values itself: its first layers are Rescaling or Normalization."""
-    below = {INPUT}
-    for node in graph.nodes:
-        if not below.intersection(node.inputs):
-            continue
-        if node.kind in ("Rescaling", "Normalization"):
-            return True
-        if node.kind not in ("Resizing", "Reshape"):
-            return False
-        below.add(node.name)
-    return False
+        return last.name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from pretrain.encoders.keras_graph.options import (
     MERGING,
     plain_options,
 )
+from pretrain.keras_import import Refusal
 from pretrain.keras_import.config import (
     IDENTITIES,
     LAYER_INSTEAD,
@@ -27,7 +27,6 @@ from pretrain.keras_import.config import (
     OWN,
 )
 from pretrain.keras_import.graph import Graph, Node, Shape
-from pretrain.keras_import.refusal import Refusal
 from pretrain.weights.validation import short
 
 # Of these layers other options are stored only where they differ from Keras' defaults, as the first version
@@ -115,27 +114,18 @@ class _Walk:
     def model(self, model: Any, given: str, path: tuple[str, ...]) -> list[str]:
         """Add a model's layers; ``given`` is the node that it is called on. Return its outputs' nodes."""
         functional = getattr(model, "_functional", None) or model
+        if len(functional.inputs) != 1:
+            raise Refusal(f"a model in it has {len(functional.inputs)} inputs")
         made = {id(functional.inputs[0]): given}
         nodes = [node for level in functional._nodes_by_depth.values() for node in level]
-        uses = Counter(id(node.operation) for node in nodes)
+        # Keras keeps operations in an order in which they can be computed.
         place = {id(operation): i for i, operation in enumerate(functional.operations)}
-        waiting = sorted(nodes, key=lambda node: place[id(node.operation)])
-        waiting = [node for node in waiting if not node.is_input]
-        while waiting:
-            ready = [n for n in waiting if all(id(tensor) in made for tensor in n.input_tensors)]
-            if not ready:
-                raise Refusal(f"a model in it has {len(functional.inputs)} inputs")
-            for node in ready:
-                name = node.operation.name
-                if uses[id(node.operation)] > 1:
-                    raise Refusal(
-                        f"its layer {short(repr(name))} is used {uses[id(node.operation)]} times, and "
-                        f"shared layers cannot be imported"
-                    )
-                if len(node.outputs) != 1:
-                    raise Refusal(f"its layer {short(repr(name))} has several outputs")
-                made[id(node.outputs[0])] = self._node(node, made, path)
-            waiting = [node for node in waiting if node not in ready]
+        for node in sorted(nodes, key=lambda node: place[id(node.operation)]):
+            if node.is_input:
+                continue
+            if len(node.outputs) != 1:
+                raise Refusal(f"its layer {short(repr(node.operation.name))} has several outputs")
+            made[id(node.outputs[0])] = self._node(node, made, path)
         return [made[id(tensor)] for tensor in functional.outputs]
 
     def _node(self, node: Any, made: dict[int, str], path: tuple[str, ...]) -> str:
@@ -151,8 +141,6 @@ class _Walk:
             return self.add(name, kind, config, inputs, path, rank)
         call = _call(name, kind, node.arguments.kwargs)
         if kind in MODELS and module == MODELS[kind]:
-            if len(inputs) != 1:
-                raise Refusal(f"the model {short(repr(name))} in it has {len(inputs)} inputs")
             (output,) = self.model(layer, inputs[0], (*path, name))
             self.aliases.setdefault(name, output)
             return output
@@ -265,22 +253,14 @@ def _call(name: str, kind: str, kwargs: dict[str, Any]) -> dict[str, bool]:
     """Return how a layer is called beyond its inputs; Refusal for what an encoder cannot repeat."""
     extra = {key: value for key, value in kwargs.items() if value is not None}
     # Keras notes training=True of every layer that prepares data, and sets it by the call all the same.
-    prepares = kind in IDENTITIES or kind in (
-        "Resizing",
-        "Rescaling",
-        "Normalization",
-        "CenterCrop",
-    )
+    prepares = kind in IDENTITIES | {"Resizing", "Rescaling", "Normalization", "CenterCrop"}
     training = extra.pop("training", None) and not prepares
-    call = {}
-    for key in CALLS:
-        if extra.pop(key, False) is True and kind in MERGING | ATTENDING:
-            call[key] = True
+    on = [key for key in CALLS if extra.pop(key, False) is True]
     tensors = ATTENDED if kind in ATTENDING else ()
     if training or any(value is not False for key, value in extra.items() if key not in tensors):
         names = ", ".join(map(short, ["training"] * bool(training) + list(extra)))
         raise Refusal(f"its layer {short(repr(name))} is called with special arguments ({names})")
-    return call
+    return dict.fromkeys(on if kind in MERGING | ATTENDING else (), True)
 
 
 def _operation(
@@ -296,9 +276,9 @@ def _operation(
             raise Refusal(f"{about} divides one tensor by another", LAYER_INSTEAD)
         return kind, {}
     first = left is None
-    values = [float(one) for one in np.ravel(np.array(right if first else left))]
-    lengths = np.shape(np.squeeze(np.array(right if first else left)))
-    if len(lengths) > 1 or not values or not all(abs(one) <= LARGEST_REAL for one in values):
+    constant = np.squeeze(np.array(right if first else left))
+    values = [float(one) for one in constant.ravel()]
+    if constant.ndim > 1 or not values or not all(abs(one) <= LARGEST_REAL for one in values):
         raise Refusal(f"{about} has an operand that is not one number, or one a channel")
     scale, offset = [1.0], [0.0]
     if kind == "Add":
@@ -320,21 +300,16 @@ def _operation(
 
 def _settled(declared: list[int | None], wanted: Shape | None) -> Shape:
     """Return the input's shape with every size known."""
-    fits = wanted is not None and len(wanted) == len(declared)
-    fits = fits and all(n in (None, w) for n, w in zip(declared, wanted or (), strict=False))
-    if wanted is not None and not fits:
+    sizes = list(declared if wanted is None else wanted)
+    shown, given = ("x".join("?" if n is None else str(n) for n in s) for s in (declared, sizes))
+    fits = all(n in (None, w) for n, w in zip(declared, sizes, strict=False))
+    if len(sizes) != len(declared) or not fits:
         raise Refusal(
-            f"its input has shape {_shown(declared)}, and {arg.input_shape} is {_shown(list(wanted))}",
+            f"its input has shape {shown}, and {arg.input_shape} is {given}",
             f"leave {arg.input_shape} out, or give one that fits",
         )
-    sizes = wanted if wanted is not None else tuple(declared)
     if None in sizes:
         raise Refusal(
-            f"its input has the open shape {_shown(declared)}",
-            f"give {arg.input_shape}, such as 96x96x3",
+            f"its input has the open shape {shown}", f"give {arg.input_shape}, such as 96x96x3"
         )
     return tuple(int(n) for n in sizes if n is not None)
-
-
-def _shown(shape: list[Any]) -> str:
-    return "x".join("?" if n is None else str(n) for n in shape)

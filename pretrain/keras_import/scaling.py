@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.errors import arg
-from pretrain.keras_import.graph import Graph, starts_with_scaling
+from pretrain.encoders.keras_graph import INPUT
+from pretrain.keras_import.graph import Graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +32,12 @@ class Scaling:
 
     def preprocessing(self, input_shape: tuple[int, ...]) -> dict[str, Any]:
         """Return the weights file's field; a table's columns are taken as they are."""
-        if len(input_shape) == 1:
-            low, high = self.expected
-            return {
-                "input_dtype": "float32",
-                "value_range": [float(low), float(high)],
-                "scale": [1.0],
-                "offset": [0.0],
-            }
+        table = len(input_shape) == 1
         return {
-            "input_dtype": "uint8",
-            "value_range": [0.0, 255.0],
-            "scale": [float(one) for one in self.scale],
-            "offset": [float(one) for one in self.offset],
+            "input_dtype": "float32" if table else "uint8",
+            "value_range": list(map(float, self.expected if table else (0, 255))),
+            "scale": [1.0] if table else list(map(float, self.scale)),
+            "offset": [0.0] if table else list(map(float, self.offset)),
         }
 
 
@@ -53,9 +47,16 @@ def spanning(low: float, high: float, why: str) -> Scaling:
 
 
 def guessed(graph: Graph) -> Scaling:
-    """Return what a model file's layers suggest."""
-    if starts_with_scaling(graph):
-        return spanning(0, 255, "it begins with Rescaling or Normalization")
+    """Return what a model file's first layers suggest."""
+    below = {INPUT}
+    for node in graph.nodes:
+        if not below.intersection(node.inputs):
+            continue
+        if node.kind in ("Rescaling", "Normalization"):
+            return spanning(0, 255, "it begins with Rescaling or Normalization")
+        if node.kind not in ("Resizing", "Reshape"):
+            break
+        below.add(node.name)
     return spanning(0, 1, f"the usual range; {arg.value_range} says another")
 
 

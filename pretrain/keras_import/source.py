@@ -7,27 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import InputError, arg
-from pretrain.keras_import.applications import PREFIX, made, parse
+from pretrain.keras_import import Refusal
+from pretrain.keras_import.applications import MODES, PREFIX, made, parse
 from pretrain.keras_import.archive import load_archive
-from pretrain.keras_import.convert import Source, convert
+from pretrain.keras_import.convert import convert
 from pretrain.keras_import.live import read_model
-from pretrain.keras_import.refusal import Refusal
 from pretrain.keras_import.scaling import Scaling, guessed, of_mode, spanning
 from pretrain.weights.file import WeightsFile
 
 Say = Callable[[str], None]
-OPTIONS = {
-    "cut": "cut",
-    "weights": "from_weights",
-    "input_shape": "input_shape",
-    "value_range": "value_range",
-}
-"""The keywords of ``import_model``, and what the callers' arguments are called."""
-
-
-def is_foreign(spec: str) -> bool:
-    """Say whether ``spec`` names a model that must be imported, rather than a weights file."""
-    return spec.startswith(PREFIX) or Path(spec).suffix.lower() == ".keras"
 
 
 def read_source(
@@ -43,12 +31,12 @@ def read_source(
     """
     if spec.startswith("~"):
         spec = str(Path(spec).expanduser())
-    if is_foreign(spec):
+    if spec.startswith(PREFIX) or Path(spec).suffix.lower() == ".keras":
         return import_model(spec, threads=threads, say=say, **given)
-    if extra := [name for key, name in OPTIONS.items() if given.get(key) is not None]:
+    if extra := [name for name, value in given.items() if value is not None]:
         raise InputError(
             f"is for models that are imported, and {spec} is a weights file",
-            argument=extra[0],
+            argument="from_weights" if extra[0] == "weights" else extra[0],
             hint="Leave it out.",
         )
     return WeightsFile.read(Path(spec))
@@ -75,33 +63,26 @@ def import_model(
     name = spec if spec.startswith(PREFIX) else Path(spec).name
     try:
         if spec.startswith(PREFIX):
-            application = parse(spec)
+            application, options = parse(spec)
             start(threads)
-            with keras_defaults():
-                graph, model, about = made(application, weights or "imagenet", input_shape)
-                scaling = _scaling(value_range, of_mode(application.mode))
-                source = Source(name=name, about=about)
-                file = convert(graph, model, source, cut=cut, scaling=scaling)
+            graph, model, about = made(application, options, weights or "imagenet", input_shape)
+            scaling = of_mode(MODES[application])
         else:
             if weights is not None:
                 raise InputError(
                     f"{spec} is a model with weights of its own: leave its weights option out."
                 )
             model, digest = load_archive(Path(spec), lambda: start(threads))
-            graph = read_model(model, input_shape)
-            scaling = _scaling(value_range, guessed(graph))
-            source = Source(name=name, about={"sha256": digest})
-            file = convert(graph, model, source, cut=cut, scaling=scaling)
+            graph, about = read_model(model, input_shape), {"sha256": digest}
+            scaling = guessed(graph)
+        if value_range is not None:
+            scaling = spanning(*value_range, f"as {arg.value_range} says")
+        with keras_defaults():
+            file = convert(graph, model, {"name": name, **about}, cut=cut, scaling=scaling)
     except Refusal as refusal:
         raise InputError(f"{name} cannot be imported: {refusal.what}; {refusal.way_out}.") from None
     _tell(file, scaling, say)
     return file.sealed()
-
-
-def _scaling(given: tuple[float, float] | None, default: Scaling) -> Scaling:
-    if given is None:
-        return default
-    return spanning(*given, f"as {arg.value_range} says")
 
 
 def _tell(file: WeightsFile, scaling: Scaling, say: Say) -> None:
@@ -113,14 +94,10 @@ def _tell(file: WeightsFile, scaling: Scaling, say: Say) -> None:
         say(f"Left out, for they do nothing outside training: {_few(source['left_out'])}")
     low, high = scaling.expected
     say(f"Values: the model is taken to expect {low:.4g} to {high:.4g} ({scaling.why})")
-    say(
-        f"Blocks, for {arg.reuse}: {len(source['blocks'])}, lowest first: {_ends(source['blocks'])}"
-    )
+    blocks = source["blocks"]
+    shown = "; ".join(blocks if len(blocks) <= 6 else [*blocks[:3], "...", *blocks[-2:]])
+    say(f"Blocks, for {arg.reuse}: {len(blocks)}, lowest first: {shown}")
 
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _ends(names: list[str]) -> str:
-    return "; ".join(names if len(names) <= 6 else [*names[:3], "...", *names[-2:]])

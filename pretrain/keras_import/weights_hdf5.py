@@ -13,14 +13,13 @@ import h5py
 import numpy as np
 from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 
-from pretrain.keras_import.refusal import Refusal
+from pretrain.keras_import import COPY_AGAIN, Refusal
+from pretrain.weights.hdf5 import DAMAGE, declared_bytes, links
 from pretrain.weights.validation import listing, short
 
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 32
 MOST_LISTED = 8
-DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)
-COPY_AGAIN = "copy or download it again"
 Tensors = dict[str, list[np.ndarray]]
 
 
@@ -46,11 +45,9 @@ class _Walk:
         if depth > MAX_DEPTH:
             raise Refusal(f"{self.what} is nested deeper than {MAX_DEPTH} groups")
         self._meet(group, where)
-        names: list[bytes] = []
-        group.links.iterate(names.append)
-        for name in names:
+        for name, kind in links(group):
             below = f"{where.rstrip('/')}/{name.decode(errors='replace')}"
-            if group.links.get_info(name).type != h5l.TYPE_HARD:
+            if kind != h5l.TYPE_HARD:
                 raise Refusal(f"{self.what} has a link that can lead outside it ({short(below)})")
             member = h5o.open(group, name)
             if isinstance(member, h5g.GroupID):
@@ -81,9 +78,7 @@ class _Walk:
             raise Refusal(f"{self.what} holds compressed data ({short(where)})")
         if dataset.get_space().get_simple_extent_type() == h5s.NULL:
             return
-        declared = kind.get_size()
-        for n in dataset.shape:
-            declared *= int(n)
+        declared = declared_bytes(dataset)
         self.declared += declared
         compact = plist.get_layout() == h5d.COMPACT
         if (not compact and dataset.get_storage_size() < declared) or self.declared > self.size:
@@ -131,11 +126,9 @@ def fit_by_name(found: Tensors, layers: list[Any], where: str) -> list[str]:
 
     Everything is compared before anything is assigned. Raises Refusal that lists every difference.
     """
-    problems = []
+    layers, problems = [layer for layer in layers if layer.weights], []
     for layer in layers:
         needed = [tuple(int(n) for n in weight.shape) for weight in layer.weights]
-        if not needed:
-            continue
         if layer.name not in found:
             problems.append(f"it lacks the layer {layer.name}")
             continue
@@ -148,8 +141,6 @@ def fit_by_name(found: Tensors, layers: list[Any], where: str) -> list[str]:
         problems = problems[:MOST_LISTED] + [f"and {more} more"] * (more > 0)
     if problems:
         raise Refusal(f"its weights are not those of {where}: {listing(problems)}")
-    names = {layer.name for layer in layers}
     for layer in layers:
-        if layer.weights:
-            layer.set_weights([np.asarray(t, np.float32) for t in found[layer.name]])
-    return [name for name in found if name not in names]
+        layer.set_weights([np.asarray(t, np.float32) for t in found[layer.name]])
+    return [name for name in found if name not in {layer.name for layer in layers}]

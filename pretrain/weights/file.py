@@ -21,14 +21,14 @@ from headstart.files import atomic_write, check_output
 from pretrain.encoders import expected_shapes, stored_config
 from pretrain.weights.fingerprints import check_pool, describe_pool, read_pool
 from pretrain.weights.hdf5 import (
+    DAMAGE,
     MAX_JSON_BYTES,
     POOL_VERSION,
     VERSIONS,
     Walk,
     build_image,
     check_envelope,
-    read_bytes,
-    read_tensor,
+    read,
 )
 from pretrain.weights.validation import (
     COPY_AGAIN,
@@ -48,9 +48,6 @@ from pretrain.weights.validation import (
     short,
 )
 from tasks.duplicates.fingerprints import Fingerprints
-
-# What h5py raises on files that are damaged inside; all mean the same to the reader.
-DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +111,8 @@ class WeightsFile:
             HeadstartError: the disk refuses.
         """
         try:
-            image, digest = self._image()
+            parts = self._parts()
+            image = build_image(*parts)
         except Fault as fault:
             raise InputError(f"{path} was not written: {fault}.") from None
         check_output(path, force)
@@ -122,7 +120,7 @@ class WeightsFile:
         atomic_write(
             path,
             lambda temp: _save(temp, image),
-            verify=lambda temp: read_back.append(_verified(temp, digest)),
+            verify=lambda temp: read_back.append(_verified(temp, parts[-1])),
         )
         return read_back[0]
 
@@ -167,21 +165,22 @@ class WeightsFile:
     @classmethod
     def _read(cls, file: h5py.File, walk: Walk) -> WeightsFile:
         found = walk.layout(file)
-        content = parse_json(read_bytes(found.metadata), "metadata")
+        content = parse_json(read(found.metadata, "u1").tobytes(), "metadata")
         parts = ["encoder", "preprocessing", "metadata"]
         parts += ["fingerprints"] if found.fingerprints else []
         if not isinstance(content, dict) or set(content) != set(parts):
             raise Fault(f"its metadata must hold exactly {', '.join(parts[:-1])} and {parts[-1]}")
-        manifest = parse_json(read_bytes(found.manifest), "manifest")
+        manifest = parse_json(read(found.manifest, "u1").tobytes(), "manifest")
         entries = check_manifest(manifest)
-        listed = {name: entry["shape"] for name, entry in entries.items()}
+        listed = {name: tuple(entry["shape"]) for name, entry in entries.items()}
         encoder, needed = check_encoder(content["encoder"], listed)
         check_preprocessing(content["preprocessing"], encoder["input_shape"])
         check_metadata(content["metadata"])
         if found.fingerprints:
             check_pool(content["fingerprints"], encoder, found.fingerprints)
-        check_fit(encoder, needed, entries, found.shapes())
-        tensors = {name: read_tensor(found.tensors[name]) for name in needed}
+        stored = {name: dataset.shape for name, dataset in found.tensors.items()}
+        check_fit(encoder, needed, listed, stored)
+        tensors = {name: read(found.tensors[name], "<f4") for name in needed}
         changed = [n for n, tensor in tensors.items() if sha256(tensor) != entries[n]["sha256"]]
         if changed:
             raise Fault(
@@ -204,11 +203,6 @@ class WeightsFile:
             fingerprints=fingerprints,
             digest=found.digest,
         )
-
-    def _image(self) -> tuple[memoryview, str]:
-        """Check everything and return the file's bytes and digest. Raises Fault."""
-        parts, tensors, prints, digest = self._parts()
-        return build_image(parts, tensors, prints, digest), digest
 
     def _parts(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.weights.hdf5 import read_bytes
+from pretrain.weights.hdf5 import read
 from pretrain.weights.validation import COPY_AGAIN, SHA256, Fault, sha256, short
 from tasks.duplicates.fingerprints import (
     HASH,
@@ -38,11 +38,10 @@ def describe_pool(
     about: dict[str, Any] = {"examples": fingerprints.examples}
     arrays = {}
     for name, kind in KINDS.items():
-        array = getattr(fingerprints, name)
         about[name] = None
-        if array is not None:
-            arrays[name] = np.ascontiguousarray(array, np.uint8)
-            about[name] = {"kind": kind, "rows": len(array), "sha256": sha256(arrays[name])}
+        if (found := getattr(fingerprints, name)) is not None:
+            arrays[name] = np.ascontiguousarray(found, np.uint8)
+            about[name] = {"kind": kind, "rows": len(found), "sha256": sha256(arrays[name])}
     return about, arrays
 
 
@@ -58,19 +57,18 @@ def check_pool(raw: Any, encoder: Mapping[str, Any], stored: Mapping[str, Any]) 
         about, found = raw[name], stored.get(name)
         if about is None and found is None and name == "near":
             continue
+        part = f"its fingerprints' {name!r}"
         if not isinstance(about, dict) or set(about) != {"kind", "rows", "sha256"}:
-            raise Fault(f"its fingerprints' {name!r} must hold exactly kind, rows and sha256")
+            raise Fault(f"{part} must hold exactly kind, rows and sha256")
+        rows, have = about["rows"], "none" if found is None else found.shape[0]
         if about["kind"] != kind:
-            raise Fault(f"its fingerprints' {name!r} are of the kind {short(repr(about['kind']))}")
-        if found is None or type(about["rows"]) is not int or found.shape[0] != about["rows"]:
-            raise Fault(
-                f"its fingerprints' {name!r} should have {short(repr(about['rows']))} rows and has "
-                f"{found.shape[0] if found is not None else 'none'}"
-            )
-        if about["rows"] > most[name]:
-            raise Fault(f"its fingerprints' {name!r} has more than {most[name]:,} rows")
+            raise Fault(f"{part} are of the kind {short(repr(about['kind']))}")
+        if type(rows) is not int or have != rows:
+            raise Fault(f"{part} should have {short(repr(rows))} rows and has {have}")
+        if rows > most[name]:
+            raise Fault(f"{part} has more than {most[name]:,} rows")
         if not isinstance(about["sha256"], str) or not SHA256.fullmatch(about["sha256"]):
-            raise Fault(f"its fingerprints' {name!r} has no sha256")
+            raise Fault(f"{part} has no sha256")
     wanted = min(raw["exact"]["rows"], MAX_NEAR) if comparable(encoder["input_shape"]) else None
     rows = raw["near"]["rows"] if raw["near"] else None
     if rows != wanted:
@@ -82,10 +80,9 @@ def read_pool(content: Mapping[str, Any], stored: Mapping[str, Any]) -> Fingerpr
     about = content["fingerprints"]
     arrays = {}
     for name, dataset in stored.items():
-        data = read_bytes(dataset)
-        if sha256(data) != about[name]["sha256"]:
+        arrays[name] = read(dataset, "u1")
+        if sha256(arrays[name]) != about[name]["sha256"]:
             raise Fault(f"the sha256 of its fingerprints' {name!r} is another", COPY_AGAIN)
-        arrays[name] = np.frombuffer(data, np.uint8).reshape(dataset.shape)
     exact = arrays["exact"].view(">u8")[:, 0]
     if not (exact[1:] > exact[:-1]).all():
         raise Fault("its fingerprints' 'exact' do not rise")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,67 +21,14 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from pretrain.weights.sniff import identify
-from pretrain.weights.validation import COPY_AGAIN, DISTRUST, Fault, listing, sha256, short
+from pretrain.weights.validation import COPY_AGAIN, Fault, listing, sha256, short
 from tasks.duplicates.fingerprints import WIDTH as SIGNATURE_BYTES
-
-
-def attribute(root: Any, name: bytes, dtype: np.dtype[Any]) -> Any:
-    """Read one small scalar attribute after looking at its declared type and size."""
-    attribute = h5a.open(root, name)
-    kind, space = attribute.get_type(), attribute.get_space()
-    is_text = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
-    good = kind.equal(h5t.STD_I64LE) if dtype.kind == "i" else is_text
-    if space.get_simple_extent_type() != h5s.SCALAR or not good or kind.get_size() > 64:
-        raise Fault(f"its attribute {name.decode()!r} must be one {_KINDS[dtype.kind]}", DISTRUST)
-    value = np.empty((), dtype if dtype.kind == "i" else f"S{kind.get_size()}")
-    attribute.read(value)
-    return value[()]
-
-
-_KINDS = {"i": "little-endian 64-bit integer", "S": "short text of fixed length"}
-
-
-def type_name(kind: Any) -> str:
-    """Return an HDF5 type in words."""
-    names: dict[int, Callable[[], str]] = {
-        h5t.INTEGER: lambda: f"{_order(kind)}{8 * kind.get_size()}-bit integer",
-        h5t.FLOAT: lambda: f"{_order(kind)}{8 * kind.get_size()}-bit float",
-        h5t.STRING: lambda: "string",
-        h5t.BITFIELD: lambda: "bitfield",
-        h5t.OPAQUE: lambda: "opaque",
-        h5t.COMPOUND: lambda: "compound",
-        h5t.REFERENCE: lambda: "reference",
-        h5t.ENUM: lambda: "enumeration",
-        h5t.VLEN: lambda: "variable length",
-        h5t.ARRAY: lambda: "array",
-    }
-    return names.get(kind.get_class(), lambda: "unknown")()
-
-
-def _order(kind: Any) -> str:
-    return "big-endian " if kind.get_order() == h5t.ORDER_BE else ""
-
-
-def read_bytes(dataset: Any) -> bytes:
-    """Read a JSON dataset whose size has been checked."""
-    data = np.empty(dataset.shape, np.uint8)
-    dataset.read(h5s.ALL, h5s.ALL, data)
-    return data.tobytes()
-
-
-def read_tensor(dataset: Any) -> np.ndarray:
-    """Read a float32 tensor whose storage has been checked. Shape: as stored."""
-    data = np.empty(dataset.shape, "<f4")
-    dataset.read(h5s.ALL, h5s.ALL, data)
-    return data
-
 
 FORMAT = b"headstart-weights"
 VERSIONS = (1, 2)
 POOL_VERSION = 2
 """The first version with fingerprints of the pool."""
 USER_BLOCK = 512
-SMALLEST = USER_BLOCK + 96  # with HDF5's superblock
 MAX_JSON_BYTES = 16 << 20
 MAX_MEMBERS = 4096
 MAX_TENSORS = 16384
@@ -88,7 +36,63 @@ MAX_TENSORS = 16384
 TITLE = b"headstart weights file, version "
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-UPGRADE = "upgrade headstart to read it"
+# What h5py raises on files that are damaged inside; all mean the same to the reader.
+DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)
+TYPES = {
+    h5t.INTEGER: "integer",
+    h5t.FLOAT: "float",
+    h5t.STRING: "string",
+    h5t.BITFIELD: "bitfield",
+    h5t.OPAQUE: "opaque",
+    h5t.COMPOUND: "compound",
+    h5t.REFERENCE: "reference",
+    h5t.ENUM: "enumeration",
+    h5t.VLEN: "variable length",
+    h5t.ARRAY: "array",
+}
+
+
+def attribute(root: Any, name: str, *, integer: bool = False) -> Any:
+    """Read one small scalar attribute after looking at its declared type and size."""
+    attribute = h5a.open(root, name.encode())
+    kind, space = attribute.get_type(), attribute.get_space()
+    is_text = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
+    good = kind.equal(h5t.STD_I64LE) if integer else is_text
+    if space.get_simple_extent_type() != h5s.SCALAR or not good or kind.get_size() > 64:
+        what = "little-endian 64-bit integer" if integer else "short text of fixed length"
+        raise Fault(f"its attribute {name!r} must be one {what}")
+    value = np.empty((), "<i8" if integer else f"S{kind.get_size()}")
+    attribute.read(value)
+    return value[()]
+
+
+def type_name(kind: Any) -> str:
+    """Return an HDF5 type in words."""
+    name = TYPES.get(kind.get_class(), "unknown")
+    if name not in ("integer", "float"):
+        return name
+    order = "big-endian " if kind.get_order() == h5t.ORDER_BE else ""
+    return f"{order}{8 * kind.get_size()}-bit {name}"
+
+
+def read(dataset: Any, dtype: str) -> np.ndarray:
+    """Read a dataset whose storage has been checked, as it is stored: "u1" or "<f4"."""
+    data = np.empty(dataset.shape, dtype)
+    dataset.read(h5s.ALL, h5s.ALL, data)
+    return data
+
+
+def links(group: Any) -> Iterator[tuple[bytes, int]]:
+    """Yield the names and kinds of a group's links, without following them."""
+    names: list[bytes] = []
+    group.links.iterate(names.append)
+    for name in names:
+        yield name, group.links.get_info(name).type
+
+
+def declared_bytes(dataset: Any) -> int:
+    """Return the bytes that a dataset's shape and type need; of Python integers, so it cannot wrap."""
+    return math.prod((dataset.get_type().get_size(), *map(int, dataset.shape)))
 
 
 def user_block(seal: str, version: int) -> bytes:
@@ -108,7 +112,9 @@ class Envelope(NamedTuple):
 def check_version(version: int) -> None:
     """Raises Fault for a version that this Headstart does not know."""
     if version > VERSIONS[-1]:
-        raise Fault(f"it is of version {version}, newer than {VERSIONS[-1]}", UPGRADE)
+        raise Fault(
+            f"it is of version {version}, newer than {VERSIONS[-1]}", "upgrade headstart to read it"
+        )
     if version not in VERSIONS:
         raise Fault(f"there is no version {version} of the weights file")
 
@@ -139,7 +145,7 @@ def check_envelope(path: Path) -> Envelope:
         file.seek(USER_BLOCK)
         seal = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.seek(0, 2)
-    if size < SMALLEST:
+    if size < USER_BLOCK + 96:  # with HDF5's superblock
         raise Fault(f"it is truncated: {size} bytes are less than any weights file has", COPY_AGAIN)
     if version and head[:USER_BLOCK] == user_block(seal, int(version[1])):
         if head[USER_BLOCK : USER_BLOCK + 8] != SIGNATURE:
@@ -172,10 +178,6 @@ class Layout:
     tensors: dict[str, Any] = field(default_factory=dict)
     fingerprints: dict[str, Any] = field(default_factory=dict)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the stored shape of each tensor."""
-        return {name: dataset.shape for name, dataset in self.tensors.items()}
-
 
 class Walk:
     """One walk over the tree; remembers each object and each stretch of bytes it has met."""
@@ -195,11 +197,9 @@ class Walk:
         members = self._members(root, "/")
         needed = {"metadata", "manifest", "weights"}
         needed |= {"fingerprints"} if self.version >= POOL_VERSION else set()
-        if set(members) != needed:
-            extra = sorted(set(members) - needed)
-            lacking = sorted(needed - set(members))
-            faults = [f"has an unexpected {short(repr(n))}" for n in extra]
-            raise Fault("its root " + listing(faults + [f"lacks {n!r}" for n in lacking]))
+        faults = [f"has an unexpected {short(repr(n))}" for n in sorted(set(members) - needed)]
+        if faults := faults + [f"lacks {n!r}" for n in sorted(needed - set(members))]:
+            raise Fault(f"its root {listing(faults)}")
         found = Layout(
             digest=digest,
             metadata=self._dataset(members["metadata"], "metadata", h5t.STD_U8LE),
@@ -227,16 +227,16 @@ class Walk:
                 f"its root has {number} attributes where exactly format, version and digest "
                 f"belong: {listing(shown)}"
             )
-        kind = attribute(root, b"format", np.dtype("S17"))
+        kind = attribute(root, "format")
         if kind != FORMAT:
             raise Fault(f"its format is {short(repr(kind))}, not {FORMAT.decode()!r}")
-        version = int(attribute(root, b"version", np.dtype("<i8")))
+        version = int(attribute(root, "version", integer=True))
         check_version(version)
         if version != self.version:
             raise Fault(
                 f"its first block says version {self.version}, its attribute version {version}"
             )
-        digest: bytes = attribute(root, b"digest", np.dtype("S64"))
+        digest: bytes = attribute(root, "digest")
         return digest.decode("ascii", "replace")
 
     def _meet(self, obj: Any, where: str, attributes: int = 0) -> None:
@@ -251,16 +251,14 @@ class Walk:
         number = group.get_num_objs()
         if number > MAX_MEMBERS:
             raise Fault(f"{where!r} holds {number:,} members, more than {MAX_MEMBERS:,}")
-        names: list[bytes] = []
-        group.links.iterate(names.append)
-        for name in names:
-            kind = group.links.get_info(name).type
+        found = list(links(group))
+        for name, kind in found:
             if kind != h5l.TYPE_HARD:
                 word = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "an external link"}
                 raise Fault(f"{short(repr(name))} in {where!r} is {word.get(kind, 'a user link')}")
             if not NAME.fullmatch(name):
                 raise Fault(f"{where!r} holds the odd name {short(repr(name))}")
-        return {name.decode(): h5o.open(group, name) for name in names}
+        return {name.decode(): h5o.open(group, name) for name, _ in found}
 
     def _fingerprints(self, group: Any, found: Layout) -> None:
         if not isinstance(group, h5g.GroupID):
@@ -320,10 +318,7 @@ class Walk:
             raise Fault(f"{where!r} is {names.get(layout, 'odd')}{filters}, not contiguous")
         if space.get_simple_extent_type() != h5s.SIMPLE or not all(dataset.shape):
             raise Fault(f"{where!r} is a scalar or empty")
-        # Python integers: the product of declared sizes cannot wrap around.
-        declared = kind.get_size()
-        for n in dataset.shape:
-            declared *= int(n)
+        declared = declared_bytes(dataset)
         offset, stored = dataset.get_offset(), dataset.get_storage_size()
         if offset is None or stored != declared or offset + declared > self.size:
             raise Fault(

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import InputError
@@ -72,19 +73,32 @@ def sha256(data: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_sha256(path: Path) -> str:
+    """Return the sha256, in hexadecimal, of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest_of(content: Mapping[str, Any], manifest: list[dict[str, Any]]) -> str:
     """Return the digest of a file: sha256 of its canonical description and manifest."""
     return sha256(canonical({**content, "manifest": manifest}))
 
 
-def parse_json(data: bytes, where: str) -> Any:
-    """Parse canonical JSON within the limits on depth and size. Raises Fault."""
+def oversize(data: bytes, depth: int) -> str | None:
+    """Say how JSON goes beyond the limits on values and on depth, without parsing it; or None."""
     bare = STRING.sub(b"", data)
     if sum(bare.count(mark) for mark in (b"[", b"{", b",", b":")) > MAX_JSON_VALUES:
-        raise Fault(f"its {where} holds more than {MAX_JSON_VALUES:,} values")
+        return f"holds more than {MAX_JSON_VALUES:,} values"
     steps = (1 if mark in b"[{" else -1 for mark in re.findall(rb"[\[\]{}]", bare))
-    if max(accumulate(steps), default=0) > MAX_JSON_DEPTH:
-        raise Fault(f"its {where} is nested deeper than {MAX_JSON_DEPTH} levels")
+    if max(accumulate(steps), default=0) > depth:
+        return f"is nested deeper than {depth} levels"
+    return None
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """Parse canonical JSON within the limits on depth and size. Raises Fault."""
+    if fault := oversize(data, MAX_JSON_DEPTH):
+        raise Fault(f"its {where} {fault}")
     try:
         value = json.loads(
             data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
@@ -207,11 +221,10 @@ def differences(needed: Shapes, found: Mapping[str, tuple[int, ...]], holder: st
 def check_fit(
     config: Mapping[str, Any],
     needed: Shapes,
-    entries: Mapping[str, Mapping[str, Any]],
+    listed: Mapping[str, tuple[int, ...]],
     stored: Mapping[str, tuple[int, ...]],
 ) -> None:
     """Check names, shapes and order against the architecture; one Fault lists every mismatch."""
-    listed = {name: tuple(entry["shape"]) for name, entry in entries.items()}
     problems = differences(needed, stored, "the file")
     problems += differences(needed, listed, "its manifest")
     if not problems and list(listed) != list(needed):

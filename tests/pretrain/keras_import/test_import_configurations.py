@@ -9,8 +9,7 @@ from foreign import layer_of, refused, respelt
 
 from headstart.errors import InputError
 from pretrain.encoders.keras_graph.options import LAYERS as KERAS_LAYERS
-from pretrain.keras_import import archive
-from pretrain.keras_import.refusal import Refusal
+from pretrain.keras_import import Refusal, archive
 from pretrain.keras_import.source import import_model
 
 
