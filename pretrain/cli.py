@@ -31,7 +31,7 @@ threads = click.option(
 as_json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one line of JSON."
 )
-output_option = click.option(
+weights_file = click.option(
     "--out",
     "output",
     default="weights.h5",
@@ -39,6 +39,7 @@ output_option = click.option(
     type=FilePath(),
     help="The weights file to write.",
 )
+force = click.option("--force", is_flag=True, help="Replace an existing output.")
 
 
 @click.group(
@@ -51,7 +52,7 @@ output_option = click.option(
     "--describe", metavar="NAME", help="Explain a strategy, encoder or augmentation; then stop."
 )
 @click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
-@output_option
+@weights_file
 @config_options(PretrainConfig, without=("seed",))
 @click.option(
     "--preview-augment",
@@ -80,16 +81,11 @@ def cli(context: click.Context, **given: Any) -> None:
     """
     if is_subcommand(context):
         return
-    if given.pop("list_all"):
-        from pretrain.commands.list import listing
+    list_all, described = given.pop("list_all"), given.pop("describe")
+    if list_all or described is not None:
+        from pretrain.commands.list import description, listing
 
-        out(listing())
-        return
-    name = given.pop("describe")
-    if name is not None:
-        from pretrain.commands.list import description
-
-        out(description(name))
+        out(listing() if list_all else description(described))
         return
     for name in ("data",) if given["preview"] is not None else ("strategy", "data"):
         if given[name] is None:
@@ -122,15 +118,14 @@ def _run(given: dict[str, Any]) -> None:
 @as_json_option
 def inspect(file: Path, as_json: bool) -> None:
     """Check a weights file and print what it holds, without TensorFlow."""
-    from pretrain.commands.inspect import as_json as to_json
-    from pretrain.commands.inspect import describe
+    from pretrain.commands import inspect as found
     from pretrain.weights.file import WeightsFile
 
     weights = WeightsFile.read(file)
     if as_json:
-        out_json(to_json(weights))
+        out_json(found.as_json(weights))
     else:
-        out(describe(weights, file))
+        out(found.describe(weights, file))
 
 
 @cli.command()
@@ -148,19 +143,15 @@ def inspect(file: Path, as_json: bool) -> None:
 )
 @threads
 @as_json_option
-def verify(as_json: bool, **given: Any) -> None:
+def verify(**given: Any) -> None:
     """Measure whether features tell if two examples are the same item.
 
     Over all pairs of examples: the area under the curve (AUC) and the equal error rate of the features'
     cosines, beside those of the raw values' distances. Use people or items that were not in the pool.
     """
-    from pretrain.commands.verify import describe, verify_command
+    from pretrain.commands.verify import verify_command
 
-    result = verify_command(**given)
-    if as_json:
-        out_json(result)
-    else:
-        out(describe(result))
+    verify_command(**given)
 
 
 @cli.command("import")
@@ -176,12 +167,12 @@ def verify(as_json: bool, **given: Any) -> None:
     "[default: imagenet]",
 )
 @import_options
-@output_option
+@weights_file
 @threads
-@click.option("--force", is_flag=True, help="Replace an existing output.")
+@force
 @click.option("--quiet", is_flag=True, help="Do not say what was assumed.")
 @as_json_option
-def import_(as_json: bool, **given: Any) -> None:
+def import_(**given: Any) -> None:
     """Turn a Keras model that was trained elsewhere into a weights file.
 
     Only layers of Keras itself are read, as data; a model with a Lambda or a custom class is refused.
@@ -193,12 +184,7 @@ def import_(as_json: bool, **given: Any) -> None:
     """
     from pretrain.commands.import_ import import_command
 
-    imported = import_arguments(given, "weights")
-    result = import_command(imported=imported, **given)
-    if as_json:
-        out_json(result)
-    else:
-        out(f"Wrote {result['out']}: {result['receipt']}, digest {result['digest'][:16]}")
+    import_command(imported=import_arguments(given, "weights"), **given)
 
 
 def main() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 from headstart.cli import paragraph
 from headstart.errors import InputError, suggest
@@ -71,7 +73,7 @@ def needs(row: Strategy) -> str:
     """Return in words the demands of a strategy on the pool and the encoder."""
     if row.needs_labels:
         parts = ["a labelled pool"]
-    elif takes_labels(row):
+    elif row.takes_labels is not Strategy.takes_labels:
         parts = ["examples only, and uses labels where there are any"]
     else:
         parts = ["examples only, no labels"]
@@ -86,12 +88,6 @@ def needs(row: Strategy) -> str:
             "the encoder " + " or ".join(with_options(n, o) for n, o in row.encoders.items())
         )
     return ", ".join(parts)
-
-
-def takes_labels(row: Strategy) -> bool:
-    """Return True when its row has a rule for labels that it can do without."""
-    (default,) = (f.default for f in fields(Strategy) if f.name == "takes_labels")
-    return row.takes_labels is not default
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -114,34 +110,47 @@ def changes(options: Mapping[str, float]) -> dict[str, float]:
 
 
 def _strategy(row: Strategy) -> str:
-    module = sys.modules.get(getattr(row.stages, "__module__", ""))
-    lines = [f"{row.name} (strategy): {row.summary}"]
-    about = inspect.getdoc(module) if module is not None else None
-    if about:
-        lines += ["", about]
-    lines += ["", *_facts([("needs", needs(row)), ("default", recipe_text(row.recipe))])]
+    facts = [("needs", needs(row)), ("default", recipe_text(row.recipe))]
     if row.recipe.least_updates:
-        lines += _facts(
-            [("", f"more epochs for a small pool, for {row.recipe.least_updates} updates")]
-        )
+        facts.append(("", f"more epochs for a small pool, for {row.recipe.least_updates} updates"))
     if row.advice:
-        lines += _facts([("if it collapses", row.advice)])
-    return "\n".join([*lines, *_table("--opt", row.options)])
+        facts.append(("if it collapses", row.advice))
+    module = sys.modules.get(getattr(row.stages, "__module__", ""))
+    return _page(row, "strategy", module, facts, "--opt", row.options)
 
 
 def _encoder(row: Architecture) -> str:
-    lines = [f"{row.name} (encoder): {row.summary}"]
-    about = inspect.getdoc(sys.modules[row.build.__module__])
-    if about:
-        lines += ["", about]
-    return "\n".join([*lines, *_table("--encoder-opt", row.options)])
+    module = sys.modules[row.build.__module__]
+    return _page(row, "encoder", module, [], "--encoder-opt", row.options)
 
 
 def _views(row: Views) -> str:
-    lines = [f"{row.name} (augmentation): {row.summary}"]
-    if row.values:
-        lines += ["", *_facts([("numbers", numbers(row.values))])]
-    return "\n".join([*lines, *_table("--augment-opt", row.table, row.values)])
+    facts = [("numbers", numbers(row.values))] if row.values else []
+    table = {
+        name: replace(o, default=row.values.get(name, o.default)) for name, o in row.table.items()
+    }
+    return _page(row, "augmentation", None, facts, "--augment-opt", table)
+
+
+def _page(
+    row: Any,
+    kind: str,
+    module: ModuleType | None,
+    facts: list[tuple[str, str]],
+    flag: str,
+    options: Mapping[str, Option],
+) -> str:
+    """Return what is said of a row: its summary, its module's own words, facts and options."""
+    lines = [f"{row.name} ({kind}): {row.summary}"]
+    if about := module and inspect.getdoc(module):
+        lines += ["", about]
+    if facts:
+        lines += ["", *_facts(facts)]
+    if options:
+        lines += ["", f"Options ({flag} name=value):"]
+    for name, option in options.items():
+        lines += _facts([(f"  {name}", f"{option.help}. [default: {shown(option.default)}]")])
+    return "\n".join(lines)
 
 
 def _facts(pairs: Iterable[tuple[str, str]]) -> list[str]:
@@ -149,18 +158,6 @@ def _facts(pairs: Iterable[tuple[str, str]]) -> list[str]:
     for name, text in pairs:
         wrapped = paragraph(text, " " * WIDTH)
         lines.append(f"{name:<{WIDTH}}{wrapped[WIDTH:]}")
-    return lines
-
-
-def _table(
-    flag: str, table: Mapping[str, Option], values: Mapping[str, float] | None = None
-) -> list[str]:
-    if not table:
-        return []
-    lines = ["", f"Options ({flag} name=value):"]
-    for name, option in table.items():
-        value = (values or {}).get(name, option.default)
-        lines += _facts([(f"  {name}", f"{option.help}. [default: {shown(value)}]")])
     return lines
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from headstart.cli import out, out_json
 from headstart.errors import InputError, arg
 from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
 from pretrain.metrics.verification import Thresholds, distances, resampled
-from pretrain.weights.file import WeightsFile
+from pretrain.weights.file import WeightsFile, assign
 from tasks.dataset import Dataset
 from tasks.loading.resolve import folder_size, load_dataset
 from tasks.pairs import all_pairs
@@ -30,59 +31,55 @@ def verify_command(
     skip_unreadable: bool,
     seed: int,
     threads: int | None,
-) -> dict[str, Any]:
-    """Check everything, then measure; returns what ``verify_weights`` does."""
+    as_json: bool,
+) -> None:
+    """Read, measure, and print what ``verify_weights`` returns."""
     weights = WeightsFile.read(file)
-    shape = weights.encoder["input_shape"]
-    image_size = image_size or folder_size(data, shape)
+    image_size = image_size or folder_size(data, weights.encoder["input_shape"])
     dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
-    check(weights, dataset)
+    result = verify_weights(weights, dataset, seed=seed, threads=threads)
+    if as_json:
+        out_json({"file": str(file), **result})
+    else:
+        out("\n".join(_describe(result)))
 
-    Session(threads=threads).start()
-    return {"file": str(file), **verify_weights(weights, dataset, seed=seed)}
 
-
-def check(weights: WeightsFile, dataset: Dataset) -> None:
+def _check(weights: WeightsFile, dataset: Dataset) -> None:
     """Raise InputError unless the encoder can take the examples as they are."""
+
+    def refused(rule: str, hint: str = "") -> InputError:
+        return InputError(rule, argument="data", value=dataset.name, hint=hint)
+
     if dataset.y is None:
-        raise InputError(
+        raise refused(
             "must be labelled: labels say which examples are the same item",
-            argument="data",
-            value=dataset.name,
-            hint="Give a .npz file with y, or a folder with one subfolder an item.",
+            "Give a .npz file with y, or a folder with one subfolder an item.",
         )
     if dataset.classes is None:
-        raise InputError(
-            f"must be labelled with classes, and its y is {KINDS[dataset.target or '']}",
-            argument="data",
-            value=dataset.name,
-        )
+        raise refused(f"must be labelled with classes, and its y is {KINDS[dataset.target or '']}")
     shape = tuple(weights.encoder["input_shape"])
     if dataset.input_shape != shape:
         hint = "Give data of that shape."
         if len(shape) == len(dataset.input_shape) == 3 and shape[2] == dataset.input_shape[2]:
             size = f"{shape[0]}x{shape[1]}"
             hint = f"Give {arg.image_size:{size}}."
-        raise InputError(
+        raise refused(
             f"must have examples of shape {shape}, which the encoder expects; they have shape "
             f"{dataset.input_shape}",
-            argument="data",
-            value=dataset.name,
-            hint=hint,
+            hint,
         )
     known = weights.preprocessing["value_range"]
     if list(dataset.value_range) != list(known):
-        raise InputError(
+        raise refused(
             f"must have values from {known[0]:g} to {known[1]:g}, which the encoder expects; they span "
             f"{dataset.value_range[0]:g} to {dataset.value_range[1]:g}",
-            argument="data",
-            value=dataset.name,
-            hint="Scale the data to the encoder's range.",
+            "Scale the data to the encoder's range.",
         )
 
 
-@keras_defaults()
-def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> dict[str, Any]:
+def verify_weights(
+    weights: WeightsFile, dataset: Dataset, *, seed: int = 0, threads: int | None = None
+) -> dict[str, Any]:
     """Return AUC and EER over all pairs of ``dataset.x``, of the features and of the raw values.
 
     Features are compared by their cosine, raw values by their distance. The set's own test part is not
@@ -91,19 +88,20 @@ def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> 
     difference is paired.
     """
     from pretrain.encoders.encoder import Encoder, Preprocessing, features
-    from pretrain.weights.file import assign
 
-    check(weights, dataset)
+    _check(weights, dataset)
     assert dataset.y is not None
     pairs = all_pairs(dataset.y, MAX_PAIRS, seed)
-    encoder = Encoder(weights.encoder, seed=0)
-    assign(weights.tensors, encoder.variables)
-    preprocess = Preprocessing.from_json(weights.preprocessing)
-    found = {
-        "features": distances(features(encoder, preprocess, dataset.x), pairs),
-        # Not scaled to length 1: for faces raw values do better so, and they shall do their best.
-        "raw": distances(np.asarray(preprocess(dataset.x)), pairs, unit=False),
-    }
+    Session(threads=threads).start()
+    with keras_defaults():
+        encoder = Encoder(weights.encoder, seed=0)
+        assign(weights.tensors, encoder.variables)
+        preprocess = Preprocessing.from_json(weights.preprocessing)
+        found = {
+            "features": distances(features(encoder, preprocess, dataset.x), pairs),
+            # Not scaled to length 1: for faces raw values do better so, and they shall do their best.
+            "raw": distances(np.asarray(preprocess(dataset.x)), pairs, unit=False),
+        }
     thresholds = {name: Thresholds(distance, pairs[2]) for name, distance in found.items()}
     samples = [
         {name: row.verify(counts) for name, row in thresholds.items()}
@@ -114,7 +112,7 @@ def verify_weights(weights: WeightsFile, dataset: Dataset, *, seed: int = 0) -> 
         "digest": weights.digest,
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
-        "trained_on": _trained_on(weights, dataset),
+        "trained_on": bool(weights.metadata["data"]["fingerprint"] == dataset.fingerprint),
         "examples": len(dataset.x),
         "classes": len(np.unique(dataset.y)),
         "pairs": {"same": same, "different": len(pairs[2]) - same},
@@ -139,31 +137,22 @@ def _interval(values: list[float]) -> list[float]:
     return [float(low), float(high)]
 
 
-def _trained_on(weights: WeightsFile, dataset: Dataset) -> bool:
-    """Return True when these very examples were the pool, by the fingerprint in the file."""
-    return bool(weights.metadata["data"]["fingerprint"] == dataset.fingerprint)
-
-
-def describe(result: dict[str, Any]) -> str:
-    """Return the result as a few lines of text."""
+def _describe(result: dict[str, Any]) -> list[str]:
     lines = [
         f"{result['data']}: {result['examples']:,} examples of {result['classes']} classes, "
         f"{result['pairs']['same']:,} same and {result['pairs']['different']:,} different pairs",
         f"{'':<12}{'AUC':<28}equal error rate",
     ]
-    for name, title in (("features", "features"), ("raw", "raw values")):
-        row = result[name]
+    for title, row in (("features", result["features"]), ("raw values", result["raw"])):
         auc = f"{row['auc']:.4f} ({row['auc_interval'][0]:.4f} to {row['auc_interval'][1]:.4f})"
         low, high = row["eer_interval"]
         eer = f"{100 * row['eer']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
-        lines.append(f"{title:<12}{auc:<28}{eer}".rstrip())
-    low, high = result["difference"]["auc_interval"]
-    lines.append(
-        f"Features minus raw values: {result['difference']['auc']:+.4f} ({low:+.4f} to {high:+.4f})"
-    )
+        lines.append(f"{title:<12}{auc:<28}{eer}")
+    gain, (low, high) = result["difference"]["auc"], result["difference"]["auc_interval"]
+    lines.append(f"Features minus raw values: {gain:+.4f} ({low:+.4f} to {high:+.4f})")
     lines.append("In brackets: 95 % intervals by drawing whole classes, not pairs.")
     if result["trained_on"]:
         lines.append(
             "Warning: these very examples were the pool, so this says nothing about new ones."
         )
-    return "\n".join(lines)
+    return lines
