@@ -118,14 +118,19 @@ class _Walk:
             raise Refusal(f"a model in it has {len(functional.inputs)} inputs")
         made = {id(functional.inputs[0]): given}
         nodes = [node for level in functional._nodes_by_depth.values() for node in level]
-        # Keras keeps operations in an order in which they can be computed.
         place = {id(operation): i for i, operation in enumerate(functional.operations)}
-        for node in sorted(nodes, key=lambda node: place[id(node.operation)]):
-            if node.is_input:
-                continue
-            if len(node.outputs) != 1:
-                raise Refusal(f"its layer {short(repr(node.operation.name))} has several outputs")
-            made[id(node.outputs[0])] = self._node(node, made, path)
+        waiting = sorted(nodes, key=lambda node: place[id(node.operation)])
+        waiting = [node for node in waiting if not node.is_input]
+        while waiting:
+            # By the number of layers below them: the order decides the digest of what is written.
+            ready = [n for n in waiting if all(id(tensor) in made for tensor in n.input_tensors)]
+            for node in ready:
+                if len(node.outputs) != 1:
+                    raise Refusal(
+                        f"its layer {short(repr(node.operation.name))} has several outputs"
+                    )
+                made[id(node.outputs[0])] = self._node(node, made, path)
+            waiting = [node for node in waiting if node not in ready]
         return [made[id(tensor)] for tensor in functional.outputs]
 
     def _node(self, node: Any, made: dict[int, str], path: tuple[str, ...]) -> str:

@@ -19,7 +19,6 @@ import numpy as np
 from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write, check_output
 from pretrain.encoders import expected_shapes, stored_config
-from pretrain.weights.fingerprints import check_pool, describe_pool, read_pool
 from pretrain.weights.hdf5 import (
     DAMAGE,
     MAX_JSON_BYTES,
@@ -39,7 +38,9 @@ from pretrain.weights.validation import (
     check_fit,
     check_manifest,
     check_metadata,
+    check_pool,
     check_preprocessing,
+    describe_pool,
     differences,
     digest_of,
     listing,
@@ -151,7 +152,7 @@ class WeightsFile:
             try:
                 # Locking would fail in folders that one may only read.
                 with h5py.File(path, "r", locking=False) as file:
-                    weights = cls._read(file, Walk(size, version))
+                    weights = cls._read(Walk(file, size, version))
             except Fault as fault:
                 if unsealed is None:
                     raise
@@ -163,8 +164,7 @@ class WeightsFile:
             return weights
 
     @classmethod
-    def _read(cls, file: h5py.File, walk: Walk) -> WeightsFile:
-        found = walk.layout(file)
+    def _read(cls, found: Walk) -> WeightsFile:
         content = parse_json(read(found.metadata, "u1").tobytes(), "metadata")
         parts = ["encoder", "preprocessing", "metadata"]
         parts += ["fingerprints"] if found.fingerprints else []
@@ -188,7 +188,7 @@ class WeightsFile:
                 "were changed or swapped)",
                 COPY_AGAIN,
             )
-        fingerprints = read_pool(content, found.fingerprints) if found.fingerprints else None
+        fingerprints = _read_pool(content, found.fingerprints) if found.fingerprints else None
         if digest_of(content, manifest) != found.digest:
             raise Fault(
                 "its digest does not match: its configuration, metadata or manifest was edited",
@@ -270,6 +270,31 @@ def assign(tensors: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> N
         for variable, value in before:
             variable.assign(value)
         raise
+
+
+def _read_pool(content: Mapping[str, Any], stored: Mapping[str, Any]) -> Fingerprints:
+    """Read the arrays, whose description and storage have been checked. Raises Fault."""
+    about = content["fingerprints"]
+    arrays = {}
+    for name, dataset in stored.items():
+        arrays[name] = read(dataset, "u1")
+        if sha256(arrays[name]) != about[name]["sha256"]:
+            raise Fault(f"the sha256 of its fingerprints' {name!r} is another", COPY_AGAIN)
+    exact = arrays["exact"].view(">u8")[:, 0]
+    if not (exact[1:] > exact[:-1]).all():
+        raise Fault("its fingerprints' 'exact' do not rise")
+    near = arrays.get("near")
+    if near is not None:
+        largest = np.abs(near.astype(np.int16) - 128).max(axis=1)
+        if not ((near > 0).all() and np.isin(largest, (0, 127)).all()):
+            raise Fault("its fingerprints' 'near' has rows that are no signatures")
+    return Fingerprints(
+        examples=about["examples"],
+        dtype=content["preprocessing"]["input_dtype"],
+        shape=tuple(content["encoder"]["input_shape"]),
+        exact=arrays["exact"],
+        near=near,
+    )
 
 
 def _verified(path: Path, digest: str) -> WeightsFile:

@@ -12,9 +12,8 @@ import math
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,18 +37,9 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 # What h5py raises on files that are damaged inside; all mean the same to the reader.
 DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, ArithmeticError, MemoryError)
-TYPES = {
-    h5t.INTEGER: "integer",
-    h5t.FLOAT: "float",
-    h5t.STRING: "string",
-    h5t.BITFIELD: "bitfield",
-    h5t.OPAQUE: "opaque",
-    h5t.COMPOUND: "compound",
-    h5t.REFERENCE: "reference",
-    h5t.ENUM: "enumeration",
-    h5t.VLEN: "variable length",
-    h5t.ARRAY: "array",
-}
+NAMED = ("integer", "float", "string", "bitfield", "opaque", "compound", "reference", "array")
+TYPES = {getattr(h5t, name.upper()): name for name in NAMED}
+TYPES |= {h5t.ENUM: "enumeration", h5t.VLEN: "variable length"}
 
 
 def attribute(root: Any, name: str, *, integer: bool = False) -> Any:
@@ -101,14 +91,6 @@ def user_block(seal: str, version: int) -> bytes:
     return lines.ljust(USER_BLOCK - 1) + b"\n"
 
 
-class Envelope(NamedTuple):
-    """A file's size, the version in its first block, and the fault of a seal that does not match."""
-
-    size: int
-    version: int
-    unsealed: Fault | None
-
-
 def check_version(version: int) -> None:
     """Raises Fault for a version that this Headstart does not know."""
     if version > VERSIONS[-1]:
@@ -119,10 +101,11 @@ def check_version(version: int) -> None:
         raise Fault(f"there is no version {version} of the weights file")
 
 
-def check_envelope(path: Path) -> Envelope:
+def check_envelope(path: Path) -> tuple[int, int, Fault | None]:
     """Check kind, first block and seal without handing a byte to HDF5.
 
-    A file with a broken seal is refused in any case, but looking inside may name what was changed.
+    Returns the file's size, the version in its first block, and the fault of a seal that does not match: such
+    a file is refused in any case, but looking inside may name what was changed.
     Raises Fault for a file of another program, and for one that is not whole.
     """
     try:
@@ -139,83 +122,67 @@ def check_envelope(path: Path) -> Envelope:
         head = file.read(1 << 20)
         if not head.startswith(TITLE):
             raise Fault(*identify(head))
-        version = re.match(rb"(\d{1,9})\n", head[len(TITLE) :])
-        if version:
-            check_version(int(version[1]))
+        found = re.match(rb"(\d{1,9})\n", head[len(TITLE) :])
+        version = int(found[1]) if found else 0
+        if found:
+            check_version(version)
         file.seek(USER_BLOCK)
         seal = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.seek(0, 2)
     if size < USER_BLOCK + 96:  # with HDF5's superblock
         raise Fault(f"it is truncated: {size} bytes are less than any weights file has", COPY_AGAIN)
-    if version and head[:USER_BLOCK] == user_block(seal, int(version[1])):
+    if head[:USER_BLOCK] == user_block(seal, version):
         if head[USER_BLOCK : USER_BLOCK + 8] != SIGNATURE:
             raise Fault("there is no HDF5 file behind its first block", COPY_AGAIN)
-        return Envelope(size, int(version[1]), None)
-    if length := _wrong_length(head, size):
-        raise Fault(length, COPY_AGAIN)
-    damaged = "it is damaged: its bytes are not those that were sealed when it was written"
-    return Envelope(size, int(version[1]) if version else 0, Fault(damaged, COPY_AGAIN))
-
-
-def _wrong_length(head: bytes, size: int) -> str | None:
-    """Say how a file's length is not the one in its header, or None."""
+        return size, version, None
     if head[USER_BLOCK : USER_BLOCK + 9] == SIGNATURE + b"\0":
         length = int.from_bytes(head[USER_BLOCK + 40 : USER_BLOCK + 48], "little")
         if size < length < 1 << 48:
-            return f"it is truncated: {size:,} of its {length:,} bytes are there"
+            raise Fault(f"it is truncated: {size:,} of its {length:,} bytes are there", COPY_AGAIN)
         if USER_BLOCK < length < size:
-            return f"{size - length:,} bytes have been appended to it"
-    return None
-
-
-@dataclass
-class Layout:
-    """The parts of a file that were found to be plain; still unread."""
-
-    digest: str
-    metadata: Any
-    manifest: Any
-    tensors: dict[str, Any] = field(default_factory=dict)
-    fingerprints: dict[str, Any] = field(default_factory=dict)
+            raise Fault(f"{size - length:,} bytes have been appended to it", COPY_AGAIN)
+    damaged = "it is damaged: its bytes are not those that were sealed when it was written"
+    return size, version, Fault(damaged, COPY_AGAIN)
 
 
 class Walk:
-    """One walk over the tree; remembers each object and each stretch of bytes it has met."""
+    """One walk over a file's tree, which checks everything that can be checked before reading.
 
-    def __init__(self, size: int, version: int) -> None:
+    digest: of the file. metadata, manifest, tensors, fingerprints: the datasets that were found to be plain,
+    the last two by name; still unread. Raises Fault.
+    """
+
+    def __init__(self, file: h5py.File, size: int, version: int) -> None:
         self.size, self.version = size, version
         self.seen: dict[tuple[int, int], str] = {}
         self.stretches: list[tuple[int, int, str]] = []
-
-    def layout(self, file: h5py.File) -> Layout:
-        """Check everything that can be checked before reading. Raises Fault."""
+        self.tensors: dict[str, Any] = {}
+        self.fingerprints: dict[str, Any] = {}
         if file.userblock_size != USER_BLOCK:
             raise Fault(f"its HDF5 part does not start at byte {USER_BLOCK}")
-        root = file.id
-        digest = self._root_attributes(root)
-        self._meet(root, "/", attributes=3)
-        members = self._members(root, "/")
+        self.digest = self._root_attributes(file.id)
+        members = self._members(file.id, "/", attributes=3)
         needed = {"metadata", "manifest", "weights"}
         needed |= {"fingerprints"} if self.version >= POOL_VERSION else set()
         faults = [f"has an unexpected {short(repr(n))}" for n in sorted(set(members) - needed)]
         if faults := faults + [f"lacks {n!r}" for n in sorted(needed - set(members))]:
             raise Fault(f"its root {listing(faults)}")
-        found = Layout(
-            digest=digest,
-            metadata=self._dataset(members["metadata"], "metadata", h5t.STD_U8LE),
-            manifest=self._dataset(members["manifest"], "manifest", h5t.STD_U8LE),
-        )
-        for part in (found.metadata, found.manifest):
+        self.metadata = self._dataset(members["metadata"], "metadata", h5t.STD_U8LE)
+        self.manifest = self._dataset(members["manifest"], "manifest", h5t.STD_U8LE)
+        for part in (self.metadata, self.manifest):
             if len(part.shape) != 1 or part.shape[0] > MAX_JSON_BYTES:
                 raise Fault(
                     f"its JSON must be one row of at most {MAX_JSON_BYTES:,} bytes. "
                     f"Got {part.shape}"
                 )
         if "fingerprints" in members:
-            self._fingerprints(members["fingerprints"], found)
-        self._groups(members["weights"], "weights", 3, found)
-        self._overlaps()
-        return found
+            self._find_fingerprints(members["fingerprints"])
+        self._find_tensors(members["weights"], "weights", 3)
+        end, before = USER_BLOCK, "the first block"
+        for start, stop, where in sorted(self.stretches):
+            if start < end:
+                raise Fault(f"{where!r} and {before!r} share the same bytes (overlap)")
+            end, before = stop, where
 
     def _root_attributes(self, root: Any) -> str:
         number = h5a.get_num_attrs(root)
@@ -239,7 +206,7 @@ class Walk:
         digest: bytes = attribute(root, "digest")
         return digest.decode("ascii", "replace")
 
-    def _meet(self, obj: Any, where: str, attributes: int = 0) -> None:
+    def _meet(self, obj: Any, where: str, attributes: int) -> None:
         info = h5o.get_info(obj)
         before = self.seen.setdefault((info.fileno, info.addr), where)
         if before != where:
@@ -247,7 +214,10 @@ class Walk:
         if h5a.get_num_attrs(obj) != attributes:
             raise Fault(f"{where!r} has unexpected attributes")
 
-    def _members(self, group: Any, where: str) -> dict[str, Any]:
+    def _members(self, group: Any, where: str, attributes: int = 0) -> dict[str, Any]:
+        if not isinstance(group, h5g.GroupID):
+            raise Fault(f"{where!r} must be a group")
+        self._meet(group, where, attributes)
         number = group.get_num_objs()
         if number > MAX_MEMBERS:
             raise Fault(f"{where!r} holds {number:,} members, more than {MAX_MEMBERS:,}")
@@ -260,10 +230,7 @@ class Walk:
                 raise Fault(f"{where!r} holds the odd name {short(repr(name))}")
         return {name.decode(): h5o.open(group, name) for name, _ in found}
 
-    def _fingerprints(self, group: Any, found: Layout) -> None:
-        if not isinstance(group, h5g.GroupID):
-            raise Fault("'fingerprints' must be a group")
-        self._meet(group, "fingerprints")
+    def _find_fingerprints(self, group: Any) -> None:
         members = self._members(group, "fingerprints")
         if not {"exact"} <= set(members) <= {"exact", "near"}:
             raise Fault(
@@ -278,32 +245,29 @@ class Walk:
                 raise Fault(
                     f"'fingerprints/{name}' must have rows of {width} bytes. Got {part.shape}"
                 )
-            found.fingerprints[name] = part
+            self.fingerprints[name] = part
 
-    def _groups(self, group: Any, where: str, depth: int, found: Layout) -> None:
-        if not isinstance(group, h5g.GroupID):
-            raise Fault(f"{where!r} must be a group")
-        self._meet(group, where)
+    def _find_tensors(self, group: Any, where: str, depth: int) -> None:
         members = self._members(group, where)
         if not members:
             raise Fault(f"the group {where!r} is empty")
         for name, member in members.items():
             below = f"{where}/{name}"
             if depth > 1:
-                self._groups(member, below, depth - 1, found)
+                self._find_tensors(member, below, depth - 1)
                 continue
             if isinstance(member, h5g.GroupID):
                 raise Fault(f"{below!r} is nested too deep: a group where a tensor belongs")
-            if len(found.tensors) >= MAX_TENSORS:
+            if len(self.tensors) >= MAX_TENSORS:
                 raise Fault(f"it holds more than {MAX_TENSORS:,} tensors")
             tensor = self._dataset(member, below, h5t.IEEE_F32LE)
-            found.tensors[below.removeprefix("weights/")] = tensor
+            self.tensors[below.removeprefix("weights/")] = tensor
 
     def _dataset(self, dataset: Any, where: str, wanted: Any) -> Any:
         if not isinstance(dataset, h5d.DatasetID):
             what = "a named datatype" if isinstance(dataset, h5t.TypeID) else "a group"
             raise Fault(f"{where!r} is {what}, not a dataset")
-        self._meet(dataset, where)
+        self._meet(dataset, where, attributes=0)
         kind, plist, space = dataset.get_type(), dataset.get_create_plist(), dataset.get_space()
         if not kind.equal(wanted) or kind.committed():
             name = "a named datatype" if kind.committed() else type_name(kind)
@@ -327,13 +291,6 @@ class Walk:
             )
         self.stretches.append((offset, offset + declared, where))
         return dataset
-
-    def _overlaps(self) -> None:
-        end, before = USER_BLOCK, "the first block"
-        for start, stop, where in sorted(self.stretches):
-            if start < end:
-                raise Fault(f"{where!r} and {before!r} share the same bytes (overlap)")
-            end, before = stop, where
 
 
 def build_image(

@@ -1,4 +1,4 @@
-"""Checks of a weights file's JSON: its encoder, preprocessing, metadata and manifest.
+"""Checks of a weights file's JSON: its encoder, preprocessing, metadata, manifest and fingerprints.
 
 Nothing here touches HDF5 (that is ``hdf5``) or TensorFlow. Everything is bounded before it is built: a
 file can be written by anyone.
@@ -15,19 +15,31 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from headstart.errors import InputError
 from pretrain.encoders import check_config, declared_config, expected_shapes
 from pretrain.encoders.base import Shapes
+from tasks.duplicates.fingerprints import (
+    HASH,
+    MAX_EXACT,
+    MAX_NEAR,
+    SIGNATURE,
+    Fingerprints,
+    comparable,
+)
 
 MAX_JSON_VALUES = 500_000
 MAX_JSON_DEPTH = 32
 MAX_LISTED = 200
+MAX_EXAMPLES = 1 << 48
 LARGEST = 3.4e38  # a float32; scale and offset are applied in float32
 
 INPUT_DTYPES = ("uint8", "uint16", "int32", "int64", "float32", "float64")
 PREPROCESSING_KEYS = {"input_dtype", "value_range", "scale", "offset"}
 ENTRY_KEYS = {"name", "shape", "dtype", "sha256"}
 STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+KINDS = {"exact": HASH, "near": SIGNATURE}
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 COPY_AGAIN = "copy or download it again, or write it again with the pretrain command"
@@ -202,6 +214,59 @@ def check_manifest(raw: Any) -> dict[str, dict[str, Any]]:
             raise Fault(f"its manifest names {short(repr(name))} twice")
         entries[name] = entry
     return entries
+
+
+def describe_pool(
+    fingerprints: Fingerprints, content: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what the file's JSON says of them, and the arrays (rows, 8 or 64) uint8 by name.
+
+    content: the file's checked encoder and preprocessing. Raises Fault when they are of another pool.
+    """
+    pool = (fingerprints.dtype, list(fingerprints.shape))
+    file = (content["preprocessing"]["input_dtype"], list(content["encoder"]["input_shape"]))
+    if pool != file:
+        raise Fault(
+            f"the fingerprints are of {pool}, the encoder takes {file}", "give its own pool's"
+        )
+    about: dict[str, Any] = {"examples": fingerprints.examples}
+    arrays = {}
+    for name, kind in KINDS.items():
+        about[name] = None
+        if (found := getattr(fingerprints, name)) is not None:
+            arrays[name] = np.ascontiguousarray(found, np.uint8)
+            about[name] = {"kind": kind, "rows": len(found), "sha256": sha256(arrays[name])}
+    return about, arrays
+
+
+def check_pool(raw: Any, encoder: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    """Check the description against the encoder and the stored, unread arrays. Raises Fault."""
+    if not isinstance(raw, dict) or set(raw) != {"examples", "exact", "near"}:
+        raise Fault("its fingerprints must be described by exactly examples, exact and near")
+    examples = raw["examples"]
+    if type(examples) is not int or not 1 <= examples <= MAX_EXAMPLES:
+        raise Fault(f"its fingerprints are of {short(repr(examples))} examples")
+    most = {"exact": min(examples, MAX_EXACT), "near": MAX_NEAR}
+    for name, kind in KINDS.items():
+        about, found = raw[name], stored.get(name)
+        if about is None and found is None and name == "near":
+            continue
+        part = f"its fingerprints' {name!r}"
+        if not isinstance(about, dict) or set(about) != {"kind", "rows", "sha256"}:
+            raise Fault(f"{part} must hold exactly kind, rows and sha256")
+        rows, have = about["rows"], "none" if found is None else found.shape[0]
+        if about["kind"] != kind:
+            raise Fault(f"{part} are of the kind {short(repr(about['kind']))}")
+        if type(rows) is not int or have != rows:
+            raise Fault(f"{part} should have {short(repr(rows))} rows and has {have}")
+        if rows > most[name]:
+            raise Fault(f"{part} has more than {most[name]:,} rows")
+        if not isinstance(about["sha256"], str) or not SHA256.fullmatch(about["sha256"]):
+            raise Fault(f"{part} has no sha256")
+    wanted = min(raw["exact"]["rows"], MAX_NEAR) if comparable(encoder["input_shape"]) else None
+    rows = raw["near"]["rows"] if raw["near"] else None
+    if rows != wanted:
+        raise Fault(f"its fingerprints' 'near' has {rows} rows where {wanted} belong")
 
 
 def differences(needed: Shapes, found: Mapping[str, tuple[int, ...]], holder: str) -> list[str]:
