@@ -89,28 +89,12 @@ def cli(context: click.Context, **given: Any) -> None:
         return
     for name in ("data",) if given["preview"] is not None else ("strategy", "data"):
         if given[name] is None:
-            text = f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
-            raise click.UsageError(text)
-    _run(given)
+            raise click.UsageError(
+                f"Missing option '--{name}'. See 'pretrain --list' and '--help'."
+            )
+    from pretrain.commands.pretrain import pretrain_command
 
-
-def _run(given: dict[str, Any]) -> None:
-    """Pretrain, or draw an augmentation."""
-    from pretrain.commands.pretrain import pretrain_command, preview_command
-    from pretrain.engine.progress import make_reporter
-    from pretrain.engine.session import Session
-    from tasks.loading.resolve import load_dataset
-
-    config, preview = configured(PretrainConfig, given), given.pop("preview")
-    read = {name: given.pop(name) for name in ("image_size", "skip_unreadable")}
-    load = partial(load_dataset, seed=config.seed, **read)
-    around = {n: given.pop(n) for n in ("threads", "resume", "force", "checkpoint_seconds")}
-    session = Session(reporter=make_reporter(given.pop("quiet")), **around)
-    if preview is None:
-        pretrain_command(config, session, load=load, **given)
-    else:
-        del given["output"], given["probe"]
-        preview_command(config, session, load=load, preview=preview, **given)
+    pretrain_command(configured(PretrainConfig, given), **given)
 
 
 @cli.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -50,22 +50,13 @@ def listing() -> str:
 
 def description(name: str) -> str:
     """Return a page about a strategy, an encoder or an augmentation. Raises InputError."""
-    table = strategies()
-    found = []
-    if name in table:
-        found.append(_strategy(table[name]))
-    if name in ARCHITECTURES:
-        found.append(_encoder(ARCHITECTURES[name]))
-    if name in RECIPES:
-        found.append(_views(RECIPES[name]))
+    tables: list[tuple[Mapping[str, Any], Callable[[Any], str]]]
+    tables = [(strategies(), _strategy), (ARCHITECTURES, _encoder), (RECIPES, _views)]
+    found = [page(table[name]) for table, page in tables if name in table]
     if not found:
-        known = [*table, *ARCHITECTURES, *RECIPES]
-        raise InputError(
-            f"must name a strategy, encoder or augmentation: {', '.join(known)}",
-            argument="describe",
-            value=name,
-            hint=suggest(name, known),
-        )
+        known = [name for table, _ in tables for name in table]
+        rule = f"must name a strategy, encoder or augmentation: {', '.join(known)}"
+        raise InputError(rule, argument="describe", value=name, hint=suggest(name, known))
     return "\n\n".join(found)
 
 
@@ -154,11 +145,7 @@ def _page(
 
 
 def _facts(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    lines = []
-    for name, text in pairs:
-        wrapped = paragraph(text, " " * WIDTH)
-        lines.append(f"{name:<{WIDTH}}{wrapped[WIDTH:]}")
-    return lines
+    return [f"{name:<{WIDTH}}{paragraph(text, ' ' * WIDTH)[WIDTH:]}" for name, text in pairs]
 
 
 def _options(options: Mapping[str, Option]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from headstart.cli import out, out_json
 from headstart.errors import InputError
@@ -12,36 +12,49 @@ from pretrain.augment.preview import check_picturable
 from pretrain.augment.recipes import Augmentation
 from pretrain.commands.list import changes, numbers
 from pretrain.config import PretrainConfig
+from pretrain.engine.progress import make_reporter
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
 from pretrain.run import Pretrained, pretrain
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
-from tasks.loading.resolve import check_apart
-
-Load = Callable[[str], Dataset]
-"""From what the user named to the data."""
+from tasks.loading.resolve import check_apart, load_dataset
 
 
 def pretrain_command(
     config: PretrainConfig,
-    session: Session,
     *,
     data: str,
     output: Path,
     probe: str | None,
-    load: Load,
+    preview: Path | None,
+    image_size: tuple[int, int] | None,
+    skip_unreadable: bool,
+    threads: int | None,
+    quiet: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Plan, train, and print what was written."""
+    """Plan, train, and print what was written; with ``preview`` only draw the augmentation.
+
+    options: of the ``Session``.
+    """
+
+    def load(spec: str) -> Dataset:
+        return load_dataset(
+            spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=config.seed
+        )
+
+    session = Session(threads=threads, reporter=make_reporter(quiet), **options)
+    if preview is not None:
+        if preview.suffix.lower() != ".png":
+            raise InputError("must end in .png", argument="preview", value=preview)
+        check_output(preview, force=session.force)
+        _draw(config, session, load(data), preview, as_json)
+        return
     check_apart(output, data, probe)
-    plan = PretrainPlan.make(
-        load(data),
-        config,
-        probe=None if probe is None else load(probe),
-        out=output,
-        session=session,
-    )
+    pool, probing = load(data), None if probe is None else load(probe)
+    plan = PretrainPlan.make(pool, config, probe=probing, out=output, session=session)
     for line in _announcement(plan):
         session.reporter.say(line)
     try:
@@ -51,36 +64,25 @@ def pretrain_command(
     if as_json:
         out_json(done.to_json())
     else:
-        for line in _summary(plan, done):
-            out(line)
+        out("\n".join(_summary(plan, done)))
 
 
-def preview_command(
-    config: PretrainConfig,
-    session: Session,
-    *,
-    data: str,
-    preview: Path,
-    load: Load,
-    as_json: bool,
+def _draw(
+    config: PretrainConfig, session: Session, dataset: Dataset, picture: Path, as_json: bool
 ) -> None:
     """Draw an augmentation's views of a few examples, and print its numbers."""
-    if preview.suffix.lower() != ".png":
-        raise InputError("must end in .png", argument="preview", value=preview)
-    check_output(preview, force=session.force)
-    dataset = load(data)
     check_picturable(dataset)
     augmentation = Augmentation.resolve(dataset, config.augment, config.augment_options)
     session.start()
     from pretrain.augment.preview import draw_views
     from pretrain.monitoring.artifacts import write_picture
 
-    picture, count = draw_views(dataset, augmentation, config.seed)
-    write_picture(preview, picture)
+    pixels, count = draw_views(dataset, augmentation, config.seed)
+    write_picture(picture, pixels)
     if as_json:
-        out_json({"out": str(preview), "examples": count, **augmentation.to_json()})
+        out_json({"out": str(picture), "examples": count, **augmentation.to_json()})
         return
-    out(f"Wrote {preview}: {count} examples of {dataset.name}, each with its views to the right.")
+    out(f"Wrote {picture}: {count} examples of {dataset.name}, each with its views to the right.")
     out(_augmentation(augmentation))
 
 

@@ -52,29 +52,23 @@ def integers(low: int, high: int, most: int = 64) -> Callable[[Any], list[int]]:
 
 def integer(low: int, high: int) -> Callable[[Any], int]:
     """Rule: an integer from ``low`` to ``high``."""
-
-    def parse(value: Any) -> int:
-        try:
-            number = int(value) if isinstance(value, str) else value
-        except ValueError:
-            number = None
-        if type(number) is not int or not low <= number <= high:
-            raise ValueError(f"must be an integer from {low} to {high}")
-        return number
-
-    return parse
+    return _ranged(int, f"an integer from {low} to {high}", low, high)
 
 
 def number(low: float, high: float) -> Callable[[Any], float]:
     """Rule: a number from ``low`` to ``high``."""
+    return _ranged(float, f"a number from {low} to {high}", low, high)
 
-    def parse(value: Any) -> float:
+
+def _ranged(kind: type, what: str, low: float, high: float) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        given = isinstance(value, str | int | kind) and not isinstance(value, bool)
         try:
-            result = float(value) if isinstance(value, str | int | float) else float("nan")
+            result = kind(value) if given else None
         except ValueError:
-            result = float("nan")
-        if isinstance(value, bool) or not low <= result <= high:
-            raise ValueError(f"must be a number from {low} to {high}")
+            result = None
+        if result is None or not low <= result <= high:
+            raise ValueError(f"must be {what}")
         return result
 
     return parse

@@ -12,6 +12,7 @@ from pretrain.encoders.base import number
 from pretrain.engine.runtime import keras_defaults
 from pretrain.keras_import.graph import Graph, Shape
 from pretrain.keras_import.live import read_model
+from pretrain.keras_import.scaling import MODES
 from pretrain.keras_import.weights_hdf5 import fit_by_name, read_legacy
 from pretrain.weights.validation import file_sha256, short
 
@@ -34,16 +35,16 @@ FAMILIES = {
         *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
     ),
 }
-MODES = {name: mode for mode, names in FAMILIES.items() for name in names}
+SCALINGS = {name: MODES[mode] for mode, names in FAMILIES.items() for name in names}
 
 
 def parse(spec: str) -> tuple[str, dict[str, Any]]:
     """Return the name and options of ``keras.applications:MobileNetV2:alpha=0.35``. Raises InputError."""
     name, *given = spec.removeprefix(PREFIX).split(":")
-    if name not in MODES:
+    if name not in SCALINGS:
         raise InputError(
-            f"keras.applications has no model {name!r}.{suggest(name, MODES)} "
-            f"There are: {', '.join(sorted(MODES))}."
+            f"keras.applications has no model {name!r}.{suggest(name, SCALINGS)} "
+            f"There are: {', '.join(sorted(SCALINGS))}."
         )
     options = {}
     for text in given:

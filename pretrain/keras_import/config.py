@@ -173,20 +173,16 @@ def _nodes(raw: Json, name: str) -> list[Json]:
         raise Refusal(f"{layer} has malformed inputs")
     if len(nodes) > 1:
         raise Refusal(f"{layer} is used {len(nodes)} times, and shared layers cannot be imported")
-    if nodes and not (isinstance(nodes[0], dict) and isinstance(nodes[0].get("args"), list)):
+    if not nodes:
+        return []
+    node = nodes[0]
+    if not isinstance(node, dict) or not isinstance(node.get("args"), list):
         raise Refusal(f"{layer} has inputs in the form of an older Keras", SAVE_AGAIN)
-    result = []
-    for node in nodes:
-        kwargs = node.get("kwargs") or {}
-        if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
-            raise Refusal(f"{layer} has malformed inputs")
-        result.append(
-            {
-                "args": [_argument(one, layer) for one in node["args"]],
-                "kwargs": {key: _argument(one, layer) for key, one in kwargs.items()},
-            }
-        )
-    return result
+    kwargs = node.get("kwargs") or {}
+    if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
+        raise Refusal(f"{layer} has malformed inputs")
+    args = [_argument(one, layer) for one in node["args"]]
+    return [{"args": args, "kwargs": {k: _argument(one, layer) for k, one in kwargs.items()}}]
 
 
 def _argument(value: Any, layer: str) -> Any:

@@ -14,8 +14,7 @@ from pretrain.encoders import encoder_config
 from pretrain.encoders.base import weights_of
 from pretrain.encoders.keras_graph import INPUT, build_model, deferred, free_name
 from pretrain.keras_import import STRATEGY, Refusal
-from pretrain.keras_import.blocks import blocks, stored
-from pretrain.keras_import.graph import Graph, Node
+from pretrain.keras_import.graph import Graph, Node, blocks, stored
 from pretrain.keras_import.scaling import Scaling
 from pretrain.weights.file import WeightsFile, assign
 from pretrain.weights.validation import listing, short

@@ -115,7 +115,8 @@ class _Walk:
         """Add a model's layers; ``given`` is the node that it is called on. Return its outputs' nodes."""
         functional = getattr(model, "_functional", None) or model
         if len(functional.inputs) != 1:
-            raise Refusal(f"a model in it has {len(functional.inputs)} inputs")
+            what = f"the model {short(repr(model.name))} in it"
+            raise Refusal(f"{what} has {len(functional.inputs)} inputs")
         made = {id(functional.inputs[0]): given}
         nodes = [node for level in functional._nodes_by_depth.values() for node in level]
         place = {id(operation): i for i, operation in enumerate(functional.operations)}
@@ -222,17 +223,15 @@ def _stored_options(layer: Any, name: str, kind: str, rank: int) -> dict[str, An
         options["shared_axes"] = []
     if kind not in ALWAYS:
         return options
-    defaults = inspect.signature(type(layer).__init__).parameters
+    defaults = {
+        key: list(row.default) if isinstance(row.default, tuple) else row.default
+        for key, row in inspect.signature(type(layer).__init__).parameters.items()
+    }
     return {
         key: value
         for key, value in options.items()
-        if key in ALWAYS[kind] or (value is not False and value != _default(defaults, key))
+        if key in ALWAYS[kind] or (value is not False and value != defaults.get(key))
     }
-
-
-def _default(parameters: Any, key: str) -> Any:
-    default = parameters[key].default if key in parameters else None
-    return list(default) if isinstance(default, tuple) else default
 
 
 def _statistics(layer: Any, axis: Any, about: str) -> dict[str, Any]:

@@ -60,23 +60,21 @@ def guessed(graph: Graph) -> Scaling:
     return spanning(0, 1, f"the usual range; {arg.value_range} says another")
 
 
-# keras.applications' preprocess_input: the numbers of its modes "tf", "torch" and "caffe".
-def of_mode(mode: str) -> Scaling:
-    """Return the scaling of a mode of ``keras.applications``; "inside" leaves it to the model."""
-    if mode == "tf":
-        return spanning(-1, 1, "as preprocess_input of this family does")
-    if mode == "torch":
-        means, spreads = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-        return Scaling(
-            scale=tuple(1 / (255 * spread) for spread in spreads),
-            offset=tuple(-m / s for m, s in zip(means, spreads, strict=True)),
-            why="mean and spread of ImageNet's channels, as preprocess_input of this family does",
-        )
-    if mode == "caffe":
-        return Scaling(
-            scale=(1.0,),
-            offset=(-123.68, -116.779, -103.939),
-            why="minus the mean of ImageNet's channels, as preprocess_input of this family does",
-            reversed_channels=True,
-        )
-    return spanning(0, 255, "the model scales inside")
+_MEANS, _SPREADS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SO = "as preprocess_input of this family does"
+# The modes of keras.applications' preprocess_input, with its numbers; "inside" leaves it to the model.
+MODES = {
+    "tf": spanning(-1, 1, _SO),
+    "torch": Scaling(
+        scale=tuple(1 / (255 * spread) for spread in _SPREADS),
+        offset=tuple(-m / s for m, s in zip(_MEANS, _SPREADS, strict=True)),
+        why=f"mean and spread of ImageNet's channels, {_SO}",
+    ),
+    "caffe": Scaling(
+        scale=(1.0,),
+        offset=(-123.68, -116.779, -103.939),
+        why=f"minus the mean of ImageNet's channels, {_SO}",
+        reversed_channels=True,
+    ),
+    "inside": spanning(0, 255, "the model scales inside"),
+}

@@ -8,11 +8,11 @@ from typing import Any
 
 from headstart.errors import InputError, arg
 from pretrain.keras_import import Refusal
-from pretrain.keras_import.applications import MODES, PREFIX, made, parse
+from pretrain.keras_import.applications import PREFIX, SCALINGS, made, parse
 from pretrain.keras_import.archive import load_archive
 from pretrain.keras_import.convert import convert
 from pretrain.keras_import.live import read_model
-from pretrain.keras_import.scaling import Scaling, guessed, of_mode, spanning
+from pretrain.keras_import.scaling import Scaling, guessed, spanning
 from pretrain.weights.file import WeightsFile
 
 Say = Callable[[str], None]
@@ -66,7 +66,7 @@ def import_model(
             application, options = parse(spec)
             start(threads)
             graph, model, about = made(application, options, weights or "imagenet", input_shape)
-            scaling = of_mode(MODES[application])
+            scaling = SCALINGS[application]
         else:
             if weights is not None:
                 raise InputError(

@@ -19,7 +19,6 @@ from pretrain.weights.validation import listing, short
 
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 32
-MOST_LISTED = 8
 Tensors = dict[str, list[np.ndarray]]
 
 
@@ -137,10 +136,8 @@ def fit_by_name(found: Tensors, layers: list[Any], where: str) -> list[str]:
             problems.append(f"{layer.name} has {here}, the model needs {needed}")
         elif not all(np.isfinite(tensor).all() for tensor in found[layer.name]):
             problems.append(f"{layer.name} has values that are not finite")
-    if more := len(problems) - MOST_LISTED:
-        problems = problems[:MOST_LISTED] + [f"and {more} more"] * (more > 0)
     if problems:
-        raise Refusal(f"its weights are not those of {where}: {listing(problems)}")
+        raise Refusal(f"its weights are not those of {where}: {listing(problems, most=8)}")
     for layer in layers:
         layer.set_weights([np.asarray(t, np.float32) for t in found[layer.name]])
     return [name for name in found if name not in {layer.name for layer in layers}]

@@ -6,9 +6,8 @@ imports TensorFlow, and a tensor is read only after everything around it has bee
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -147,21 +146,33 @@ class WeightsFile:
             InputError: "NAME is not usable: fault; way out", of any file that ``write`` would not write.
         """
         path = Path(path)
-        with _named(path):
-            size, version, unsealed = check_envelope(path)
-            try:
-                # Locking would fail in folders that one may only read.
-                with h5py.File(path, "r", locking=False) as file:
-                    weights = cls._read(Walk(file, size, version))
-            except Fault as fault:
-                if unsealed is None:
-                    raise
-                raise Fault(f"it is damaged or was edited: {fault.what}", COPY_AGAIN) from None
-            except DAMAGE:
-                raise unsealed or Fault("it is damaged or truncated", COPY_AGAIN) from None
-            if unsealed:
-                raise unsealed
-            return weights
+        try:
+            return cls._open(path)
+        except Fault as fault:
+            what = str(fault)
+        except PermissionError:
+            what = "you may not read it; ask its owner"
+        except DAMAGE as error:
+            what = f"it is damaged or truncated ({short(str(error))}); {COPY_AGAIN}"
+        where = "" if path.parent == Path() else f" (The file is {path}.)"
+        raise InputError(f"{path.name} is not usable: {what}.{where}")
+
+    @classmethod
+    def _open(cls, path: Path) -> WeightsFile:
+        size, version, unsealed = check_envelope(path)
+        try:
+            # Locking would fail in folders that one may only read.
+            with h5py.File(path, "r", locking=False) as file:
+                weights = cls._read(Walk(file, size, version))
+        except Fault as fault:
+            if unsealed is None:
+                raise
+            raise Fault(f"it is damaged or was edited: {fault.what}", COPY_AGAIN) from None
+        except DAMAGE:
+            raise unsealed or Fault("it is damaged or truncated", COPY_AGAIN) from None
+        if unsealed:
+            raise unsealed
+        return weights
 
     @classmethod
     def _read(cls, found: Walk) -> WeightsFile:
@@ -322,22 +333,3 @@ def _check_finite(tensors: Mapping[str, np.ndarray]) -> None:
     counts = {n: t.size - int(np.isfinite(t).sum()) for n, t in tensors.items()}
     if bad := [f"{count:,} in {name}" for name, count in counts.items() if count]:
         raise Fault(f"values are not finite (NaN or infinite): {listing(bad)}", "train it again")
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Turn whatever went wrong inside into one InputError that begins with the file's name."""
-    where = "" if path.parent == Path() else f" (The file is {path}.)"
-    try:
-        yield
-    except Fault as fault:
-        raise InputError(f"{path.name} is not usable: {fault}.{where}") from None
-    except PermissionError:
-        raise InputError(
-            f"{path.name} is not usable: you may not read it; ask its owner.{where}"
-        ) from None
-    except DAMAGE as error:
-        raise InputError(
-            f"{path.name} is not usable: it is damaged or truncated ({short(str(error))}); "
-            f"{COPY_AGAIN}.{where}"
-        ) from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
@@ -31,7 +30,6 @@ from tasks.duplicates.fingerprints import (
 
 MAX_JSON_VALUES = 500_000
 MAX_JSON_DEPTH = 32
-MAX_LISTED = 200
 MAX_EXAMPLES = 1 << 48
 LARGEST = 3.4e38  # a float32; scale and offset are applied in float32
 
@@ -55,11 +53,11 @@ class Fault(Exception):
         self.what, self.way_out = what, way_out
 
 
-def listing(items: Iterable[str]) -> str:
-    """Join every item, or the first MAX_LISTED and the number of the others."""
+def listing(items: Iterable[str], most: int = 200) -> str:
+    """Join every item, or the first ``most`` and the number of the others."""
     shown = list(items)
-    more = len(shown) - MAX_LISTED
-    return "; ".join(shown[:MAX_LISTED]) + (f"; and {more} more" if more > 0 else "")
+    more = len(shown) - most
+    return "; ".join(shown[:most]) + (f"; and {more} more" if more > 0 else "")
 
 
 def short(value: object, most: int = 200) -> str:
@@ -155,17 +153,10 @@ def check_preprocessing(raw: Any, input_shape: list[int]) -> dict[str, Any]:
             f"its preprocessing's 'input_dtype' must be one of {', '.join(INPUT_DTYPES)}. "
             f"Got {short(repr(raw['input_dtype']))}"
         )
-    for name, lengths in (
-        ("value_range", {2}),
-        ("scale", {1, input_shape[-1]}),
-        ("offset", {1, input_shape[-1]}),
-    ):
+    one = {1, input_shape[-1]}  # for all channels, or one a channel
+    for name, lengths in (("value_range", {2}), ("scale", one), ("offset", one)):
         value = raw[name]
-        if (
-            not isinstance(value, list)
-            or len(value) not in lengths
-            or not all(_finite(x) for x in value)
-        ):
+        if not isinstance(value, list) or len(value) not in lengths or not all(map(_finite, value)):
             needed = " or ".join(str(n) for n in sorted(lengths))
             raise Fault(
                 f"its preprocessing's {name!r} must be a list of {needed} finite numbers. "
@@ -303,9 +294,7 @@ def check_fit(
 
 
 def _finite(value: Any) -> bool:
-    if type(value) not in (int, float):
-        return False
-    return -LARGEST <= value <= LARGEST and (type(value) is int or math.isfinite(value))
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
