@@ -34,7 +34,13 @@ def convert(
     it. Raises Refusal and InputError.
     """
     ending = graph.find(cut)
-    flat = _rebuilt(graph, [*graph.outputs, ending])
+    outputs = [*graph.outputs, ending]
+    layers = [node.stored() for node in graph.ancestors(outputs)]
+    try:
+        with deferred():
+            flat = build_model(graph.input_shape, layers, "flat", outputs=outputs)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
     tensors = _filled(graph, flat)
     part = _featured(graph, ending)
     parts = blocks(part)
@@ -74,16 +80,6 @@ def convert(
             "versions": settings()["versions"],
         },
     )
-
-
-def _rebuilt(graph: Graph, outputs: list[str]) -> Any:
-    """Return one Keras model of what is stored of the layers, with the model's weights."""
-    layers = [node.stored() for node in graph.ancestors(outputs)]
-    try:
-        with deferred():
-            return build_model(graph.input_shape, layers, "flat", outputs=outputs)
-    except ValueError as error:
-        raise Refusal(str(error)) from None
 
 
 def _filled(graph: Graph, flat: Any) -> dict[str, Tensors]:

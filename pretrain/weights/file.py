@@ -34,7 +34,6 @@ from pretrain.weights.validation import (
     Fault,
     canonical,
     check_encoder,
-    check_fit,
     check_manifest,
     check_metadata,
     check_pool,
@@ -190,7 +189,13 @@ class WeightsFile:
         if found.fingerprints:
             check_pool(content["fingerprints"], encoder, found.fingerprints)
         stored = {name: dataset.shape for name, dataset in found.tensors.items()}
-        check_fit(encoder, needed, listed, stored)
+        problems = differences(needed, stored, "the file")
+        problems += differences(needed, listed, "its manifest")
+        if not problems and list(listed) != list(needed):
+            problems = ["its manifest is not in the encoder's order"]
+        if problems:
+            what = f"its tensors are not those of its encoder {encoder['architecture']!r}"
+            raise Fault(f"{what}: {listing(problems)}", WRITE_AGAIN)
         tensors = {name: read(found.tensors[name], "<f4") for name in needed}
         changed = [n for n, tensor in tensors.items() if sha256(tensor) != entries[n]["sha256"]]
         if changed:

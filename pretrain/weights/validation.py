@@ -274,25 +274,6 @@ def differences(needed: Shapes, found: Mapping[str, tuple[int, ...]], holder: st
     return problems + extra
 
 
-def check_fit(
-    config: Mapping[str, Any],
-    needed: Shapes,
-    listed: Mapping[str, tuple[int, ...]],
-    stored: Mapping[str, tuple[int, ...]],
-) -> None:
-    """Check names, shapes and order against the architecture; one Fault lists every mismatch."""
-    problems = differences(needed, stored, "the file")
-    problems += differences(needed, listed, "its manifest")
-    if not problems and list(listed) != list(needed):
-        problems = ["its manifest is not in the encoder's order"]
-    if problems:
-        raise Fault(
-            f"its tensors are not those of its encoder {config['architecture']!r}: "
-            + listing(problems),
-            WRITE_AGAIN,
-        )
-
-
 def _finite(value: Any) -> bool:
     return type(value) in (int, float) and -LARGEST <= value <= LARGEST
 
