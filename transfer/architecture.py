@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.errors import InputError, arg, suggest
+from headstart.errors import InputError, arg, check_known
 from pretrain.encoders import block_names
 from transfer.encoder_source import EncoderSource
 from transfer.heads import head_of
@@ -42,13 +42,7 @@ class TransferArchitecture:
                 argument="reuse",
                 value=self.reuse,
             )
-        if self.above not in ABOVE:
-            raise InputError(
-                f"must be one of {', '.join(ABOVE)}",
-                argument="above",
-                value=self.above,
-                hint=suggest(self.above, ABOVE),
-            )
+        check_known(self.above, ABOVE, "above")
         if head_of(self.head).solved and self.reuse == 0:
             raise InputError(
                 f"stands on frozen features, and {arg.reuse:0} keeps no block that has learnt any",

@@ -1,9 +1,10 @@
-"""Outputs of Keras models, computed batch by batch within a bound of memory."""
+"""Outputs of Keras models, computed batch by batch within a bound of memory, and kept where used again."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,54 @@ def _widest(model: Any) -> int:
     inner = getattr(model, "layers", ())
     sizes = [math.prod(n or 1 for n in layer.output.shape[1:]) for layer in inner]
     return max([*sizes, *map(_widest, inner)], default=0)
+
+
+class FeatureCache:
+    """Examples (N, ...) float32 that went through the model of ``InputAdapter``, or some rows of such.
+
+    Outputs of the lowest blocks are kept, up to ``most_bytes`` of them, each depth of all rows at once. So
+    runs that freeze the same blocks of one encoder, on whichever rows, compute them once between them.
+    """
+
+    def __init__(self, x: np.ndarray, *, most_bytes: int = 0) -> None:
+        self._rows: np.ndarray | None = None
+        self._most_bytes = most_bytes
+        # By the number of blocks; 0 are the examples themselves.
+        self._outputs = {0: x}
+
+    @property
+    def x(self) -> np.ndarray:
+        """The examples themselves."""
+        return self._taken(0)
+
+    def __len__(self) -> int:
+        return len(self._outputs[0] if self._rows is None else self._rows)
+
+    def take(self, rows: np.ndarray) -> FeatureCache:
+        """Return some of the examples, int (M,); what was computed is shared with them."""
+        part = copy(self)
+        part._rows = rows if self._rows is None else self._rows[rows]
+        return part
+
+    def above(self, blocks: Sequence[Any]) -> np.ndarray:
+        """Return the output of ``blocks``, Keras models, the encoder's lowest with their pretrained weights.
+
+        Every call for these examples must mean the same encoder.
+        """
+        known, depth = self._outputs, len(blocks)
+        if depth not in known:
+            used = sum(outputs.nbytes for k, outputs in known.items() if k)
+            size = 4 * len(known[0]) * math.prod(n or 1 for n in blocks[-1].output_shape[1:])
+            room = used + size <= self._most_bytes
+            below = max(k for k in known if k < depth) if room else 0
+            x = known[below] if room else self.x
+            for block in blocks[below:]:
+                x = predict_batched(block, x)
+            if not room:
+                return x
+            known[depth] = x
+        return self._taken(depth)
+
+    def _taken(self, depth: int) -> np.ndarray:
+        outputs = self._outputs[depth]
+        return outputs if self._rows is None else outputs[self._rows]

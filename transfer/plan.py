@@ -27,7 +27,7 @@ from transfer.recipes import recipe
 from transfer.report.artifacts import Artifacts
 from transfer.semi_supervised.unlabelled import UnlabelledSet
 from transfer.targets import TARGETS, target_of
-from transfer.training.fit_plan import FitPlan
+from transfer.training.fit import FitPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class TransferPlan:
         more = None
         if unlabelled is not None:
             more = UnlabelledSet.make(unlabelled, task, rows, fit, **config.unlabelled)
-        lines += [] if more is None else [more.tell()]
+        lines += [] if more is None else [more.describe()]
         if not fit.target.exclusive:
             lines.append(f"Target: {KINDS[task.target]}")
         if lacking := task.absent(rows):

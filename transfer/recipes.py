@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from headstart.errors import InputError, arg, suggest
+from headstart.errors import InputError, arg, check_known
 from pretrain.engine.stage import Optimizer
 
 SCHEDULES = ("constant", "cosine")
@@ -68,14 +68,7 @@ class TransferRecipe:
             if getattr(self, name) < 0:
                 raise InputError("must be 0 or more", argument=name, value=getattr(self, name))
         for name, known in (("schedule", SCHEDULES), ("statistics", STATISTICS)):
-            value = getattr(self, name)
-            if value not in known:
-                raise InputError(
-                    f"must be {' or '.join(known)}",
-                    argument=name,
-                    value=value,
-                    hint=suggest(value, known),
-                )
+            check_known(getattr(self, name), known, name)
         if self.unfreeze is not None and self.unfreeze < 0:
             raise InputError("must be 'all' or 0 or more", argument="unfreeze", value=self.unfreeze)
         for name, low, high in (
@@ -179,13 +172,7 @@ def recipe(name: str | TransferRecipe, changes: Mapping[str, Any] | None = None)
     """
     if isinstance(name, str):
         name = ALIASES.get(name, name)
-        if name not in RECIPES:
-            raise InputError(
-                f"must be one of {', '.join(RECIPES)}",
-                argument="recipe",
-                value=name,
-                hint=suggest(name, RECIPES),
-            )
+        check_known(name, RECIPES, "recipe")
         name = RECIPES[name]
     given = dict(changes or {})
     if {"freeze_epochs", "epochs"} & given.keys():

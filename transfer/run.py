@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
-from transfer.choices import choose
+from transfer.config import SEARCH_SECONDS
 from transfer.data.input_adapter import InputAdapter
-from transfer.measurement import measure
+from transfer.heads import HEADS
 from transfer.metrics.baselines import baselines
+from transfer.metrics.scores import check_outputs
 from transfer.plan import TransferPlan
+
+if TYPE_CHECKING:
+    from transfer.training.fit import Examples, FitPlan, Fitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +75,9 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
     session = (session or Session()).start()
     task, artifacts, finished = plan.task, plan.artifacts, plan.finished
     if artifacts is not None and finished is not None:
-        result = artifacts.write(finished, task)
         return Transferred(
             inputs=plan.fit.inputs,
-            result=result,
+            result=artifacts.write(finished, task),
             history=finished["history"],
             path=artifacts.model,
         )
@@ -83,21 +87,20 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
     for line in plan.lines:
         session.reporter.say(line)
     began = time.monotonic()
-    training, choices, (x, y, weights) = choose(plan, session)
+    training, choices, (x, y, weights) = _choose(plan, session)
     fitted = fit(x, y, training, session, weights=weights)
-    model, result = measure(plan, training, fitted, choices)
+    model, result = _measure(plan, training, fitted, choices)
     before = 0.0 if plan.checkpoints is None else plan.checkpoints.before[0]
     result["seconds"] = round(time.monotonic() - began + before, 3)
     history, inputs = fitted.run.history, training.inputs
     if artifacts is None or plan.checkpoints is None:
         return Transferred(_trained=model, inputs=inputs, result=result, history=history)
     artifacts.write_model(model, inputs, result, task.x_test)
+    classes = training.target.exclusive
     result |= {
         **plan.about,
         "input": inputs.to_json(),
-        "baselines": baselines(task, plan.rows, plan.config.seed)
-        if training.target.exclusive
-        else {},
+        "baselines": baselines(task, plan.rows, plan.config.seed) if classes else {},
         "identity": plan.checkpoints.identity,
         "history": history,
     }
@@ -107,3 +110,77 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
     return Transferred(
         _trained=model, inputs=inputs, result=result, history=history, path=artifacts.model
     )
+
+
+def _choose(plan: TransferPlan, session: Session) -> tuple[FitPlan, dict[str, Any], Examples]:
+    """Return the training, after a search and with unlabelled examples; what chose it; and its examples."""
+    fit, choices, task = plan.fit, dict[str, Any](), plan.task
+    x, y = task.x[plan.rows], plan.fit.target.encode(task.y[plan.rows])
+
+    def choose(name: str, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return a decision as JSON: an interrupted run's, from beside its checkpoints, or a new one."""
+        checkpoints = session.checkpoints
+        found = checkpoints.read_note(name) if checkpoints and session.resume else None
+        if found is None:
+            found = decide()
+            if checkpoints:
+                checkpoints.write_note(name, found)
+        choices[name] = found
+        return found
+
+    if plan.config.search:
+        from transfer.selection.search import search
+
+        seconds = plan.config.search_seconds or SEARCH_SECONDS
+        found = choose("search", lambda: search(x, y, fit, session, seconds=seconds).to_json())
+        fit = fit.with_search_result(found)
+    if plan.unlabelled is None:
+        return fit, choices, (x, y, None)
+    from transfer.semi_supervised.selection import SemiSupervised
+
+    trainings = SemiSupervised(x, y, plan.unlabelled, fit, session)
+    method = choose("pool", trainings.choose)["chosen"]
+    fit, examples = trainings.resolve(method)
+    return fit, choices, examples
+
+
+def _measure(
+    plan: TransferPlan, fit: FitPlan, fitted: Fitted, choices: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Test a trained network once; return its Keras model, and the result but for its seconds."""
+    from transfer.export.keras_file import whole_model
+    from transfer.inference import predict_batched
+
+    task, target, architecture = plan.task, fit.target, fit.architecture
+    logits = HEADS[architecture.head].logits
+    model = whole_model(
+        fitted.front, fitted.network, fitted.network.head, target.layer(logits=logits)
+    )
+    outputs = predict_batched(fitted.models, task.x_test)
+    check_outputs(outputs, "The trained model", f"test examples of {task.name!r}")
+    measured = target.measure(target.predictions(outputs, logits=logits), task.y_test)
+    result = {
+        "data": task.name,
+        "target": target.name,
+        "classes": list(task.class_names),
+        "labels": len(plan.rows),
+        "seed": fit.seed,
+        "test": {"n": measured.pop("n"), "origin": task.test_origin},
+        **measured,
+        "encoder": fit.source.encoder["architecture"],
+        "reuse": architecture.reuse,
+        "blocks": fit.blocks,
+        "above": architecture.above,
+        "head": architecture.head,
+        **({} if fitted.choice is None else {"head_choice": fitted.choice}),
+        "inputs": list(fit.inputs.changes),
+        "recipe": asdict(fit.recipe.for_budget(len(plan.rows))),
+        **({} if fitted.line is None else {"interpolated": fitted.line.alpha}),
+        **choices,
+        **({} if fitted.curve is None else {"learning_rate": fitted.curve.to_json()}),
+        **({} if plan.leakage is None else {"leakage": plan.leakage}),
+        "updates": fitted.run.updates,
+        "source_digest": fit.source.digest,
+        "digest": fitted.network.digest(),
+    }
+    return model, result

@@ -24,7 +24,7 @@ from transfer.estimators._scratch import small_source
 from transfer.estimators._validation import flat
 from transfer.heads import head_of, usual_above
 from transfer.recipes import recipe as named_recipe
-from transfer.training.fit_plan import FitPlan
+from transfer.training.fit import FitPlan
 
 if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.errors import InputError, suggest
+from headstart.errors import check_known
 from transfer.heads import hidden, knn, linear, logistic
 from transfer.heads.base import Head, SolvedHead
 
@@ -11,13 +11,7 @@ HEADS: dict[str, Head] = {row.name: row for row in (linear.ROW, hidden.ROW, logi
 
 def head_of(name: str) -> Head:
     """Return the head called ``name``. Raises InputError."""
-    if name not in HEADS:
-        raise InputError(
-            f"must be one of {', '.join(HEADS)}",
-            argument="head",
-            value=name,
-            hint=suggest(name, HEADS),
-        )
+    check_known(name, HEADS, "head")
     return HEADS[name]
 
 

@@ -8,16 +8,13 @@ the largest f.x / |x|, which a Dense layer computes; the standardising is folded
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from headstart.errors import InputError, arg
-from transfer.heads.base import Said, Solution, SolvedHead
+from transfer.heads.base import Labelled, Said, Solution, SolvedHead
 from transfer.numerics import mean_and_spread
-
-if TYPE_CHECKING:
-    from transfer.targets.base import Target
 
 # Odd, so that two classes cannot draw.
 COUNTS = (1, 3, 5, 7, 9, 15, 25)
@@ -40,23 +37,16 @@ class NearestNeighbours(SolvedHead):
     # Measured against the Euclidean distance, and against features as they are: docs/transfer.md.
     about: ClassVar[Mapping[str, Any]] = {"distance": "cosine of standardised features"}
 
-    def solve(
-        self,
-        features: np.ndarray,
-        y: np.ndarray,
-        target: Target,
-        weights: np.ndarray | None,
-        seed: int,
-    ) -> Solution:
+    def solve(self, labelled: Labelled, seed: int) -> Solution:
         """Return the neighbours with the chosen k. Raises InputError for weights."""
-        if weights is not None:
+        if labelled.weights is not None:
             raise InputError(
                 "counts every neighbour alike, so it takes no weights of examples or classes",
                 argument="head",
                 value=self.name,
                 hint=f"Leave them out, or give {arg.head:logistic}.",
             )
-        return super().solve(features, y, target, weights, seed)
+        return super().solve(labelled, seed)
 
     def build(self, features: int, outputs: int, **config: Any) -> Any:
         """Return features (B, D) to the mean answer (B, outputs) of the k nearest of ``count`` examples.
@@ -74,32 +64,19 @@ class NearestNeighbours(SolvedHead):
         mean = keras.layers.GlobalAveragePooling1D(name="mean")(answers)
         return keras.Model(inputs, mean, name="head")
 
-    def solution(
-        self,
-        features: np.ndarray,
-        y: np.ndarray,
-        target: Target,
-        value: float,
-        weights: np.ndarray | None,
-    ) -> Solution:
+    def solution(self, labelled: Labelled, value: float) -> Solution:
         """Return the model that remembers these examples, with k = ``value``."""
         return Solution(
-            weights=[*closeness(features), target.answers(y)],
-            config={"count": len(features), "k": int(value)},
+            weights=[*closeness(labelled.features), labelled.target.answers(labelled.y)],
+            config={"count": len(labelled.features), "k": int(value)},
         )
 
-    def trial(
-        self,
-        features: np.ndarray,
-        y: np.ndarray,
-        target: Target,
-        weights: np.ndarray | None,
-        new: np.ndarray,
-    ) -> Said:
+    def trial(self, labelled: Labelled, new: np.ndarray) -> Said:
         """Return the mean answers for every k that there are examples for."""
-        counts = [k for k in COUNTS if k <= len(features)]
-        found = nearest(features, new, counts[-1])
-        known = target.probabilities(target.answers(y), logits=False)
+        counts = [k for k in COUNTS if k <= len(labelled.features)]
+        found = nearest(labelled.features, new, counts[-1])
+        target = labelled.target
+        known = target.probabilities(target.answers(labelled.y), logits=False)
         return {k: known[found[:, :k]].mean(axis=1) for k in counts}
 
     def rank(self, means: Mapping[str, float]) -> tuple[float, ...]:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from transfer.heads.base import Said, Solution, SolvedHead
-
-if TYPE_CHECKING:
-    from transfer.targets.base import Target
+from transfer.heads.base import Labelled, Solution, SolvedHead
 
 # The inverse strength of the penalty, from strong to weak.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -22,34 +15,14 @@ class Logistic(SolvedHead):
     summary = "a logistic regression (of numbers, a ridge regression) on frozen features"
     words = ", logistic regression"
     parameter = "C"
+    values = STRENGTHS
     unchosen = 1e-1
     heeds = frozenset({"balance"})
 
-    def solution(
-        self,
-        features: np.ndarray,
-        y: np.ndarray,
-        target: Target,
-        value: float,
-        weights: np.ndarray | None,
-    ) -> Solution:
+    def solution(self, labelled: Labelled, value: float) -> Solution:
         """Return kernel and bias at C = ``value``."""
-        return Solution(weights=target.solve(features, y, value, weights))
-
-    def trial(
-        self,
-        features: np.ndarray,
-        y: np.ndarray,
-        target: Target,
-        weights: np.ndarray | None,
-        new: np.ndarray,
-    ) -> Said:
-        """Return probabilities, or numbers, for every C."""
-        said = {}
-        for c in STRENGTHS:
-            kernel, bias = target.solve(features, y, c, weights)
-            said[c] = target.probabilities(new @ kernel + bias)
-        return said
+        solve = labelled.target.solve
+        return Solution(weights=solve(labelled.features, labelled.y, value, labelled.weights))
 
 
 ROW = Logistic()

@@ -36,11 +36,6 @@ class Candidate:
     labels: int
 
     @property
-    def solved(self) -> bool:
-        """Say whether nothing is trained by gradient steps."""
-        return self.recipe.solve is not None and self.recipe.epochs == 0
-
-    @property
     def cheap(self) -> bool:
         """Say whether the encoder stays as it is, so that its features are computed once."""
         return self.moves == 0 and self.recipe.epochs == 0
@@ -66,7 +61,7 @@ class Candidate:
         recipe = self.recipe.for_budget(self.labels)
         if self.architecture.reuse == 0:
             return f"{recipe.scratch_epochs} epochs at {recipe.scratch_learning_rate:.2g}"
-        if self.solved:
+        if recipe.solve is not None and not recipe.epochs:
             return f"head only, solved, C {recipe.solve:g}"
         first = f"{recipe.freeze_epochs} frozen epochs"
         if recipe.solve is not None:
@@ -107,18 +102,11 @@ def candidates(encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int) 
         if architecture.fresh(count):  # below a head there is nothing to solve it on yet
             own = replace(own, solve=None, interpolate=1.0)
         return Candidate(
-            architecture=architecture,
-            recipe=own,
-            moves=moved,
-            blocks=count,
-            labels=labels,
+            architecture=architecture, recipe=own, moves=moved, blocks=count, labels=labels
         )
 
-    frozen: dict[str, Any] = {
-        "epochs": 0,
-        "interpolate": 1.0,
-        "freeze_epochs": max(1, recipe.freeze_epochs + recipe.epochs),
-    }
+    frozen: dict[str, Any] = {"epochs": 0, "interpolate": 1.0}
+    frozen["freeze_epochs"] = max(1, recipe.freeze_epochs + recipe.epochs)
     found = [made(count), made(count, **frozen)]
     for depth in depths:
         above = "drop" if depth < count else "reset"
@@ -144,24 +132,19 @@ def fresh_candidates(
     encoder: Mapping[str, Any], recipe: TransferRecipe, labels: int
 ) -> list[Candidate]:
     """Return the candidates of a network from scratch: rates and lengths, the recipe's own first."""
-    blocks, weights = len(block_names(encoder)), sum(_sizes(encoder))
-    own = recipe.for_budget(labels).scratch_epochs
-    lengths = (recipe.scratch_epochs, 2 * own)
+    plain = Candidate(
+        architecture=TransferArchitecture(reuse=0),
+        recipe=replace(recipe, validation=0.0),
+        moves=sum(_sizes(encoder)),
+        blocks=len(block_names(encoder)),
+        labels=labels,
+    )
+    rates = [times * recipe.scratch_learning_rate for times in (1.0, *RATES)]
+    lengths = (recipe.scratch_epochs, 2 * recipe.for_budget(labels).scratch_epochs)
     return [
-        Candidate(
-            architecture=TransferArchitecture(reuse=0),
-            recipe=replace(
-                recipe,
-                validation=0.0,
-                scratch_epochs=epochs,
-                scratch_learning_rate=times * recipe.scratch_learning_rate,
-            ),
-            moves=weights,
-            blocks=blocks,
-            labels=labels,
-        )
-        for epochs in lengths
-        for times in (1.0, *RATES)
+        replace(plain, recipe=replace(plain.recipe, scratch_epochs=n, scratch_learning_rate=rate))
+        for n in lengths
+        for rate in rates
     ]
 
 

@@ -13,9 +13,9 @@ from transfer.metrics.temperature import fit_temperature, losses
 from transfer.selection.candidates import Candidate
 
 # Standard errors by which anything else must be ahead of the plain transfer and its line.
-AHEAD = 2.0
+MIN_LEAD = 2.0
 # ... and by which the loss of the place taken on that line may be above the lowest.
-NEAR = 0.5
+LOSS_TOLERANCE = 0.5
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,25 +23,20 @@ class CandidateResult:
     """A candidate and its validation.
 
     y: int32 (N,), the true classes.
-    chances: float64 (N, K), the probabilities given to each held-out example, NaN where it was not tried.
+    probabilities: float64 (N, K), of each held-out example, NaN where it was not tried.
     short: of a short run, the accuracy and the mean loss on so many held-out examples; None without one.
     """
 
     candidate: Candidate
     y: np.ndarray
-    chances: np.ndarray
+    probabilities: np.ndarray
     seconds: float = 0.0
     short: tuple[float, float, int] | None = None
-
-    @classmethod
-    def empty(cls, candidate: Candidate, y: np.ndarray, classes: int) -> CandidateResult:
-        """Return a candidate that was not tried yet on examples of these true classes."""
-        return cls(candidate=candidate, y=y, chances=np.full((len(y), classes), np.nan))
 
     @property
     def seen(self) -> np.ndarray:
         """Say of each example whether it was validated: bool (N,)."""
-        return ~np.isnan(self.chances[:, 0])
+        return ~np.isnan(self.probabilities[:, 0])
 
     @property
     def complete(self) -> bool:
@@ -49,37 +44,43 @@ class CandidateResult:
         return bool(self.seen.all())
 
     @property
-    def right(self) -> np.ndarray:
-        """Float64 (N,), 1 where the held-out example was told right, NaN where it was not tried."""
-        told = (self.chances.argmax(axis=1) == self.y).astype(np.float64)
-        return np.where(self.seen, told, np.nan)
+    def correct(self) -> np.ndarray:
+        """Float64 (N,), 1 where the held-out example was predicted right, NaN where it was not tried."""
+        same = (self.probabilities.argmax(axis=1) == self.y).astype(np.float64)
+        return np.where(self.seen, same, np.nan)
 
     @property
     def loss(self) -> np.ndarray:
         """Float64 (N,), -log of the probability given to the true class, NaN where it was not tried."""
-        return losses(self.chances, self.y)
+        return losses(self.probabilities, self.y)
 
     @property
     def calibrated(self) -> np.ndarray:
         """As ``loss``, with the one temperature at which the mean over all that was tried is lowest."""
-        return losses(
-            self.chances, self.y, fit_temperature(self.chances[self.seen], self.y[self.seen])
-        )
+        temperature = fit_temperature(self.probabilities[self.seen], self.y[self.seen])
+        return losses(self.probabilities, self.y, temperature)
+
+    def lead(self, other: CandidateResult) -> tuple[float, float]:
+        """Return how much more often it was right than another, and the standard error of that.
+
+        Only the examples count that both have seen; without any it is 0.
+        """
+        apart = (self.correct - other.correct)[self.seen & other.seen]
+        return float(apart.mean()) if len(apart) else 0.0, paired_error(apart)
 
     def to_json(self) -> dict[str, Any]:
         """Return its row of the table."""
-        right = self.right[self.seen]
-        mean = float(right.mean()) if len(right) else None
-        spread = float(right.std() / len(right) ** 0.5) if len(right) else None
+        correct = self.correct[self.seen]
+        count = len(correct)
         return {
             "candidate": self.candidate.name,
             "reuse": self.candidate.architecture.reuse,
             "above": self.candidate.architecture.above,
             "trained": self.candidate.summary,
-            "validated": len(right),
-            "accuracy": mean,
-            "standard_error": spread,
-            "loss": float(self.calibrated[self.seen].mean()) if len(right) else None,
+            "validated": count,
+            "accuracy": float(correct.mean()) if count else None,
+            "standard_error": float(correct.std() / count**0.5) if count else None,
+            "loss": float(self.calibrated[self.seen].mean()) if count else None,
             "short_run": self.short
             and dict(zip(("accuracy", "loss", "validated"), self.short, strict=True)),
             "seconds": round(self.seconds, 3),
@@ -111,29 +112,41 @@ def choose(tried: Sequence[CandidateResult]) -> tuple[int, int | None, str]:
     A plain transfer that time did not let finish is compared on the examples it has seen.
     """
     done = [i for i, row in enumerate(tried) if row.complete]
-    plain = tried[0].candidate
-    line = [i for i in done if tried[i].candidate.line == plain.line] or [0]
-    if not plain.whole:
-        chosen, why = _simplest(tried, done) if done else (0, "the time was up")
-        return chosen, _second(tried, done, chosen), why
-    lowest = min(line, key=lambda i: tried[i].calibrated.mean())
-    best = _ranked(tried, line)[0]
-    others = _ranked(tried, [i for i in done if i not in line])
-    ahead = [
-        i
-        for i in others
-        if _ahead(tried[i], tried[best], AHEAD) and _surer(tried[i], tried[lowest])
-    ]
-    if ahead:
-        chosen, why = _simplest(tried, ahead)
-        why += "; it is ahead of the plain transfer by more than two standard errors"
-    elif not tried[best].complete:
-        chosen, why = 0, "the plain transfer, for the time was up before it was validated"
+    if tried[0].candidate.whole:
+        chosen, reason = _beside_plain(tried, done)
+    elif done:
+        chosen, reason = _simplest(tried, done)
     else:
-        chosen, why = _place(tried, line, lowest)
-        if others and _lag(tried[others[0]], tried[best]) > 0:
-            why += ", and nothing else is ahead by two standard errors"
-    return chosen, _second(tried, done, chosen), why
+        chosen, reason = 0, "the time was up"
+    return chosen, next((i for i in _ranked(tried, done) if i != chosen), None), reason
+
+
+def _beside_plain(tried: Sequence[CandidateResult], done: Sequence[int]) -> tuple[int, str]:
+    """Return which one is taken where the first is the plain transfer, and why."""
+    end = tried[0].candidate.line
+    line = [i for i in done if tried[i].candidate.line == end] or [0]
+    lowest = min(line, key=lambda i: tried[i].calibrated.mean())
+    best = tried[_ranked(tried, line)[0]]
+    others = _ranked(tried, [i for i in done if i not in line])
+
+    def wins(row: CandidateResult) -> bool:
+        lead, error = row.lead(best)
+        apart = (row.calibrated - tried[lowest].calibrated)[row.seen & tried[lowest].seen]
+        return lead > MIN_LEAD * error and not apart.sum() > 0
+
+    ahead = [i for i in others if wins(tried[i])]
+    if ahead:
+        chosen, reason = _simplest(tried, ahead)
+        return (
+            chosen,
+            f"{reason}; it is ahead of the plain transfer by more than two standard errors",
+        )
+    if not best.complete:
+        return 0, "the plain transfer, for the time was up before it was validated"
+    chosen, reason = _place(tried, line, lowest)
+    if others and tried[others[0]].lead(best)[0] > 0:
+        reason += ", and nothing else is ahead by two standard errors"
+    return chosen, reason
 
 
 def _place(tried: Sequence[CandidateResult], line: Sequence[int], lowest: int) -> tuple[int, str]:
@@ -142,13 +155,10 @@ def _place(tried: Sequence[CandidateResult], line: Sequence[int], lowest: int) -
 
     def near(i: int) -> bool:
         above = tried[i].calibrated - tried[lowest].calibrated
-        chance = math.log(tried[i].chances.shape[1])
-        return bool(above.mean() <= NEAR * paired_error(above, more=chance))
+        unknown = math.log(tried[i].probabilities.shape[1])
+        return bool(above.mean() <= LOSS_TOLERANCE * paired_error(above, more=unknown))
 
-    chosen = min(
-        (i for i in line if near(i)),
-        key=lambda i: abs(tried[i].candidate.recipe.interpolate - own),
-    )
+    chosen = min(filter(near, line), key=lambda i: abs(tried[i].candidate.recipe.interpolate - own))
     if chosen == lowest:
         return chosen, "the lowest loss on the way from frozen to fine-tuned"
     which = "the plain transfer" if chosen == 0 else "nearest to the plain transfer"
@@ -157,66 +167,38 @@ def _place(tried: Sequence[CandidateResult], line: Sequence[int], lowest: int) -
 
 def _simplest(tried: Sequence[CandidateResult], among: Sequence[int]) -> tuple[int, str]:
     """Return which one moves the fewest weights and is hardly behind the best, and why."""
-    best, *_ = ranked = _ranked(tried, among)
-    close = [i for i in ranked if not _ahead(tried[best], tried[i], 1.0)]
+    ranked = _ranked(tried, among)
+    best = tried[ranked[0]]
+    behind = {i: best.lead(tried[i]) for i in ranked}
+    close = [i for i, (lag, error) in behind.items() if lag <= error]
     chosen = min(close, key=lambda i: tried[i].candidate.moves)
-    if chosen == best:
-        return best, "it validated highest"
-    lag, error = _lag(tried[best], tried[chosen]), _error(tried[best], tried[chosen])
+    if chosen == ranked[0]:
+        return chosen, "it validated highest"
+    lag, error = behind[chosen]
     return chosen, (
         f"the simplest within one standard error ({100 * error:.2f} points, behind by {100 * lag:.2f}) "
-        f"of {tried[best].candidate.name}"
+        f"of {best.candidate.name}"
     )
 
 
-def _second(tried: Sequence[CandidateResult], done: Sequence[int], chosen: int) -> int | None:
-    return next((i for i in _ranked(tried, done) if i != chosen), None)
+def _ranked(tried: Sequence[CandidateResult], among: Sequence[int]) -> list[int]:
+    """Sort from the one that validates highest down; of equals the lowest loss is first."""
+    return sorted(among, key=lambda i: (-tried[i].correct.mean(), tried[i].loss.mean()))
 
 
 def could_win(line: Sequence[CandidateResult]) -> bool:
     """Say whether another candidate could be chosen, were it right wherever the best of the line is wrong."""
     if not line[0].candidate.whole or not line[0].complete:
         return True
-    gain = 1 - max((row.right for row in line), key=np.mean)
-    return bool(gain.mean() > AHEAD * paired_error(gain))
+    gain = 1 - max((row.correct for row in line), key=np.mean)
+    return bool(gain.mean() > MIN_LEAD * paired_error(gain))
 
 
 def paired_error(apart: np.ndarray, *, more: float = 1.0) -> float:
-    """Return the standard error of a mean difference, as if one more example had been told apart.
+    """Return the standard error of a mean difference, as if one more example had differed.
 
     apart: (N,), for each example 1, 0 or -1: the one right minus the other right; or a difference of losses.
     more: by how much the one more differs. Without it, a single example in which two methods differ would
         already be more than its own error; it counts little where there are many.
     """
     return (float(np.square(apart).sum()) + more**2) ** 0.5 / max(1, len(apart))
-
-
-def _ranked(tried: Sequence[CandidateResult], among: Sequence[int]) -> list[int]:
-    """Sort from the one that validates highest down; of equals the lowest loss is first."""
-    return sorted(among, key=lambda i: (-tried[i].right.mean(), tried[i].loss.mean()))
-
-
-def _ahead(row: CandidateResult, other: CandidateResult, errors: float) -> bool:
-    """Whether a candidate is ahead of another by more than so many standard errors."""
-    return _lag(row, other) > errors * _error(row, other)
-
-
-def _surer(row: CandidateResult, other: CandidateResult) -> bool:
-    """Whether a candidate has the lower calibrated loss, on the examples that both have seen."""
-    apart = row.calibrated - other.calibrated
-    return not apart[row.seen & other.seen].sum() > 0
-
-
-def _lag(best: CandidateResult, row: CandidateResult) -> float:
-    """Return how much more often the first was right, on the examples that both have seen (0: on none)."""
-    apart = _apart(best, row)
-    return float(apart.mean()) if len(apart) else 0.0
-
-
-def _error(best: CandidateResult, row: CandidateResult) -> float:
-    return paired_error(_apart(best, row))
-
-
-def _apart(best: CandidateResult, row: CandidateResult) -> np.ndarray:
-    apart: np.ndarray = (best.right - row.right)[best.seen & row.seen]
-    return apart

@@ -14,6 +14,7 @@ import numpy as np
 from transfer.architecture import TransferArchitecture
 from transfer.config import SEARCH_SECONDS
 from transfer.data.folds import FEW_FOLDS, FOLDS, folds, restore_class_proportions
+from transfer.inference import FeatureCache
 from transfer.metrics.temperature import losses
 from transfer.selection.candidates import Candidate, candidates, fresh_candidates
 from transfer.selection.decision import CandidateResult, choose, could_win
@@ -21,18 +22,16 @@ from transfer.selection.decision import CandidateResult, choose, could_win
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
     from pretrain.engine.session import Session
-    from transfer.model.feature_cache import FeatureCache
     from transfer.model.network import TransferNetwork
-    from transfer.recipes import TransferRecipe
-    from transfer.training.fit_plan import FitPlan
+    from transfer.training.fit import FitPlan
 
-UNTOLD = "no class has two labels, so nothing could be validated: the plain transfer"
+NOT_VALIDATED = "no class has two labels, so nothing could be validated: the plain transfer"
 # Of its epochs, what a trained candidate has in the short run that decides whether it gets a whole one.
 SHORT = 5
 # So many of them get one besides the plain one, after each fold: by folds.
 PLACES = {FOLDS: (2, 2, 1), FEW_FOLDS: (1,)}
 # ... and none that is behind the plain one by more than this many standard errors of their difference.
-HOPELESS = 2.0
+MAX_LAG = 2.0
 # Of the outputs of frozen blocks, which every candidate of a depth has from one computation.
 MAX_BYTES = 1 << 30
 
@@ -56,13 +55,12 @@ class SearchResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the table and the choice as plain data."""
+        second = None if self.runner_up is None else self.tried[self.runner_up].candidate.name
         return {
             "arrangement": asdict(self.candidate.architecture),
             "recipe": asdict(self.candidate.recipe),
             "chosen": self.candidate.name,
-            "runner_up": None
-            if self.runner_up is None
-            else self.tried[self.runner_up].candidate.name,
+            "runner_up": second,
             "reason": self.reason,
             "folds": self.folds,
             "seconds": round(self.seconds, 3),
@@ -92,7 +90,6 @@ def search(
         among: candidates in place of the usual ones.
     """
     from transfer.inference import predict_batched
-    from transfer.model.feature_cache import FeatureCache
 
     began = time.monotonic()
     race = _Race(
@@ -105,8 +102,13 @@ def search(
         reporter=session.reporter,
     )
     make = fresh_candidates if plan.architecture.reuse == 0 else candidates
-    table = among or make(plan.source.encoder, plan.recipe, len(y))
-    tried, chosen, runner_up, reason = race.empty(table), 0, None, UNTOLD
+    true = y[race.validated]
+    untried = np.full((len(true), len(plan.target.names)), np.nan)
+    tried = [
+        CandidateResult(candidate=candidate, y=true, probabilities=untried.copy())
+        for candidate in among or make(plan.source.encoder, plan.recipe, len(y))
+    ]
+    chosen, runner_up, reason = 0, None, NOT_VALIDATED
     if race.folds:
         race.run(tried)
         chosen, runner_up, reason = choose(tried)
@@ -139,11 +141,6 @@ class _Race:
         held = [held for _, held in self.folds]
         return np.sort(np.concatenate(held)) if held else np.arange(0)
 
-    def empty(self, table: Sequence[Candidate]) -> list[CandidateResult]:
-        """Return the candidates, untried."""
-        y, classes = self.y[self.validated], len(self.plan.target.names)
-        return [CandidateResult.empty(candidate, y, classes) for candidate in table]
-
     def run(self, tried: Sequence[CandidateResult]) -> None:
         """Score every candidate; of the trained ones a short run says which are worth a whole one.
 
@@ -160,7 +157,7 @@ class _Race:
                 self._score(rows, fold)
         trained = [row for row, *_ in others if not row.candidate.cheap]
         for row in trained:
-            self._glimpse(row)
+            self._run_shortly(row)
         if trained:
             self.reporter.say(f"Search: {len(trained)} of {len(tried)} candidates had a short run")
         places = PLACES.get(len(self.folds), PLACES[FEW_FOLDS])
@@ -173,38 +170,38 @@ class _Race:
         for fold in range(len(self.folds)):
             for row in going:
                 self._score([row], fold)
-            going = self._left(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
+            going = self._kept(tried[0], going, fold, places[min(fold + 1, len(places) - 1)])
 
-    def _left(
+    def _kept(
         self, plain: CandidateResult, going: list[CandidateResult], fold: int, places: int
     ) -> list[CandidateResult]:
         """Return those that go on after a fold, at most ``places``."""
         rows = np.concatenate([self._held(i) for i in range(fold + 1)])
         left = len(self.validated) - len(rows)
         whole = [row for row in going if row.seen[rows].all()]
-        ranked = sorted(whole, key=lambda row: (-row.right[rows].mean(), row.loss[rows].mean()))
-        kept: list[CandidateResult] = []
-        for row in ranked[:places]:
-            behind = plain.right[rows] - row.right[rows]
-            # Nor one that could not catch up with the plain one, were all the rest right.
-            could = row.right[rows].sum() + left >= plain.right.sum()
-            if could and behind.mean() <= HOPELESS * behind.std() / len(rows) ** 0.5:
-                kept.append(row)
-        return kept
+        ranked = sorted(whole, key=lambda row: (-row.correct[rows].mean(), row.loss[rows].mean()))
 
-    def _glimpse(self, row: CandidateResult) -> None:
-        """Train a candidate shortly on all folds but the first and note what it says of that one."""
+        def may_win(row: CandidateResult) -> bool:
+            behind = plain.correct[rows] - row.correct[rows]
+            # Not one that could not catch up with the plain one, were all the rest right.
+            could = row.correct[rows].sum() + left >= plain.correct.sum()
+            return bool(could and behind.mean() <= MAX_LAG * behind.std() / len(rows) ** 0.5)
+
+        return list(filter(may_win, ranked[:places]))
+
+    def _run_shortly(self, row: CandidateResult) -> None:
+        """Train a candidate shortly on all folds but the first and note its predictions of that one."""
         y = self.y[self.folds[0][1]]
-        for chances in self._validated([row], 0, SHORT):
-            right = chances.argmax(axis=1) == y
-            row.short = (float(right.mean()), float(losses(chances, y).mean()), len(y))
+        for probabilities in self._validated([row], 0, SHORT):
+            correct = probabilities.argmax(axis=1) == y
+            row.short = (float(correct.mean()), float(losses(probabilities, y).mean()), len(y))
 
     def _score(self, rows: Sequence[CandidateResult], fold: int) -> None:
-        """Train the candidates of a line on all folds but one and note what they say of that one."""
+        """Train the candidates of a line on all folds but one and note their predictions of that one."""
         held = self._held(fold)
         if not rows[0].seen[held].all():
-            for row, chances in zip(rows, self._validated(rows, fold), strict=False):
-                row.chances[held] = chances
+            for row, probabilities in zip(rows, self._validated(rows, fold), strict=False):
+                row.probabilities[held] = probabilities
 
     def _held(self, fold: int) -> np.ndarray:
         """Return where the rows held out in a fold are among those that are validated."""
@@ -227,7 +224,9 @@ class _Race:
         # Fit the smallest share: any below 1 keeps both end points, so one fit serves all points of the line.
         candidate = min((row.candidate for row in rows), key=lambda c: c.recipe.interpolate)
         architecture = candidate.architecture
-        recipe = _shortened(candidate.recipe.for_budget(len(train)), part)
+        recipe = candidate.recipe.for_budget(len(train))
+        lengths = ("freeze_epochs", "epochs", "scratch_epochs")
+        recipe = replace(recipe, **{n: math.ceil(getattr(recipe, n) / part) for n in lengths})
         plan = replace(self.plan, architecture=architecture, recipe=recipe)
         if architecture not in self.networks:
             self.networks[architecture] = plan.network()
@@ -243,15 +242,7 @@ class _Race:
         for row in rows:
             if fitted.line is not None:
                 fitted.line.apply(row.candidate.recipe.interpolate)
-            chances = self.plan.target.probabilities(fitted.outputs(self.x.take(held)))
+            probabilities = self.plan.target.probabilities(fitted.outputs(self.x.take(held)))
             row.seconds += time.monotonic() - began
             began = time.monotonic()
-            yield chances
-
-
-def _shortened(recipe: TransferRecipe, part: int) -> TransferRecipe:
-    epochs = {
-        name: math.ceil(getattr(recipe, name) / part)
-        for name in ("freeze_epochs", "epochs", "scratch_epochs")
-    }
-    return replace(recipe, **epochs)
+            yield probabilities

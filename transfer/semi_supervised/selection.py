@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer.selection.decision import AHEAD, paired_error
+from transfer.data.folds import folds
+from transfer.inference import FeatureCache
+from transfer.selection.decision import MIN_LEAD, paired_error
+from transfer.selection.search import NOT_VALIDATED
 from transfer.semi_supervised.label_spreading import spread
-from transfer.semi_supervised.self_training import student, teach, together
+from transfer.semi_supervised.self_training import soft_labels, student_examples, student_recipe
 from transfer.semi_supervised.unlabelled import UnlabelledSet
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
-    from transfer.training.fit import Examples, Fitted
-    from transfer.training.fit_plan import FitPlan
-
-# Prepared examples (M, ...), distributions float32 (M, K), weights float32 (M,).
-Lesson = tuple[np.ndarray, np.ndarray, np.ndarray]
+    from transfer.training.fit import Examples, FitPlan, Fitted
 
 PLAIN, SELF, SPREAD = "plain", "self-training", "spreading"
-# A method must be better than plain by this many standard errors of the paired difference.
-ERRORS = AHEAD
-ASKED = "it was asked for"
+NOTHING_TRIED: dict[str, Any] = {"tried": [], "folds": 0, "seconds": 0.0}
 
 
 class SemiSupervised:
@@ -54,56 +51,56 @@ class SemiSupervised:
                 part = part.mean(axis=(1, 2))
             return part.reshape(len(part), -1)
 
-        self.features = predict_batched(kept, self.x, then=flat)
-        self.unlabelled_features = predict_batched(kept, self.unlabelled_x, then=flat)
+        self.features, self.unlabelled_features = (
+            predict_batched(kept, part, then=flat) for part in (self.x, self.unlabelled_x)
+        )
 
     def plain(self, rows: np.ndarray) -> Fitted:
         """Train on these labelled rows alone."""
-        return self._fit(self.x[rows], self.y[rows], None, self.plan)
+        return self._fit((FeatureCache(self.x[rows]), self.y[rows], None), self.plan)
 
-    def lesson(self, method: str, rows: np.ndarray, teacher: Fitted | None = None) -> Lesson:
-        """Return examples, distributions and weights that a student of ``method`` learns from."""
+    def soft_labels(
+        self, method: str, rows: np.ndarray, teacher: Fitted | None = None
+    ) -> np.ndarray:
+        """Return distributions (P, K) of the unlabelled examples, by a method, learnt from labelled rows.
+
+        teacher: ``plain(rows)``, where it was trained already.
+        """
         if method == SELF:
-            soft = teach(
-                _outputs(teacher or self.plain(rows), self.unlabelled_x),
-                self.unlabelled.temperature,
-            )
-        else:
-            soft = spread(
-                self.features[rows],
-                self.y[rows],
-                self.unlabelled_features,
-                len(self.plan.target.names),
-            )
-        return together(self.x[rows], self.y[rows], self.unlabelled_x, soft)
+            outputs = self._outputs(teacher or self.plain(rows), self.unlabelled_x)
+            return soft_labels(outputs, self.unlabelled.temperature)
+        classes = len(self.plan.target.names)
+        return spread(self.features[rows], self.y[rows], self.unlabelled_features, classes)
 
-    def student(self, lesson: Lesson) -> Fitted:
-        """Train a student from the source's weights."""
-        x, y, weights = lesson
-        return self._fit(x, y, weights, self._student_plan(lesson))
+    def student(self, rows: np.ndarray, soft: np.ndarray) -> Fitted:
+        """Train on labelled rows and on soft labels (P, K), from the source's weights."""
+        plan, examples = self._student(rows, soft)
+        return self._fit(examples, plan)
 
-    def _student_plan(self, lesson: Lesson) -> FitPlan:
-        return replace(self.plan, recipe=student(self.plan.recipe, len(lesson[0])))
+    def choose(self) -> dict[str, Any]:
+        """Return the method to take, and the reason, as JSON."""
+        method = self.unlabelled.method
+        if method == "auto":
+            self.reporter.say("Unlabelled examples: validating whether they help")
+            return {**self.unlabelled.to_json(), **self.validate()}
+        chosen = {"chosen": method, "reason": "it was asked for", **NOTHING_TRIED}
+        return {**self.unlabelled.to_json(), **chosen}
 
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""
-        from transfer.data.folds import folds
-        from transfer.selection.search import UNTOLD
-
-        began = time.monotonic()
-        parts = folds(self.y, self.plan.seed)
-        right = {name: np.full(len(self.y), np.nan) for name in (PLAIN, SELF, SPREAD)}
+        began, parts = time.monotonic(), folds(self.y, self.plan.seed)
+        correct = {name: np.full(len(self.y), np.nan) for name in (PLAIN, SELF, SPREAD)}
         for train, held in parts:
+            # All learn in one network, each anew: the teacher must have labelled before a student is trained.
             teacher = self.plain(train)
-            right[PLAIN][held] = self._right(teacher, held)
-            # The teacher's network is trained anew for each student: its lesson comes first.
-            lesson = self.lesson(SELF, train, teacher)
-            right[SELF][held] = self._right(self.student(lesson), held)
-            right[SPREAD][held] = self._right(self.student(self.lesson(SPREAD, train)), held)
-        seen = ~np.isnan(right[PLAIN])
+            correct[PLAIN][held] = self._correct(teacher, held)
+            labels = {method: self.soft_labels(method, train, teacher) for method in (SELF, SPREAD)}
+            for method, soft in labels.items():
+                correct[method][held] = self._correct(self.student(train, soft), held)
+        seen = ~np.isnan(correct[PLAIN])
         if not seen.any():
-            return {"chosen": PLAIN, "reason": UNTOLD, "tried": [], "folds": 0, "seconds": 0.0}
-        chosen, reason, tried = choose({name: values[seen] for name, values in right.items()})
+            return {"chosen": PLAIN, "reason": NOT_VALIDATED, **NOTHING_TRIED}
+        chosen, reason, tried = choose({name: each[seen] for name, each in correct.items()})
         return {
             "chosen": chosen,
             "reason": reason,
@@ -112,55 +109,44 @@ class SemiSupervised:
             "seconds": round(time.monotonic() - began, 3),
         }
 
-    def _right(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
-        probabilities = self.plan.target.probabilities(_outputs(fitted, self.x[rows]))
+    def resolve(self, method: str) -> tuple[FitPlan, Examples]:
+        """Return a method's training, and its examples: raw (N, ...) with y, or a student's."""
+        if method == PLAIN:
+            return self.plan, (self.raw, self.y, None)
+        rows = np.arange(len(self.y))
+        return self._student(rows, self.soft_labels(method, rows))
+
+    def _student(self, rows: np.ndarray, soft: np.ndarray) -> tuple[FitPlan, Examples]:
+        x, y, weights = student_examples(self.x[rows], self.y[rows], self.unlabelled_x, soft)
+        plan = replace(self.plan, recipe=student_recipe(self.plan.recipe, len(x)))
+        return plan, (FeatureCache(x), y, weights)
+
+    def _fit(self, examples: Examples, plan: FitPlan) -> Fitted:
+        from transfer.training.fit import fit
+
+        x, y, weights = examples
+        return fit(x, y, plan, self.session, weights=weights, network=self.network)
+
+    def _outputs(self, fitted: Fitted, x: np.ndarray) -> np.ndarray:
+        from transfer.inference import predict_batched
+
+        return predict_batched(fitted.network.head, predict_batched(fitted.network.model, x))
+
+    def _correct(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
+        probabilities = self.plan.target.probabilities(self._outputs(fitted, self.x[rows]))
         found: np.ndarray = probabilities.argmax(axis=1) == self.y[rows]
         return found
 
-    def _fit(
-        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, plan: FitPlan
-    ) -> Fitted:
-        from transfer.model.feature_cache import FeatureCache
-        from transfer.training.fit import fit
 
-        return fit(FeatureCache(x), y, plan, self.session, weights=weights, network=self.network)
-
-    def choose(self) -> dict[str, Any]:
-        """Return the method to take, and the reason, as JSON."""
-        method = self.unlabelled.method
-        if method == "auto":
-            self.reporter.say("Unlabelled examples: validating whether they help")
-            found = self.validate()
-        else:
-            found = {
-                "chosen": method,
-                "reason": ASKED,
-                "tried": [],
-                "folds": 0,
-                "seconds": 0.0,
-            }
-        return {**self.unlabelled.to_json(), **found}
-
-    def resolve(self, method: str) -> tuple[FitPlan, Examples]:
-        """Return a method's training, and its examples: raw (N, ...) with y, or a student's lesson."""
-        if method == PLAIN:
-            return self.plan, (self.raw, self.y, None)
-        from transfer.model.feature_cache import FeatureCache
-
-        lesson = self.lesson(method, np.arange(len(self.y)))
-        x, y, weights = lesson
-        return self._student_plan(lesson), (FeatureCache(x), y, weights)
-
-
-def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]]:
+def choose(correct: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]]:
     """Return the method to take, why, and the table, of 0/1 (N,) for each method and held-out label.
 
     Unlabelled examples cost time and can do harm, so they must show that they help: the better of
-    the two methods is taken if it is more than ERRORS standard errors of the paired difference above plain.
+    the two methods is taken if it is more than MIN_LEAD standard errors of the paired difference above plain.
     """
     tried: list[dict[str, Any]] = []
-    for name, values in right.items():
-        apart = values - right[PLAIN]
+    for name, values in correct.items():
+        apart = values - correct[PLAIN]
         tried.append(
             {
                 "method": name,
@@ -171,17 +157,10 @@ def choose(right: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]
         )
     best = max(tried[1:], key=lambda row: row["minus_plain"])
     gain, error = best["minus_plain"], best["standard_error"]
-    told = (
+    reason = (
         f"{best['method']} validated {100 * gain:+.2f} points from plain, standard error of the difference "
         f"{100 * error:.2f}"
     )
-    if gain > ERRORS * error:
-        return best["method"], told, tried
-    return PLAIN, f"{told}: not more than {ERRORS:g} above, so the pool is not used", tried
-
-
-def _outputs(fitted: Fitted, x: np.ndarray) -> np.ndarray:
-    """Return the outputs (N, K) of prepared examples."""
-    from transfer.inference import predict_batched
-
-    return predict_batched(fitted.network.head, predict_batched(fitted.network.model, x))
+    if gain > MIN_LEAD * error:
+        return best["method"], reason, tried
+    return PLAIN, f"{reason}: not more than {MIN_LEAD:g} above, so the pool is not used", tried

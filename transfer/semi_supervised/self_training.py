@@ -17,13 +17,13 @@ from transfer.numerics import class_probabilities
 from transfer.recipes import TransferRecipe
 
 BATCH = 64
-# Of each stage of the student: its examples are many, so the labels' number of epochs would be far too many.
+# Of each stage of the student, whose examples are many: as many epochs as for the labels would be too many.
 UPDATES = 200
 # The labelled examples are repeated until they are this part of what the student sees.
 LABELLED = 0.25
 
 
-def teach(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+def soft_labels(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Return distributions (N, K) float32 of a teacher's logits, (N, K), or (N, 1) for two classes."""
     return class_probabilities(logits / temperature)
 
@@ -39,7 +39,7 @@ def confidence(soft: np.ndarray) -> np.ndarray:
     return np.clip(sure, 0, 1).astype(np.float32)
 
 
-def together(
+def student_examples(
     x: np.ndarray, y: np.ndarray, unlabelled: np.ndarray, soft: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what a student learns from: examples, distributions float32 (M, K), weights float32 (M,).
@@ -56,7 +56,7 @@ def together(
     )
 
 
-def student(recipe: TransferRecipe, examples: int) -> TransferRecipe:
+def student_recipe(recipe: TransferRecipe, examples: int) -> TransferRecipe:
     """Return the teacher's recipe with UPDATES updates in each stage that it has."""
     epochs = math.ceil(UPDATES / math.ceil(examples / BATCH))
     return replace(

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError, arg, suggest
+from headstart.errors import InputError, arg, check_known
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints
 from tasks.splits import generator
 from tasks.task import TargetTask
 from transfer.data.input_adapter import InputAdapter
-from transfer.training.fit_plan import FitPlan
+from transfer.training.fit import FitPlan
 
 SIZE = 5000
 METHODS = ("auto", "self-training", "spreading")
@@ -56,13 +56,7 @@ class UnlabelledSet:
         Labels that the data set may have are not looked at. Near duplicates of test examples are looked
         for among those drawn. Raises InputError.
         """
-        if method not in METHODS:
-            raise InputError(
-                f"must be one of {', '.join(METHODS)}",
-                argument="unlabelled_method",
-                value=method,
-                hint=suggest(method, METHODS),
-            )
+        check_known(method, METHODS, "unlabelled_method")
         source = fit.source
         inputs = InputAdapter.of(dataset, source.encoder["input_shape"], source.preprocessing)
         keep = np.ones(len(dataset.x), bool)
@@ -73,13 +67,10 @@ class UnlabelledSet:
         keep[labelled] = False
         left = np.flatnonzero(keep)
         drawn = np.sort(generator(fit.seed).permutation(left)[:size])
-        _, near = (
-            Fingerprints.of(task.x_test, task.value_range).find(
-                dataset.x[drawn], dataset.value_range
-            )
-            if len(drawn)
-            else (None, None)
-        )
+        near = None
+        if len(drawn):
+            tests = Fingerprints.of(task.x_test, task.value_range)
+            _, near = tests.find(dataset.x[drawn], dataset.value_range)
         near_count = 0 if near is None else int(near.sum())
         if near is not None:
             drawn = drawn[~near]
@@ -105,7 +96,7 @@ class UnlabelledSet:
             temperature=temperature,
         )
 
-    def tell(self) -> str:
+    def describe(self) -> str:
         """Return a line about what is used and what was left out."""
         out = self.left_out
         return (

@@ -1,25 +1,136 @@
-"""The training of a transfer: an encoder and a new head, frozen first, then fine-tuned."""
+"""One training of an encoder and a new head: planned, checked, then run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer.heads import SolvedHead, head_of
+from headstart.errors import InputError, arg
+from pretrain.encoders import block_names
+from transfer.architecture import TransferArchitecture
+from transfer.data.input_adapter import InputAdapter
+from transfer.encoder_source import EncoderSource
+from transfer.heads import HEADS, SolvedHead
+from transfer.heads.base import Labelled
+from transfer.inference import FeatureCache
+from transfer.recipes import TransferRecipe
+from transfer.targets.base import Target
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
     from pretrain.engine.train import Run
-    from transfer.model.feature_cache import FeatureCache
     from transfer.model.network import TransferNetwork
     from transfer.model.weight_interpolation import WeightInterpolation
-    from transfer.training.fit_plan import FitPlan
     from transfer.training.lr_finder import Curve
 
-Examples = tuple["np.ndarray | FeatureCache", np.ndarray, "np.ndarray | None"]
+Examples = tuple[np.ndarray | FeatureCache, np.ndarray, np.ndarray | None]
 """x, y and weights, as ``fit`` takes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitPlan:
+    """All that decides a training, but for the examples.
+
+    Attributes:
+        source: where the encoder comes from.
+        inputs: the way from raw examples to the encoder.
+        architecture: what is kept of the encoder, and what stands above.
+        recipe: how it is trained; ``fit`` gives it the epochs for its number of examples.
+        target: the kind of y.
+        seed: of everything random.
+    """
+
+    source: EncoderSource
+    inputs: InputAdapter
+    architecture: TransferArchitecture
+    recipe: TransferRecipe
+    target: Target
+    seed: int = 0
+
+    @property
+    def blocks(self) -> int:
+        """The number of the encoder's blocks."""
+        return len(block_names(self.source.encoder))
+
+    def network(self) -> TransferNetwork:
+        """Return the network with the weights from which training starts."""
+        from transfer.model.network import TransferNetwork
+
+        return TransferNetwork(
+            self.source.encoder,
+            self.architecture,
+            outputs=self.target.outputs,
+            seed=self.seed,
+            tensors=self.source.tensors,
+        )
+
+    def with_search_result(self, found: Mapping[str, Any]) -> FitPlan:
+        """Return the plan with what a search chose, as its JSON says."""
+        return replace(
+            self,
+            architecture=TransferArchitecture(**found["arrangement"]),
+            recipe=TransferRecipe.from_json(found["recipe"]),
+        )
+
+    def check(self, *, search: bool = False) -> None:
+        """Refuse what would train nothing, or would be passed over.
+
+        search: architecture and recipe are where a reuse search begins.
+
+        Raises:
+            InputError: with the argument that contradicts another.
+        """
+        reuse, recipe = self.architecture.reuse, self.recipe
+        if search and recipe.validation:
+            raise InputError(
+                f"holds labels out, and {arg.reuse:auto} validates on folds of all of them",
+                argument="validation",
+                value=recipe.validation,
+                hint="Leave one of them out.",
+            )
+        if reuse == 0 and not recipe.scratch_epochs:
+            raise InputError(
+                "Nothing would be trained: from scratch, at least one epoch is needed."
+            )
+        if reuse and not search and (recipe.unfreeze or 0) > reuse:
+            raise InputError(
+                f"must be 'all' or at most {reuse}, the number of kept blocks",
+                argument="unfreeze",
+                value=recipe.unfreeze,
+            )
+        tuning = {
+            "gradual": recipe.gradual,
+            "learning_rate": recipe.find and "find",
+            "layer_decay": recipe.layer_decay != 1 and recipe.layer_decay,
+        }
+        for option, value in tuning.items():
+            if value and reuse and recipe.untuned:
+                raise InputError(
+                    f"is about fine-tuning, and nothing would be fine-tuned: {recipe.untuned}",
+                    argument=option,
+                    value=value,
+                    hint=f"Leave it out, or give {arg.epochs} (and no {arg.unfreeze:0}).",
+                )
+        solving = {"solve": recipe.solve is not None, "interpolate": recipe.interpolate < 1}
+        for option, given in solving.items():
+            if given and self.architecture.fresh(self.blocks):
+                raise InputError(
+                    f"solves a last layer on blocks that have learnt already, and with "
+                    f"{self.architecture.describe(self.blocks)} there is something new below it",
+                    argument=option,
+                    value=getattr(recipe, option),
+                    hint=f"Leave it out, or give {arg.above:drop} and {arg.head:linear}.",
+                )
+        if recipe.balance and not self.target.exclusive:
+            raise InputError(
+                f"works on one class an example, and y is of the kind {self.target.name!r}",
+                argument="balance",
+                hint="Leave it out.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +194,14 @@ def fit(
     """
     from pretrain.engine.train import Run, train
     from transfer.inference import predict_batched
-    from transfer.model.feature_cache import FeatureCache
     from transfer.training.schedule import Stages
 
     recipe, target = plan.recipe.for_budget(len(x)), plan.target
+    # All that the compiled steps depend on, but for data and seed.
+    parts = [target.name, plan.source.encoder, asdict(plan.architecture), target.outputs]
     run = Run(
         seed=plan.seed,
-        key=plan.sharing_key,
+        key=json.dumps(["transfer", *parts, recipe.unfreeze, recipe.statistics], sort_keys=True),
         session=session,
         keep_best=("val_loss", -1) if recipe.validation else None,
     )
@@ -104,14 +216,14 @@ def fit(
         weights = balanced(y) * (1 if weights is None else weights)
     if weights is not None:
         weights = (weights / weights.mean()).astype(np.float32)
-    head = head_of(plan.architecture.head)
+    made: dict[str, Any] = {"front": front, "network": network, "run": run}
+    head = HEADS[plan.architecture.head]
     if isinstance(head, SolvedHead):
         features = predict_batched(network.model, x.x)
-        solved = head.solve(features, y, target, weights, plan.seed)
+        labelled = Labelled(features=features, y=y, target=target, weights=weights)
+        solved = head.solve(labelled, plan.seed)
         network.put_head(solved.config, solved.weights)
-        return Fitted(
-            front=front, network=network, run=run, frozen=len(network.kept), choice=solved.choice
-        )
+        return Fitted(**made, frozen=len(network.kept), choice=solved.choice)
     stages = Stages(x, y, weights, target, recipe, network, run)
     train(stages.all(), run)
     line = None
@@ -123,14 +235,7 @@ def fit(
                 f"At {recipe.interpolate:g} of the way from frozen to fine-tuned the loss on the labels is "
                 f"higher than at the ends, so the fine-tuned weights are kept"
             )
-    return Fitted(
-        front=front,
-        network=network,
-        run=run,
-        frozen=stages.frozen,
-        curve=stages.curve,
-        line=line,
-    )
+    return Fitted(**made, frozen=stages.frozen, curve=stages.curve, line=line)
 
 
 def balanced(y: np.ndarray) -> np.ndarray:

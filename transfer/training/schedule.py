@@ -14,7 +14,7 @@ from transfer.recipes import TransferRecipe
 if TYPE_CHECKING:
     from pretrain.engine.stage import Batch, Stage
     from pretrain.engine.train import Run
-    from transfer.model.feature_cache import FeatureCache
+    from transfer.inference import FeatureCache
     from transfer.model.network import TransferNetwork
     from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.targets.base import Target
@@ -41,16 +41,15 @@ class Stages:
         network: TransferNetwork,
         run: Run,
     ) -> None:
-        arrays = {"y": y} | ({} if weights is None else {"w": weights})
-        self.target, self.recipe, self.network = target, recipe, network
+        self.target, self.recipe, self.network, self.run = target, recipe, network, run
         self.kept = [block for _, block in network.kept]
         self.fresh = [block for _, block in network.fresh]
         moving = len(self.kept) if recipe.unfreeze is None else recipe.unfreeze
         self.frozen = len(self.kept) - (min(moving, len(self.kept)) if recipe.epochs else 0)
-        self.x, self.arrays = x, arrays
-        self.held: tuple[FeatureCache, dict[str, np.ndarray]] | None = None
-        self.run = run
         self.curve: Curve | None = None
+        arrays = {"y": y} | ({} if weights is None else {"w": weights})
+        # Those that are trained on, and those held out, if any.
+        self.parts = [(x, arrays)]
         if recipe.validation:
             from tasks.splits import stratified_split
 
@@ -62,11 +61,10 @@ class Stages:
                     value=recipe.validation,
                     hint="Leave it out, or give more labels of each class.",
                 )
-            self.x, self.arrays = (
-                x.take(rows),
-                {name: array[rows] for name, array in arrays.items()},
-            )
-            self.held = x.take(held), {name: array[held] for name, array in arrays.items()}
+            self.parts = [
+                (x.take(part), {name: array[part] for name, array in arrays.items()})
+                for part in (rows, held)
+            ]
 
     def all(self) -> Iterator[Stage]:
         """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
@@ -79,10 +77,9 @@ class Stages:
         if recipe.solve is not None and not any(block.weights for block in self.fresh):
             self._solve(recipe.solve)
             frozen = 0
+        rate = recipe.head_learning_rate
         # A stage of no epochs keeps its number, by which candidates of a search share compiled steps.
-        yield self._stage(
-            "head on frozen encoder", len(self.kept), frozen, recipe.head_learning_rate
-        )
+        yield self._stage("head on frozen encoder", len(self.kept), frozen, rate)
         moving = len(self.kept) - self.frozen
         if not moving:
             return
@@ -108,14 +105,13 @@ class Stages:
 
         from pretrain.engine.stage import Batch
 
-        count = len(self.x)
-        rows = np.linspace(0, count - 1, min(count, MAX_LABELS)).astype(np.int64)
+        x, arrays = self.parts[0]
+        rows = np.linspace(0, len(x) - 1, min(len(x), MAX_LABELS)).astype(np.int64)
         loss = _loss(self.target, [*self.kept, *self.fresh], set(), self.network.head)
         total = 0.0
         for i in range(0, len(rows), BATCH):
             part = rows[i : i + BATCH]
-            own = {"x": self.x.take(part).x}
-            own |= {name: array[part] for name, array in self.arrays.items()}
+            own = {"x": x.take(part).x} | {name: array[part] for name, array in arrays.items()}
             cut = {name: tf.constant(array) for name, array in own.items()}
             found = loss(Batch(arrays=cut, seed=None, training=False))["loss"]
             total += len(part) * float(found)
@@ -155,11 +151,15 @@ class Stages:
             optimizer=recipe.optimizer,
             scales=scales,
         )
+        given, *held = (
+            {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
+            for x, arrays in self.parts
+        )
         return Stage(
             name=name,
             objectives=[objective],
-            arrays=self._above(frozen, self.x, self.arrays, epochs),
-            validation=None if self.held is None else self._above(frozen, *self.held, epochs),
+            arrays=given,
+            validation=held[0] if held else None,
             epochs=epochs,
             batch_size=recipe.batch_size,
             learning_rate=rate,
@@ -168,34 +168,24 @@ class Stages:
             convolutional=self.network.row.convolutional,
         )
 
-    def _above(
-        self, frozen: int, x: FeatureCache, arrays: Mapping[str, np.ndarray], epochs: int
-    ) -> dict[str, np.ndarray]:
-        """Return ``arrays`` and as x the output of the lowest ``frozen`` blocks, if it is to be used."""
-        return {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
-
     def _solve(self, c: float) -> None:
         from transfer.inference import predict_batched
 
-        head = self.network.head
-        x, y, weights = self.x.above(self.kept), self.arrays["y"], self.arrays.get("w")
-        for block in self.fresh:
-            x = predict_batched(block, x)
-        head.set_weights(list(self.target.solve(x, y, c, weights)))
+        x, arrays = self.parts[0]
+        features = predict_batched(self.fresh, x.above(self.kept))
+        solved = self.target.solve(features, arrays["y"], c, arrays.get("w"))
+        self.network.head.set_weights(list(solved))
 
 
 def _loss(
     target: Target, blocks: Sequence[Any], moving: set[int], head: Any
 ) -> Callable[[Batch], Mapping[str, Any]]:
-    """Return the loss of ``head`` on ``blocks`` (Keras models, lowest first).
-
-    Blocks in ``moving`` (by ``id``) follow the batch's mode; the others are called in inference mode, so
-    their normalisation keeps its statistics.
-    """
+    """Return the loss of ``head`` on ``blocks`` (Keras models, lowest first); some are ``moving``."""
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         hidden = batch.x
         for block in blocks:
+            # In inference mode, normalisation keeps its statistics.
             hidden = block(hidden, training=batch.training and id(block) in moving)
         return target.loss(head(hidden), batch)
 

@@ -17,6 +17,7 @@ from headstart.errors import InputError
 from transfer.cli import cli
 from transfer.config import TransferConfig
 from transfer.export.keras_file import save_model
+from transfer.heads.base import Labelled
 from transfer.heads.knn import COUNTS, ROW, nearest
 from transfer.heads.logistic import STRENGTHS
 from transfer.plan import TransferPlan
@@ -85,7 +86,7 @@ def test_the_model_and_the_choice_see_the_same_neighbours():
     reference = KNeighborsRegressor(5, metric="cosine").fit(scaler.transform(known), y)
     expected = reference.predict(scaler.transform(new))
     np.testing.assert_allclose(y[nearest(known, new, 5)].mean(axis=1), expected, atol=1e-5)
-    solution = ROW.solution(known, y[:, 0], Regression(), 5, None)
+    solution = ROW.solution(Labelled(features=known, y=y[:, 0], target=Regression()), 5)
     head = ROW.build(4, 1, **solution.config)
     head.set_weights(solution.weights)
     np.testing.assert_allclose(np.asarray(head(new)), expected, atol=1e-5)

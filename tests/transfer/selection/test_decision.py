@@ -29,7 +29,9 @@ def made(right, wrongly=0.4, *, moves=0, cut=False, share=1.0, heat=1.0):
     true = np.where(right == 1, 0.9, wrongly)
     true = np.where(np.isnan(right), np.nan, true**heat / (true**heat + (1 - true) ** heat))
     y = np.zeros(len(right), np.int32)
-    return CandidateResult(candidate=candidate, y=y, chances=np.stack([true, 1 - true], axis=1))
+    return CandidateResult(
+        candidate=candidate, y=y, probabilities=np.stack([true, 1 - true], axis=1)
+    )
 
 
 def wrong(*numbers, count=40):
@@ -42,7 +44,7 @@ def wrong(*numbers, count=40):
 def test_what_was_told_right_and_how_surely():
     row = made([1, 0, np.nan], 0.2)
     np.testing.assert_array_equal(row.seen, [True, True, False])
-    np.testing.assert_array_equal(row.right, [1, 0, np.nan])
+    np.testing.assert_array_equal(row.correct, [1, 0, np.nan])
     np.testing.assert_allclose(row.loss, [-np.log(0.9), -np.log(0.2), np.nan], rtol=1e-5)
     assert not row.complete
     # How sure it is of itself is taken out again.
@@ -113,9 +115,9 @@ def test_anything_else_must_be_ahead_of_the_line_by_two_errors(other):
 def test_anything_else_must_have_the_lower_loss_too(other):
     plain = made(wrong(*range(10)), moves=9)
     assert choose([plain, made(wrong(39), **other)])[0] == 1
-    # As often right, but not at all sure of it: its chances tell right from wrong less well.
+    # As often right, but not at all sure of it: its probabilities tell right from wrong less well.
     unsure = made(wrong(39), 0.001, **other)
-    unsure.chances[:39] = [0.51, 0.49]
+    unsure.probabilities[:39] = [0.51, 0.49]
     assert unsure.calibrated.mean() > plain.calibrated.mean()
     assert choose([plain, unsure])[0] == 0
 

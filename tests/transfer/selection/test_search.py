@@ -132,9 +132,9 @@ def test_the_best_of_the_short_runs_are_validated_where_they_could_win():
     on = task()
     y = np.random.default_rng(3).permutation(on.y)  # nothing can be told: the line leaves all room
     found = searched(replace(on, y=y), source("convnet"))
-    whole = [row for row in found.tried if row.short and not np.isnan(row.right).all()]
+    whole = [row for row in found.tried if row.short and not np.isnan(row.correct).all()]
     assert 1 <= len(whole) <= 2
-    left_out = [row for row in found.tried if row.short and np.isnan(row.right).all()]
+    left_out = [row for row in found.tried if row.short and np.isnan(row.correct).all()]
     assert max(row.short[0] for row in left_out) <= min(row.short[0] for row in whole)
 
 
@@ -220,7 +220,7 @@ def test_a_depth_that_is_plainly_better_is_found():
     frozen = replace(SHORT, epochs=0, freeze_epochs=60, learning_rate=1e-12)
     found = searched(on, replace(given, tensors=tensors), recipe=frozen, reporter=heard)
     assert found.candidate.architecture.reuse < 3
-    assert found.tried[found.chosen].right.mean() > 0.9
+    assert found.tried[found.chosen].correct.mean() > 0.9
 
 
 @pytest.mark.parametrize("balance", [False, True])

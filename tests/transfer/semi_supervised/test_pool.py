@@ -15,7 +15,12 @@ from transfer.cli import cli
 from transfer.config import TransferConfig
 from transfer.semi_supervised.label_spreading import spread
 from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
-from transfer.semi_supervised.self_training import confidence, student, teach, together
+from transfer.semi_supervised.self_training import (
+    confidence,
+    soft_labels,
+    student_examples,
+    student_recipe,
+)
 from transfer.semi_supervised.unlabelled import UnlabelledSet
 
 SHARED = Programs()
@@ -46,7 +51,7 @@ def test_test_examples_near_ones_and_labelled_ones_are_left_out():
     made = UnlabelledSet.make(of, on, np.arange(3), fit)
     assert made.left_out == {"test": 5, "nearly_test": 4, "labelled": 3, "not_drawn": 0}
     assert np.array_equal(made.x, fresh)
-    assert "5 test examples, 4 of the drawn that nearly are, 3 labelled" in made.tell()
+    assert "5 test examples, 4 of the drawn that nearly are, 3 labelled" in made.describe()
 
 
 def test_the_draw_is_the_seeds_and_labels_are_not_looked_at():
@@ -68,13 +73,13 @@ def test_a_pool_of_nothing_new_or_of_another_kind_is_refused():
 
 def test_soft_labels_and_their_weights():
     logits = np.array([[4.0, 0, 0], [0, 0, 0]], np.float32)
-    warm = teach(logits, 4.0)
+    warm = soft_labels(logits, 4.0)
     assert warm[0] == pytest.approx(np.array([np.e, 1, 1]) / (np.e + 2), rel=1e-5)
     sure = confidence(np.array([[1, 0, 0], [1 / 3] * 3, [0, 0, 0], [0.5, 0.5, 0]]))
     assert sure == pytest.approx([1, 0, 0, 1 - np.log(2) / np.log(3)], abs=1e-6)
     x, y = np.arange(4.0).reshape(2, 2), np.array([2, 0])
     soft = np.tile([[0.5, 0.5, 0]], (12, 1))
-    xs, ys, w = together(x, y, np.zeros((12, 2)), soft)
+    xs, ys, w = student_examples(x, y, np.zeros((12, 2)), soft)
     assert len(xs) == 2 * 2 + 12
     assert np.array_equal(xs[2:4], x)
     assert np.array_equal(ys[:2], [[0, 0, 1], [1, 0, 0]])
@@ -83,9 +88,9 @@ def test_soft_labels_and_their_weights():
 
 
 def test_a_student_makes_a_bounded_number_of_updates_and_keeps_what_is_off():
-    made = student(replace(QUICK, validation=0.2), 6400)
+    made = student_recipe(replace(QUICK, validation=0.2), 6400)
     assert (made.freeze_epochs, made.epochs, made.validation) == (2, 2, 0)
-    assert student(replace(QUICK, epochs=0), 6400).epochs == 0
+    assert student_recipe(replace(QUICK, epochs=0), 6400).epochs == 0
 
 
 def test_labels_spread_along_a_cluster_and_not_to_what_they_do_not_reach():
@@ -138,7 +143,7 @@ def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, class
 
 
 def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
-    monkeypatch.setattr("transfer.semi_supervised.selection.ERRORS", 1e9)
+    monkeypatch.setattr("transfer.semi_supervised.selection.MIN_LEAD", 1e9)
     done = run("auto")
     plain = transferred(
         task(), source(), TransferConfig(recipe=QUICK, labels=12, seed=1), programs=SHARED
@@ -176,7 +181,7 @@ def test_the_pool_is_tried_with_what_the_search_chose(monkeypatch, short):
 
 def _scored(race, tried):
     for row in tried:
-        row.chances[:] = np.eye(3)[row.y]
+        row.probabilities[:] = np.eye(3)[row.y]
 
 
 @pytest.fixture

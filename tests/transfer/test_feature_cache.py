@@ -10,8 +10,7 @@ from transfers import QUICK, source, task
 from pretrain.engine.session import Session
 from transfer.architecture import TransferArchitecture
 from transfer.config import TransferConfig
-from transfer.inference import predict_batched
-from transfer.model.feature_cache import FeatureCache
+from transfer.inference import FeatureCache, predict_batched
 from transfer.model.network import TransferNetwork
 from transfer.plan import TransferPlan
 from transfer.selection.candidates import candidates
