@@ -17,13 +17,11 @@ from tasks.dataset import Dataset
 from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.active_learning.selection_file import read_selection
-from transfer.architecture import architecture_of
 from transfer.config import SEARCH_SECONDS, TransferConfig
 from transfer.data.input_adapter import InputAdapter
 from transfer.data.leakage import describe, leakage, refuse
 from transfer.encoder_source import EncoderSource
-from transfer.heads import head_of, usual_above
-from transfer.recipes import recipe
+from transfer.heads import head_of
 from transfer.report.artifacts import Artifacts
 from transfer.semi_supervised.unlabelled import UnlabelledSet
 from transfer.targets import TARGETS, target_of
@@ -91,7 +89,6 @@ class TransferPlan:
         artifacts = None if out is None else Artifacts.of(out, config, session)
         _check_kind(task, config, unlabelled)
         fit, rows = _fit(task, source, config)
-        fit.check(search=config.search)
         lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
         lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
         found = None
@@ -181,16 +178,6 @@ def _fit(
     task: TargetTask, source: EncoderSource, config: TransferConfig
 ) -> tuple[FitPlan, np.ndarray]:
     """Return the training and the rows whose labels it uses. Raises InputError."""
-    head = head_of(config.head or "linear")
-    named = config.recipe != "default" and isinstance(config.recipe, str)
-    head.check_options([*config.training, *(["recipe"] if named else [])])
-    head.check_target(task.target, task.name)
-    architecture = architecture_of(
-        source,
-        config.kept_blocks,
-        config.above or usual_above(head.name, config.kept_blocks),
-        head.name,
-    )
     inputs = InputAdapter.of(task, source.encoder["input_shape"], source.preprocessing)
     if config.labels_from is not None:
         rows = np.array(read_selection(config.labels_from, task.x))
@@ -198,14 +185,7 @@ def _fit(
         rows = np.array(config.rows)
     else:
         rows = task.labels(len(task.x) if config.labels is None else config.labels, config.seed)
-    fit = FitPlan(
-        source=source,
-        inputs=inputs,
-        architecture=architecture,
-        recipe=recipe(config.recipe, config.training),
-        target=target_of(task, rows),
-        seed=config.seed,
-    )
+    fit = FitPlan.make(config, source, inputs, target_of(task, rows), data=task.name)
     return fit, rows
 
 

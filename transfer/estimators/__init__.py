@@ -24,13 +24,19 @@ from pretrain.encoders import block_names
 from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.data.input_adapter import InputAdapter
 from transfer.encoder_source import EncoderSource
-from transfer.estimators._base import BaseEncoderEstimator, as_python, programs, set_arguments
+from transfer.estimators._base import (
+    BaseEncoderEstimator,
+    BaseTransferEstimator,
+    as_python,
+    flat,
+    programs,
+    set_arguments,
+)
 from transfer.estimators._network import FrozenNetwork, engine
-from transfer.estimators._scratch import bottleneck_source, reconstruct
-from transfer.estimators._supervised import BaseTransferEstimator
-from transfer.estimators._validation import flat
 from transfer.recipes import recipe as named_recipe
 from transfer.targets import Classification, MultiLabel, Regression, Target
+
+DECODER_STREAM = 1
 
 
 class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEncoderEstimator):
@@ -80,7 +86,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 raise InputError(rule, argument="reuse", value="auto")
             X, given = flat(X)
             X = validate_data(self, X, dtype=self._dtype)
-            source, inputs = self._match(X, given, file, bottleneck_source)
+            source, inputs = self._match(X, given, file, max(2, min(X.shape[1] // 2, 64)))
             if source.tensors is None:
                 self.network_ = self._autoencoder(self.examples_(X), source, inputs, config.epochs)
             else:
@@ -96,20 +102,53 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _autoencoder(
         self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, epochs: int | None
     ) -> FrozenNetwork:
+        """Train a fresh encoder e as an autoencoder, on standardised examples (N, D) float32.
+
+        The loss is the mean of (x - d(e(x)))^2, where d is e's mirror image, thrown away afterwards.
+        """
         if epochs == 0:
             raise InputError("must be 1 or more, or None", argument="epochs", value=0)
         changes = {} if epochs is None else {"epochs": epochs, "freeze_epochs": 0}
         recipe = named_recipe("default", changes).for_budget(len(x))
         with engine():
+            import tensorflow as tf
+
+            from pretrain.encoders.encoder import Encoder, seeded, stream
             from pretrain.engine.session import Session
-            from pretrain.engine.train import Run
+            from pretrain.engine.stage import Batch, Objective, Stage
+            from pretrain.engine.train import Run, train
 
             run = Run(
                 seed=self._seed(),
                 key=f"reconstruct {source.encoder}",
                 session=Session(reporter=self._reporter()).sharing(programs()),
             )
-            encoder = reconstruct(x, source, recipe, run)
+            encoder = Encoder(source.encoder, run.seed)
+            with seeded(stream(run.seed, DECODER_STREAM)):
+                decoder = encoder.row.decode(x.shape[1:], encoder.config["options"])
+
+            def loss(batch: Batch) -> Mapping[str, Any]:
+                features = encoder(batch.x, batch.training)
+                error = decoder(features, training=batch.training) - batch.x
+                return {"loss": tf.reduce_mean(tf.square(error))}
+
+            objective = Objective(
+                name="reconstruct",
+                loss=loss,
+                variables=[*encoder.trainable, *decoder.trainable_weights],
+                state=[*encoder.state, *decoder.non_trainable_weights],
+                optimizer=recipe.optimizer,
+            )
+            stage = Stage(
+                name="reconstruct",
+                objectives=[objective],
+                arrays={"x": x},
+                epochs=recipe.scratch_epochs,
+                batch_size=recipe.batch_size,
+                learning_rate=recipe.scratch_learning_rate,
+                schedule=recipe.schedule,
+            )
+            train([stage], run)
             return FrozenNetwork(
                 encoder=encoder.config,
                 inputs=inputs,

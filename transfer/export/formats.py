@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, suggest
-from headstart.files import check_folder, check_output
+from headstart.files import atomic_folder, atomic_write, check_folder, check_output
 from pretrain.engine.runtime import keras_defaults
-from transfer.export.keras_file import ModelInfo, load_model
-from transfer.export.onnx import write_onnx
-from transfer.export.savedmodel import is_savedmodel, write_savedmodel
+from transfer.export.keras_file import ModelInfo, difference, load_model
+from transfer.export.onnx import run_onnx, write_onnx
+from transfer.export.savedmodel import is_savedmodel, run_savedmodel, write_savedmodel
+from transfer.inference import predict_batched
 
 MAX_COMPARED = 64
 """Raw examples on which a written file is compared with the model."""
@@ -28,8 +29,9 @@ class Format:
     Attributes:
         title: the format in a sentence.
         ending: replaces ".keras" in the model's name.
-        write: (model, path, JSON to keep, raw examples (N, ...), outputs (N, K)) -> the greatest
-            difference of the written file's outputs.
+        write: (Keras model, path, JSON to keep) -> None.
+        run: (path, raw examples (N, ...)) -> the outputs (N, K); the first example is given by itself, then
+            the rest, so that two sizes of batch are tried.
         folder: whether it is a folder.
         needs: packages that it takes.
         extra: of the distribution, with which they are installed.
@@ -37,7 +39,8 @@ class Format:
 
     title: str
     ending: str
-    write: Callable[[Any, Path, Mapping[str, Any], np.ndarray, np.ndarray], float]
+    write: Callable[[Any, Path, Mapping[str, Any]], None]
+    run: Callable[[Path, np.ndarray], np.ndarray]
     folder: bool = False
     needs: tuple[str, ...] = ()
     extra: str = ""
@@ -69,11 +72,16 @@ FORMATS = {
         title="ONNX",
         ending=".onnx",
         write=write_onnx,
+        run=run_onnx,
         needs=("tf2onnx", "onnx", "onnxruntime"),
         extra="onnx",
     ),
     "savedmodel": Format(
-        title="a SavedModel", ending="-savedmodel", write=write_savedmodel, folder=True
+        title="a SavedModel",
+        ending="-savedmodel",
+        write=write_savedmodel,
+        run=run_savedmodel,
+        folder=True,
     ),
 }
 
@@ -129,26 +137,34 @@ def export_model(
     info = ModelInfo.read(path)
     names = check_formats(path, formats, force=force)
 
-    from transfer.inference import predict_batched
-
     loaded = load_model(path)
     kind = "random" if examples is None else "given"
     compared = _random(info) if examples is None else examples[:MAX_COMPARED]
     compared = np.ascontiguousarray(compared, info.dtype)
     expected = predict_batched(loaded, compared)
-    written = []
-    for name in names:
-        row = FORMATS[name]
-        off = row.write(loaded, row.beside(path), info.to_json(), compared, expected)
-        written.append(
-            {
-                "format": name,
-                "path": str(row.beside(path)),
-                "examples": {"n": len(compared), "kind": kind},
-                "difference": off,
-            }
+
+    def write(row: Format) -> float:
+        """Write a format, run it and return the greatest difference, before it counts."""
+        beside, differences = row.beside(path), []
+        atomic = atomic_folder if row.folder else atomic_write
+        atomic(
+            beside,
+            lambda temporary: row.write(loaded, temporary, info.to_json()),
+            verify=lambda temporary: differences.append(
+                difference(expected, row.run(temporary, compared), beside)
+            ),
         )
-    return written
+        return differences[0]
+
+    return [
+        {
+            "format": name,
+            "path": str(FORMATS[name].beside(path)),
+            "examples": {"n": len(compared), "kind": kind},
+            "difference": write(FORMATS[name]),
+        }
+        for name in names
+    ]
 
 
 def _random(info: ModelInfo) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tempfile
@@ -13,18 +14,33 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write
 from pretrain.engine.runtime import keras_defaults
 from transfer.data.input_adapter import InputAdapter
-from transfer.export.compare import difference
-from transfer.export.portable import copy_plainly
 from transfer.inference import predict_batched
 from transfer.targets import TARGETS, Target, target_of_result
 
 MEMBER = "headstart.json"
 """An extra member of the archive, which Keras ignores."""
 MAX_BYTES = 1 << 20
+# A reloaded model runs the same operations; only their fusion may differ.
+TOLERANCE = 1e-5
+LATER: dict[str, Any] = {
+    "fill_mode": "constant",
+    "fill_value": 0.0,
+    "input_axes": None,
+    "optional": False,
+    "output_axes": None,
+    "pad_to_aspect_ratio": False,
+    "quantization_config": None,
+    "ragged": False,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
+    "rms_scaling": False,
+}
+"""Arguments that came after Keras 3.0, with the values that change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,37 +155,40 @@ def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
 def save_model(
     model: Any, path: Path, inputs: InputAdapter, result: Mapping[str, Any], examples: np.ndarray
 ) -> None:
-    """Write a trained model as a ``.keras`` file that stock Keras loads, verified before it counts.
-
-    Args:
-        model: of ``whole_model``.
-        path: the file.
-        inputs: the adapter of raw examples.
-        result: of the transfer; see ``ModelInfo.of``.
-        examples: (N, ...) raw, on which the reloaded file is compared with the model.
-
-    Raises:
-        HeadstartError: the reloaded file predicts differently, or the disk refuses.
-    """
+    """Write a model as ``write_model`` does, with the facts that ``ModelInfo.of`` makes of a result."""
     write_model(model, path, ModelInfo.of(inputs, result), examples)
 
 
 @keras_defaults()
 def write_model(model: Any, path: Path, info: ModelInfo, examples: np.ndarray) -> None:
-    """Write a model with the facts about it. Arguments and errors are those of ``save_model``."""
+    """Write a trained model as a ``.keras`` file that stock Keras loads, verified before it counts.
+
+    Args:
+        model: of ``whole_model``.
+        path: the file.
+        info: the facts about it.
+        examples: (N, ...) raw, on which the reloaded file is compared with the model.
+
+    Raises:
+        HeadstartError: the reloaded file predicts differently, or the disk refuses.
+    """
     import keras
 
     with tempfile.TemporaryDirectory() as folder:
         # Keras insists on the suffix, which the temporary name of an atomic write does not have.
         saved, made = Path(folder) / "saved.keras", Path(folder) / "model.keras"
         model.save(saved)
-        copy_plainly(saved, made)
+        _copy_plainly(saved, made)
         saved.unlink()
         with zipfile.ZipFile(made, "a") as archive:
             archive.writestr(MEMBER, json.dumps(info.to_json()))
         reloaded = keras.models.load_model(made, compile=False)
         difference(predict_batched(model, examples), predict_batched(reloaded, examples), path)
-        atomic_write(path, lambda temporary: _copy(made, temporary))
+
+        def write(temporary: Path) -> None:
+            shutil.copyfile(made, temporary)
+
+        atomic_write(path, write)
 
 
 def load_model(path: Path) -> Any:
@@ -186,5 +205,65 @@ def load_model(path: Path) -> Any:
         raise InputError(f"{path} cannot be loaded by Keras: {error}") from None
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
+def difference(expected: np.ndarray, got: np.ndarray, path: Path) -> float:
+    """Return the greatest difference between the outputs of a model and of a file made from it.
+
+    Allowed are 1e-5; that part of the spread of numbers that vary by more than 1; plus float32's rounding.
+
+    Args:
+        expected: (N, K) float, of the model.
+        got: the outputs of the file.
+        path: the file that is to be written, for the message.
+
+    Raises:
+        HeadstartError: they differ by more than that, in shape, or are not finite.
+    """
+    same = expected.shape == got.shape
+    off = float(np.abs(expected - got).max()) if same else float("inf")
+    values = expected.astype(np.float64)
+    varies = np.abs(values - values.mean(axis=0)).max(axis=0)
+    rounding = 4 * np.finfo(np.float32).eps * np.abs(values).max(axis=0)
+    limit = TOLERANCE * np.maximum(1.0, varies) + rounding
+    if not same or not np.allclose(expected, got, rtol=0, atol=limit):
+        raise HeadstartError(
+            f"The exported file predicts differently from the model (by up to {off:.2g}, and "
+            f"{limit.max():.2g} is allowed); {path} was not written."
+        )
+    return off
+
+
+def plain_config(node: Any) -> Any:
+    """Return a model's configuration, as JSON, so that older versions of Keras, from 3.9 on, read it too.
+
+    Keras writes every argument of a layer, and an older version refuses one that it does not know, even
+    where it asks for nothing new. Those that stand at their default are left out, which means the same.
+    """
+    if isinstance(node, list):
+        return [plain_config(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("class_name") == "DTypePolicy":
+        # Its name says it all, and every version takes that.
+        return node["config"]["name"]
+    made = {key: plain_config(value) for key, value in node.items()}
+    config = made.get("config")
+    if "class_name" in made and isinstance(config, dict):
+        kept = {k: v for k, v in config.items() if k not in LATER or v != LATER[k]}
+        if str(made.get("module")).startswith("keras.src.ops."):
+            # An operation's name stands beside its configuration; inside, Keras 3.10 refuses it.
+            kept.pop("name", None)
+        made["config"] = kept
+    return made
+
+
+def _copy_plainly(source: Path, target: Path) -> None:
+    """Copy a ``.keras`` file with its configuration made plain."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for member in old.infolist():
+            if member.filename == "config.json":
+                new.writestr(
+                    member.filename, json.dumps(plain_config(json.loads(old.read(member))))
+                )
+                continue
+            with old.open(member) as content, new.open(copy.copy(member), "w") as place:
+                shutil.copyfileobj(content, place)

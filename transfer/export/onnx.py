@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
-from headstart.files import atomic_write
 
 OPSET = 18
 """The version of ONNX' operators; any onnxruntime from 1.14 on runs it."""
@@ -27,45 +26,17 @@ MAX_BYTES = 2_000_000_000
 """Of all weights together: protobuf, in which the file is written, takes no message of 2 GiB."""
 
 
-def write_onnx(
-    model: Any, path: Path, about: Mapping[str, Any], examples: np.ndarray, expected: np.ndarray
-) -> float:
-    """Write ``model`` as the file ``path`` and return by how much its outputs differ.
+def write_onnx(model: Any, path: Path, about: Mapping[str, Any]) -> None:
+    """Write a Keras model as the file ``path``; the JSON is kept in its metadata under "headstart".
 
-    Args:
-        model: a Keras model with one input and one output.
-        path: the file; it appears whole or not at all.
-        about: JSON, kept in the file's metadata under "headstart".
-        examples: raw examples (N, ...) on which the file is tried.
-        expected: (N, K), the outputs of the ``.keras`` model for them.
-
-    Returns:
-        The greatest difference between an output and the expected one.
-
-    Raises:
-        InputError: a layer cannot be written as ONNX, or the model is too large for the format.
-        HeadstartError: the file's outputs are others; nothing is at ``path`` that was not before.
+    Raises InputError as ``to_onnx``.
     """
-    from transfer.export.compare import difference
-
-    content = to_onnx(model, {"headstart": json.dumps(about)}).SerializeToString(deterministic=True)
-    found = []
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    def verify(temporary: Path) -> None:
-        found.append(difference(expected, run_onnx(temporary, examples), path))
-
-    atomic_write(path, write, verify=verify)
-    return found[0]
+    made = to_onnx(model, {"headstart": json.dumps(about)})
+    path.write_bytes(made.SerializeToString(deterministic=True))
 
 
 def run_onnx(path: Path, x: np.ndarray) -> np.ndarray:
-    """Return onnxruntime's outputs (N, K) for raw examples ``x`` (N, ...).
-
-    The first example is given by itself, then the rest, so that two sizes of batch are tried.
-    """
+    """Return onnxruntime's outputs (N, K) for raw examples ``x`` (N, ...)."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -249,18 +220,6 @@ def _canonical(made: Any, source_name: str, name: str) -> Any:
     )
 
 
-class _Errors(logging.Handler):
-    """Collects the errors that tf2onnx logs and then carries on from."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one message."""
-        self.messages.append(record.getMessage())
-
-
 @contextmanager
 def _undisturbed() -> Iterator[list[str]]:
     """Yield the list of tf2onnx' errors; print nothing, and leave settings as they were.
@@ -270,12 +229,14 @@ def _undisturbed() -> Iterator[list[str]]:
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     converter, tensorflow = logging.getLogger("tf2onnx"), logging.getLogger("tensorflow")
     before = converter.propagate, tensorflow.level
-    handler = _Errors()
+    errors: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: errors.append(record.getMessage())  # type: ignore[method-assign]
     converter.addHandler(handler)
     converter.propagate = False
     tensorflow.setLevel(logging.ERROR)
     try:
-        yield handler.messages
+        yield errors
     finally:
         converter.removeHandler(handler)
         converter.propagate = before[0]

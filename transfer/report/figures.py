@@ -116,35 +116,35 @@ def write_pictures(
     Raises:
         HeadstartError: the disk refuses.
     """
-    names, y = task.class_names, task.y_test
-    drawn: dict[str, bytes | None] = {
-        "curves": curves(history) if history else None,
-        "confusion": confusion(y, seen.probabilities.argmax(axis=1), names),
-    }
+    names, y, probabilities = task.class_names, task.y_test, seen.probabilities
+    predicted = probabilities.argmax(axis=1)
+    drawn = {"confusion": confusion(y, predicted, names)}
+    if history:
+        drawn["curves"] = curves(history)
     if seen.features is not None and len(y) > 2:
-        rows = _sample(len(y), seed)
+        rows = np.arange(len(y))
+        if len(y) > MAX_POINTS:
+            rng = np.random.default_rng(seed)
+            rows = np.sort(rng.choice(len(y), MAX_POINTS, replace=False))
         points, axes = project(seen.features[rows], kind, seed)
-        right = seen.probabilities.argmax(axis=1)[rows] == y[rows]
-        drawn["features"] = scatter(points, y[rows], right, names, axes)
+        drawn["features"] = scatter(points, y[rows], (predicted == y)[rows], names, axes)
     if task.x_test.ndim == 4 and task.x_test.shape[-1] in (1, 3):
+        low, high = task.value_range
         for name, rows, title in (
-            ("unsure", least_sure(seen.probabilities), "least sure of"),
-            ("wrong", most_wrong(seen.probabilities, y), "most wrong about"),
+            ("unsure", least_sure(probabilities), "least sure of"),
+            ("wrong", most_wrong(probabilities, y), "most wrong about"),
         ):
             if len(rows):
-                low, high = task.value_range
+                images = (task.x_test[rows].astype(np.float32) - low) / (high - low)
+                title = f"The {len(rows)} test examples that the model is {title}"
                 drawn[name] = grid(
-                    np.clip((task.x_test[rows].astype(np.float32) - low) / (high - low), 0, 1),
-                    seen.probabilities[rows],
-                    y[rows],
-                    names,
-                    f"The {len(rows)} test examples that the model is {title}",
+                    np.clip(images, 0, 1), probabilities[rows], y[rows], names, title
                 )
-    folder, written = folder_of(model), []
+    written = []
     for name in NAMES:
-        path, content = folder / f"{name}.png", drawn.get(name)
-        if content is not None:
-            write_bytes(path, content)
+        path = folder_of(model) / f"{name}.png"
+        if name in drawn:
+            write_bytes(path, drawn[name])
             written.append(str(path))
         else:
             # An earlier model's would be taken for this one's.
@@ -177,36 +177,23 @@ def project(features: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, tup
 
     x = StandardScaler().fit_transform(features.astype(np.float64))
     if kind == "umap":
-        return _umap(x, seed), ("UMAP 1", "UMAP 2")
+        with warnings.catch_warnings():
+            # UMAP warns that a seed costs it its threads, numba of deprecations.
+            warnings.simplefilter("ignore")
+            from umap import UMAP
+
+            umap = UMAP(n_neighbors=min(15, len(x) - 1), random_state=seed, n_jobs=1)
+            return np.asarray(umap.fit_transform(x), np.float64), ("UMAP 1", "UMAP 2")
     if x.shape[1] == 1:
         x = np.concatenate([x, np.zeros_like(x)], axis=1)
     pca = PCA(2, svd_solver="full")
     with np.errstate(invalid="ignore"):  # equal features have no variance
         points = pca.fit_transform(x)
     first, second = (
-        f"{100 * share:.0f} %" for share in np.nan_to_num(pca.explained_variance_ratio_)
+        f"component {i} ({100 * share:.0f} % of the variance)"
+        for i, share in enumerate(np.nan_to_num(pca.explained_variance_ratio_), start=1)
     )
-    return points, (
-        f"component 1 ({first} of the variance)",
-        f"component 2 ({second} of the variance)",
-    )
-
-
-def _umap(x: np.ndarray, seed: int) -> np.ndarray:
-    with warnings.catch_warnings():
-        # UMAP warns that a seed costs it its threads, numba of deprecations.
-        warnings.simplefilter("ignore")
-        from umap import UMAP
-
-        umap = UMAP(n_neighbors=min(15, len(x) - 1), random_state=seed, n_jobs=1)
-        return np.asarray(umap.fit_transform(x), np.float64)
-
-
-def _sample(count: int, seed: int) -> np.ndarray:
-    """Return at most MAX_POINTS of ``count`` rows, drawn at random, in their order."""
-    if count <= MAX_POINTS:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, MAX_POINTS, replace=False))
+    return points, (first, second)
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -257,9 +244,10 @@ def confusion(y: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> byt
 
     Rows are true classes, shaded by the share of the row; the numbers are counts.
     """
+    from sklearn.metrics import confusion_matrix
+
     classes = len(names)
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (y, predicted), 1)
+    counts = confusion_matrix(y, predicted, labels=np.arange(classes))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(16.0, 2.5 + max(0.48 * classes if classes <= MAX_NUMBERED else 0.2 * classes, 1.5))
     figure = _figure(side + 0.8, side)
@@ -297,21 +285,13 @@ def scatter(
     classes = len(names)
     figure = _figure(8.6 if classes <= MAX_NUMBERED else 7.4, 6.2)
     axes = figure.add_subplot()
-    size = 18 if len(points) <= 1000 else 9
+    size, width = (18, 0.6) if len(points) <= 1000 else (9, 0.4)
     colours = _colours(classes)
-    for k in range(classes):
-        here = (y == k) & right
-        axes.scatter(*points[here].T, s=size, color=colours[k], alpha=0.75, linewidths=0)
-    for k in range(classes):
-        here = (y == k) & ~right
-        axes.scatter(
-            *points[here].T,
-            s=2.4 * size,
-            color=colours[k],
-            marker="X",
-            edgecolors="black",
-            linewidths=0.6 if len(points) <= 1000 else 0.4,
-        )
+    dot = {"s": size, "alpha": 0.75, "linewidths": 0}
+    cross = {"s": 2.4 * size, "marker": "X", "edgecolors": "black", "linewidths": width}
+    for chosen, style in ((right, dot), (~right, cross)):
+        for k, colour in enumerate(colours):
+            axes.scatter(*points[(y == k) & chosen].T, color=colour, **style)
     axes.set_xlabel(labels[0], fontsize=10)
     axes.set_ylabel(labels[1], fontsize=10)
     axes.tick_params(labelsize=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -70,63 +70,37 @@ def card(result: Mapping[str, Any], model_file: str) -> str:
         "cell": cell,
         "code": code,
         "count": lambda number: f"{number:,}",
+        "counted": counted,
         "literal": json.dumps,
         "percent": lambda share: f"{100 * share:.2f} %",
         "points": lambda share: f"{100 * share:+.2f}",
         "shell": shlex.quote,
     }
+    target = target_of_result(result)
+    baselines = result.get("baselines") or {}
     shown = {
         "labels_from": None,
         "exports": [],
+        "source": None,
+        "leakage": None,
         **result,
         "name": cell(PurePosixPath(model_file).stem),
         "model_file": model_file,
         "json": PurePosixPath(model_file).with_suffix(".json").name,
-        **_fields(result),
-    }
-    return environment.get_template("model.md.j2").render(shown)
-
-
-def _fields(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the template's variables besides the result's entries; baselines and pictures replace those."""
-    return {
-        "title": target_of_result(result).title(),
-        "source_text": _source(result),
-        "origin": _origin(result),
+        "title": target.title(),
         "schedule": _schedule(result),
         "measures": _measures(result),
-        "baselines": _baselines(result),
-        "matrix": None,
-        "confused": None,
+        "baselines": baselines,
+        "better": [n for n, row in baselines.items() if row["accuracy"] >= result["accuracy"]],
         **_confusion(result),
-        "leaked": _leakage(result),
-        "limits": _limits(result),
+        "few_examples": MIN_TEST_EXAMPLES,
+        "limits": target.limits(),
         "pictures": [_picture(path) for path in result.get("pictures", ())],
-        **_use(result),
+        "input_text": _input(result),
+        "outputs": target.outputs,
+        "outputs_text": target.outputs_text(cell),
     }
-
-
-def _source(result: Mapping[str, Any]) -> str:
-    source = result.get("source")
-    if not source:
-        return "" if result["source_digest"] else " without pretraining"
-    return f" pretrained by {source['strategy']}"
-
-
-def _origin(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the facts about the weights file."""
-    rows, source = [], result.get("source")
-    if source:
-        rows.append(("weights file", code(source["file"])))
-        text = cell(source["strategy"])
-        if source.get("data"):
-            text += f", on {code(source['data'])}"
-        if source.get("seed") is not None:
-            text += f", seed {source['seed']}"
-        rows.append(("pretraining", text))
-    digest = result["source_digest"]
-    rows.append(("digest of the weights file", code(digest) if digest else "none: it was fresh"))
-    return rows
+    return environment.get_template("model.md.j2").render(shown)
 
 
 def _schedule(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -185,98 +159,29 @@ def _measures(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _baselines(result: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "accuracy": row["accuracy"],
-            "interval": row.get("accuracy_interval"),
-            "difference": row["accuracy"] - result["accuracy"],
-        }
-        for name, row in (result.get("baselines") or {}).items()
-    ]
-
-
 def _confusion(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the whole matrix of few classes, or the ten most frequent mistakes of many."""
+    """Return the whole matrix of few classes, or the ten most frequent mistakes of many; and what is rare.
+
+    few: classes with few test examples; never: those that were never predicted.
+    """
     matrix, classes = result.get("confusion"), result["classes"]
+    shown: dict[str, Any] = {"matrix": None, "confused": None, "few": [], "never": []}
     if matrix is None:
-        return {}
+        return shown
     if len(classes) <= MAX_MATRIX:
-        return {"matrix": list(zip(classes, matrix, strict=True))}
-    mistakes = [
-        (n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n
-    ]
-    mistakes.sort(key=lambda row: (-row[0], row[1], row[2]))
-    return {"confused": [(classes[i], classes[j], n) for n, i, j in mistakes[:10]]}
-
-
-def _leakage(result: Mapping[str, Any]) -> Sequence[str]:
-    found = result.get("leakage")
-    if not found:
-        return []
-    if found["pool"].get("fingerprints") is None:
-        lines = ["The weights file does not say which examples were in the pretraining pool."]
+        shown["matrix"] = list(zip(classes, matrix, strict=True))
     else:
-        lines = [_overlap(part, found[part]) for part in ("test", "labelled")]
-    shared = found.get("shared") or {}
-    if shared.get("exact") or shared.get("near"):
-        lines.append(f"{counted(shared)} of the labelled examples are in the test part too.")
-    used = {True: "used labels", False: "used no labels", None: "may have used labels"}
-    lines.append(f"The pretraining {used[found['labels_used']]}.")
-    if found.get("leaks"):
-        lines.append(
-            "**The pretraining used the labels of test examples, so the measurements are memory too.**"
-        )
-    return lines
-
-
-def _overlap(part: str, row: Mapping[str, Any]) -> str:
-    """Say how many examples of one part were in the pool; a number is None where it is unknown."""
-    exact, near = row["exact"], row["near"]
-    of = f"Of {row['n']:,} {part} examples"
-    if exact is not None:
-        more = "" if near is None else f", and {near:,} near duplicates of examples in it"
-        return f"{of} {exact:,} were in the pretraining pool{more}."
-    if near is not None:
-        return f"{of} {near:,} are near duplicates of examples in the pretraining pool."
-    return (
-        f"{of} none could be looked up in the pretraining pool: their shape or type differs from the "
-        f"pool's."
-    )
-
-
-def _limits(result: Mapping[str, Any]) -> Sequence[str]:
-    """Return sentences about what was not tested."""
-    test, classes = result["test"], result["classes"]
-    lines = [
-        f"It was tested on {test['n']:,} examples ({test['origin']}) and on nothing else: not on "
-        f"examples from another source, device, place or time, nor on ones that were damaged or "
-        f"made to deceive it.",
-        *target_of_result(result).limits(),
-        "One draw of labels and one seed were trained; probabilities were not calibrated.",
-    ]
-    matrix = result.get("confusion")
-    if matrix is not None:
-        counts = [sum(row) for row in matrix]
-        few = [classes[k] for k, count in enumerate(counts) if count < MIN_TEST_EXAMPLES]
-        if few:
-            names = ", ".join(map(cell, few[:5])) + (" and others" if len(few) > 5 else "")
-            lines.append(
-                f"{len(few)} of the classes had fewer than {MIN_TEST_EXAMPLES} test "
-                f"examples, so their measurements are rough: {names}."
-            )
-        never = [
-            classes[k] for k, count in enumerate(counts) if count and not sum(r[k] for r in matrix)
+        mistakes = [
+            (n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n
         ]
-        if never:
-            lines.append(f"Never predicted for a test example: {', '.join(map(cell, never))}.")
-    better = [row for row in _baselines(result) if row["difference"] >= 0]
-    if better:
-        lines.append(
-            f"A simple model did as well or better here: {', '.join(row['name'] for row in better)}."
-        )
-    return lines
+        mistakes.sort(key=lambda row: (-row[0], row[1], row[2]))
+        shown["confused"] = [(classes[i], classes[j], n) for n, i, j in mistakes[:10]]
+    for name, true, predicted in zip(classes, matrix, zip(*matrix, strict=True), strict=True):
+        if sum(true) < MIN_TEST_EXAMPLES:
+            shown["few"].append(name)
+        if sum(true) and not sum(predicted):
+            shown["never"].append(name)
+    return shown
 
 
 def _picture(path: str) -> dict[str, str]:
@@ -288,19 +193,13 @@ def _picture(path: str) -> dict[str, str]:
     }
 
 
-def _use(result: Mapping[str, Any]) -> dict[str, Any]:
+def _input(result: Mapping[str, Any]) -> str:
     given = result.get("input")
-    text = "raw examples"
-    if given:
-        low, high = given["value_range"]
-        shape = "".join(f", {size}" for size in given["shape"])
-        text = f"{given['dtype']} (N{shape}), values {low:g} to {high:g}"
-    target = target_of_result(result)
-    return {
-        "input_text": text,
-        "outputs": target.outputs,
-        "outputs_text": target.outputs_text(cell),
-    }
+    if not given:
+        return "raw examples"
+    low, high = given["value_range"]
+    shape = "".join(f", {size}" for size in given["shape"])
+    return f"{given['dtype']} (N{shape}), values {low:g} to {high:g}"
 
 
 def cell(value: Any) -> str:

@@ -11,13 +11,14 @@ import numpy as np
 
 from headstart.errors import InputError, arg
 from pretrain.encoders import block_names
-from transfer.architecture import TransferArchitecture
+from transfer.architecture import TransferArchitecture, architecture_of
+from transfer.config import TransferConfig
 from transfer.data.input_adapter import InputAdapter
 from transfer.encoder_source import EncoderSource
-from transfer.heads import HEADS, SolvedHead
+from transfer.heads import HEADS, SolvedHead, head_of, usual_above
 from transfer.heads.base import Labelled
 from transfer.inference import FeatureCache
-from transfer.recipes import TransferRecipe
+from transfer.recipes import TransferRecipe, recipe
 from transfer.targets.base import Target
 
 if TYPE_CHECKING:
@@ -51,6 +52,42 @@ class FitPlan:
     target: Target
     seed: int = 0
 
+    @classmethod
+    def make(
+        cls,
+        config: TransferConfig,
+        source: EncoderSource,
+        inputs: InputAdapter,
+        target: Target,
+        *,
+        data: str,
+    ) -> FitPlan:
+        """Plan what a configuration asks for, and refuse what would train nothing or be passed over.
+
+        Args:
+            config: of a reuse search, where it begins.
+            source, inputs, target: as the attributes.
+            data: what has this target, for messages.
+
+        Raises:
+            InputError: with the argument that contradicts another.
+        """
+        head, kept = head_of(config.head or "linear"), config.kept_blocks
+        named = config.recipe != "default" and isinstance(config.recipe, str)
+        head.check_options([*config.training, *(["recipe"] if named else [])])
+        head.check_target(target.name, data)
+        above = config.above or usual_above(head.name, kept)
+        plan = cls(
+            source=source,
+            inputs=inputs,
+            architecture=architecture_of(source, kept, above, head.name),
+            recipe=recipe(config.recipe, config.training),
+            target=target,
+            seed=config.seed,
+        )
+        plan._check(search=config.search)
+        return plan
+
     @property
     def blocks(self) -> int:
         """The number of the encoder's blocks."""
@@ -76,14 +113,7 @@ class FitPlan:
             recipe=TransferRecipe.from_json(found["recipe"]),
         )
 
-    def check(self, *, search: bool = False) -> None:
-        """Refuse what would train nothing, or would be passed over.
-
-        search: architecture and recipe are where a reuse search begins.
-
-        Raises:
-            InputError: with the argument that contradicts another.
-        """
+    def _check(self, *, search: bool) -> None:
         reuse, recipe = self.architecture.reuse, self.recipe
         if search and recipe.validation:
             raise InputError(

@@ -19,9 +19,8 @@ from headstart.errors import HeadstartError, InputError
 from pretrain.encoders.encoder import Encoder
 from transfer import cli, export_model
 from transfer.data.input_adapter import InputAdapter
-from transfer.export.compare import difference
 from transfer.export.formats import FORMATS, check_formats
-from transfer.export.keras_file import ModelInfo, save_model, whole_model
+from transfer.export.keras_file import ModelInfo, difference, save_model, whole_model
 from transfer.export.onnx import run_onnx
 from transfer.export.savedmodel import run_savedmodel
 from transfer.inference import predict_batched
@@ -142,7 +141,7 @@ def test_what_is_there_is_not_replaced_unasked_nor_by_what_is_wrong(plain, name,
     # What is written predicts something else than what was expected of it.
     right = predict_batched
     monkeypatch.setattr(
-        "transfer.inference.predict_batched", lambda model, x: right(model, x) + 2e-5
+        "transfer.export.formats.predict_batched", lambda model, x: right(model, x) + 2e-5
     )
     with pytest.raises(HeadstartError, match=r"predicts differently.*was not written"):
         export_model(plain, [name], force=True)

@@ -6,7 +6,7 @@ loads every kind of model and gives the very same outputs. Keras 3.4 to 3.8 load
 
 import keras
 
-from transfer.export.portable import LATER, plain_config
+from transfer.export.keras_file import LATER, plain_config
 
 
 def test_only_what_is_a_default_of_keras_is_left_out():

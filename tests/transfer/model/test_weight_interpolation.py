@@ -98,7 +98,7 @@ def test_candidates_of_a_line_are_validated_as_if_each_were_trained_alone(monkey
     assert len(fits) == len(folds(y, 0)) == 5
     for row in together:
         (alone,) = tried([row.candidate])
-        np.testing.assert_array_equal(row.right, alone.right)
+        np.testing.assert_array_equal(row.correct, alone.correct)
         np.testing.assert_array_equal(row.loss, alone.loss)
     assert len({row.loss.mean() for row in together}) == 4
 

@@ -241,7 +241,7 @@ def test_frozen_blocks_and_their_statistics_stay_and_unfrozen_ones_move(
     ("changes", "says"),
     [
         ({"schedule": "cosin"}, r"schedule must be one of constant, cosine.*mean 'cosine'"),
-        ({"statistics": "move"}, r"statistics must be kept or moving.*mean 'moving'"),
+        ({"statistics": "move"}, r"statistics must be one of kept, moving.*mean 'moving'"),
         ({"warmup": 1.5}, r"warmup must be from 0 to 0.99. Got 1.5"),
         ({"validation": 1.0}, r"validation must be from 0 to 0.9"),
         ({"layer_decay": 2.0}, r"layer_decay must be from 1e-06 to 1. Got 2"),
