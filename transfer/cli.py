@@ -47,6 +47,14 @@ source_options = options(
     import_options,
 )
 
+model_option = click.option(
+    "--model", required=True, type=FilePath(), help="The .keras file that `transfer` wrote."
+)
+output_options = options(
+    click.option("--force", is_flag=True, help="Replace an existing output."),
+    click.option("--json", "as_json", is_flag=True, help="Print one line of JSON."),
+)
+
 
 @click.group(
     invoke_without_command=True, subcommand_metavar="[predict ... | suggest ... | export ...]"
@@ -90,22 +98,14 @@ def cli(context: click.Context, **given: Any) -> None:
         return
     _required(given, "transfer --help", encoder="--from", data="--data")
     config = configured(TransferConfig, given)
-    from pretrain.engine.progress import make_reporter
-    from pretrain.engine.session import Session
     from transfer.commands.transfer import transfer_command
 
-    imported = import_arguments(given, "from_weights")
-    names = ("threads", "resume", "force", "checkpoint_seconds")
-    session = Session(
-        reporter=make_reporter(given.pop("quiet")), **{n: given.pop(n) for n in names}
-    )
+    imported, session = import_arguments(given, "from_weights"), _session(given)
     transfer_command(config, session, imported=imported, **given)
 
 
 @cli.command()
-@click.option(
-    "--model", required=True, type=FilePath(), help="The .keras file that `transfer` wrote."
-)
+@model_option
 @click.option(
     "--data", required=True, help="New examples: a name, a .npz file or a folder of images."
 )
@@ -119,30 +119,27 @@ def cli(context: click.Context, **given: Any) -> None:
 @click.option(
     "--skip-unreadable", is_flag=True, help="Leave unreadable files out; they are counted."
 )
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def predict(**given: Any) -> None:
+@output_options
+def predict(as_json: bool, **given: Any) -> None:
     """Predict new examples with a model, to CSV."""
     from transfer.commands.predict import predict_command
 
-    result = predict_command(**{k: v for k, v in given.items() if k != "as_json"})
-    if given["as_json"]:
+    result = predict_command(**given)
+    if as_json:
         out_json(result)
-    else:
-        score = ""
-        if "accuracy" in result:
-            score = f", accuracy {100 * result['accuracy']:.2f} %"
-        elif "rmse" in result:
-            score = f", RMSE {result['rmse']:.4g}"
-        elif "micro_f1" in result:
-            score = f", micro-F1 {100 * result['micro_f1']:.2f} %"
-        out(f"Wrote {result['out']}: {result['examples']:,} predictions{score}")
+        return
+    score = ""
+    if "accuracy" in result:
+        score = f", accuracy {100 * result['accuracy']:.2f} %"
+    elif "rmse" in result:
+        score = f", RMSE {result['rmse']:.4g}"
+    elif "micro_f1" in result:
+        score = f", micro-F1 {100 * result['micro_f1']:.2f} %"
+    out(f"Wrote {result['out']}: {result['examples']:,} predictions{score}")
 
 
 @cli.command()
-@click.option(
-    "--model", required=True, type=FilePath(), help="The .keras file that `transfer` wrote."
-)
+@model_option
 @click.option(
     "--to",
     required=True,
@@ -151,8 +148,7 @@ def predict(**given: Any) -> None:
     help="The format; can be given several times.",
 )
 @click.option("--data", help="Examples to compare the outputs on. [default: random ones]")
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@output_options
 def export(as_json: bool, **given: Any) -> None:
     """Write a model in another format: model.onnx, or the folder model-savedmodel, beside it.
 

@@ -81,6 +81,7 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
             history=finished["history"],
             path=artifacts.model,
         )
+    from transfer.export.keras_file import save_model
     from transfer.training.fit import fit
 
     session = session.saving(plan.checkpoints)
@@ -95,7 +96,7 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
     history, inputs = fitted.run.history, training.inputs
     if artifacts is None or plan.checkpoints is None:
         return Transferred(_trained=model, inputs=inputs, result=result, history=history)
-    artifacts.write_model(model, inputs, result, task.x_test)
+    save_model(model, artifacts.model, inputs, result, task.x_test[:64])
     classes = training.target.exclusive
     result |= {
         **plan.about,

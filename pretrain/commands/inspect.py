@@ -56,27 +56,14 @@ def as_json(weights: WeightsFile) -> dict[str, Any]:
         "tensors": {name: list(tensor.shape) for name, tensor in weights.tensors.items()},
         "parameters": weights.n_parameters,
         "receipt": weights.receipt(),
-        "fingerprints": counts(weights.fingerprints),
-    }
-
-
-def counts(fingerprints: Fingerprints | None) -> dict[str, int] | None:
-    """Return the numbers of fingerprints of the pool; None without fingerprints."""
-    if fingerprints is None:
-        return None
-    near = fingerprints.near
-    return {
-        "examples": fingerprints.examples,
-        "exact": len(fingerprints.exact),
-        "near": 0 if near is None else len(near),
-        "bytes": fingerprints.nbytes,
+        "fingerprints": weights.fingerprints and weights.fingerprints.counts(),
     }
 
 
 def _fingerprints(fingerprints: Fingerprints | None) -> str:
-    found = counts(fingerprints)
-    if found is None:
+    if fingerprints is None:
         return "none: the file does not tell what was in the pool"
+    found = fingerprints.counts()
     return (
         f"{found['exact']:,} hashes and {found['near']:,} signatures of {found['examples']:,} "
         f"examples, {found['bytes']:,} bytes"

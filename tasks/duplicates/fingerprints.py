@@ -76,10 +76,11 @@ class Fingerprints:
             near=near,
         )
 
-    @property
-    def nbytes(self) -> int:
-        """Size in memory, in bytes."""
-        return self.exact.nbytes + (0 if self.near is None else self.near.nbytes)
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of examples, of exact and of near fingerprints, and of bytes in memory."""
+        near = self.exact[:0] if self.near is None else self.near
+        sizes = {"exact": len(self.exact), "near": len(near)}
+        return {"examples": self.examples, **sizes, "bytes": self.exact.nbytes + near.nbytes}
 
     def find(
         self, x: np.ndarray, value_range: tuple[float, float]

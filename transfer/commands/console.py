@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli import out, out_json
@@ -14,29 +14,23 @@ from transfer.targets import target_of_result
 if TYPE_CHECKING:
     from transfer.run import Transferred
 
-COLUMNS = ("kept", "training", "validated %", "± s.e.", "loss", "on", "seconds")
-
 
 def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return the table's lines, as COLUMNS say, of a search's JSON: the best first."""
+    """Return the lines of the table of a search's JSON: the best first."""
     tried = sorted(found["tried"], key=lambda row: (not row["complete"], -(row["accuracy"] or 0)))
+    marks = {found["chosen"]: " (chosen)", found["runner_up"]: " (runner-up)"}
     rows: list[tuple[str, ...]] = []
     for row in tried:
-        mark = {found["chosen"]: " (chosen)", found["runner_up"]: " (runner-up)"}
         kept, trained = row["candidate"].split("; ", 1)
         accuracy, error, loss = row["accuracy"], row["standard_error"], row["loss"]
-        seen = f"{row['validated']}"
-        if not row["complete"]:
-            seen += ", stopped"
+        seen = f"{row['validated']}" + ("" if row["complete"] else ", stopped")
         if not row["validated"] and row["short_run"]:
-            accuracy, seen = (
-                row["short_run"]["accuracy"],
-                f"{row['short_run']['validated']}, short run",
-            )
+            accuracy = row["short_run"]["accuracy"]
+            seen = f"{row['short_run']['validated']}, short run"
         rows.append(
             (
                 kept,
-                trained + mark.get(row["candidate"], ""),
+                trained + marks.get(row["candidate"], ""),
                 "–" if accuracy is None else f"{100 * accuracy:.2f}",
                 "–" if error is None else f"{100 * error:.2f}",
                 "–" if loss is None else f"{loss:.3f}",
@@ -49,20 +43,6 @@ def search_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def show_search(found: Mapping[str, Any]) -> None:
     """Print the table of a search's JSON, and its choice with the reason, to stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table(
-        title=f"Reuse search: {len(found['tried'])} candidates, {found['folds']}-fold cross-validation "
-        f"inside the labels, {found['seconds']:.1f} s",
-        title_justify="left",
-    )
-    for i, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=i > 1)
-    for cells in search_rows(found):
-        table.add_row(*cells)
-    console.print(table)
     lines = [f"Chosen: {found['chosen']}: {found['reason']}."]
     if found["runner_up"]:
         lines.append(f"Runner-up: {found['runner_up']}.")
@@ -71,35 +51,57 @@ def show_search(found: Mapping[str, Any]) -> None:
             "The time of --search-seconds was up before all was tried, so the choice may be another on "
             "a machine of another speed."
         )
-    for line in lines:
-        console.print(line, markup=False, highlight=False)
+    _print(
+        f"Reuse search: {len(found['tried'])} candidates, {found['folds']}-fold cross-validation "
+        f"inside the labels, {found['seconds']:.1f} s",
+        ("kept", "training", "validated %", "± s.e.", "loss", "on", "seconds"),
+        search_rows(found),
+        lines,
+        texts=2,
+    )
 
 
 def show_unlabelled(found: Mapping[str, Any]) -> None:
     """Print the validation of the methods for unlabelled examples, and the choice, to stdout."""
+    rows = []
+    for row in found["tried"]:
+        mark = " (chosen)" if row["method"] == found["chosen"] else ""
+        apart, error = 100 * row["minus_plain"], 100 * row["standard_error"]
+        others = ("", "") if row["method"] == "plain" else (f"{apart:+.2f}", f"{error:.2f}")
+        rows.append((row["method"] + mark, f"{100 * row['accuracy']:.2f}", *others))
+    _print(
+        f"Unlabelled: {found['examples']:,} examples of {found['name']}, "
+        f"{found['folds']}-fold cross-validation inside the labels, {found['seconds']:.1f} s",
+        ("method", "validated %", "minus plain", "± s.e."),
+        rows,
+        [f"Unlabelled: {found['chosen']}: {found['reason']}."],
+        texts=1,
+    )
+
+
+def _print(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    lines: Sequence[str],
+    *,
+    texts: int,
+) -> None:
+    """Print a table, if it has rows, whose first columns are ``texts``, and lines below it."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table(
-        title=escape(
-            f"Unlabelled: {found['examples']:,} examples of {found['name']}, "
-            f"{found['folds']}-fold cross-validation inside the labels, {found['seconds']:.1f} s"
-        ),
-        title_justify="left",
-    )
-    for i, name in enumerate(("method", "validated %", "minus plain", "± s.e.")):
-        table.add_column(name, justify="right" if i else "left", no_wrap=True)
-    for row in found["tried"]:
-        mark = " (chosen)" if row["method"] == found["chosen"] else ""
-        apart, error = 100 * row["minus_plain"], 100 * row["standard_error"]
-        others = ("", "") if row["method"] == "plain" else (f"{apart:+.2f}", f"{error:.2f}")
-        table.add_row(row["method"] + mark, f"{100 * row['accuracy']:.2f}", *others)
-    if found["tried"]:
+    table = Table(title=escape(title), title_justify="left")
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i < texts else "right", no_wrap=i >= texts)
+    for cells in rows:
+        table.add_row(*cells)
+    if rows:
         console.print(table)
-    line = f"Unlabelled: {found['chosen']}: {found['reason']}."
-    console.print(line, markup=False, highlight=False)
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
 
 
 def show(done: Transferred, *, as_json: bool) -> None:

@@ -31,7 +31,7 @@ def predict_command(
     from pretrain.engine.runtime import start
 
     start()
-    return predict(model, dataset, out, force=force).to_json()
+    return predict(model, dataset, out, force=force)
 
 
 def export_command(

@@ -52,31 +52,23 @@ def suggest_command(
         rule = f"must be 1 to {len(pool.x):,}, the examples there are to choose from"
         raise InputError(rule, argument="labels", value=labels)
     session.start()
-    from transfer.active_learning.typiclust import encode, suggest
+    from pretrain.monitoring.artifacts import write_picture
+    from transfer.active_learning.typiclust import encode, image_grid, suggest
 
     say(f"Data: {pool.name}, {len(pool.x):,} examples to choose from, {pool.source}")
     for change in inputs.changes:
         say(f"Inputs: {change}, to fit the encoder")
     chosen = suggest(encode(file, inputs, pool.x), labels, seed)
     write_text(out, to_csv(chosen, pool.x, pool.files))
+    picture, shown = out.with_suffix(".png"), image_grid(pool.x[chosen.rows], pool.value_range)
+    if shown is not None:
+        write_picture(picture, shown)
     return {
         "out": str(out),
-        "picture": _draw(out.with_suffix(".png"), pool, chosen.rows),
+        "picture": str(picture) if shown is not None else None,
         "data": pool.name,
         "examples": len(pool.x),
         "labels": labels,
         "indices": chosen.rows.tolist(),
         "source_digest": file.digest,
     }
-
-
-def _draw(path: Path, pool: Dataset | TargetTask, rows: Any) -> str | None:
-    """Write a picture of the chosen images; return its path, or None of what cannot be drawn."""
-    from pretrain.monitoring.artifacts import write_picture
-    from transfer.active_learning.typiclust import image_grid
-
-    shown = image_grid(pool.x[rows], pool.value_range)
-    if shown is None:
-        return None
-    write_picture(path, shown)
-    return str(path)

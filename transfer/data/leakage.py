@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, arg
-from pretrain.commands.inspect import counts
 from pretrain.keras_import import STRATEGY as IMPORTED
 from pretrain.weights.file import WeightsFile
 from tasks.duplicates.exact import overlap
@@ -46,7 +45,7 @@ def leakage(task: TargetTask, rows: np.ndarray, weights: WeightsFile) -> dict[st
     data, fingerprints = weights.metadata["data"], weights.fingerprints
     used = data.get("labels_used")
     found: dict[str, Any] = {
-        "pool": {"name": data["name"], "fingerprints": counts(fingerprints)},
+        "pool": {"name": data["name"], "fingerprints": fingerprints and fingerprints.counts()},
         "labels_used": used if isinstance(used, bool) else None,
     }
     if weights.metadata["strategy"] == IMPORTED:
@@ -78,16 +77,7 @@ def _duplicates(
 
 
 def refuse(found: dict[str, Any], task: str, weights: str) -> None:
-    """Refuse a test that would measure memory.
-
-    Args:
-        found: of ``leakage``.
-        task: the name of the data.
-        weights: the name of the weights file.
-
-    Raises:
-        InputError: it would.
-    """
+    """Raise InputError where a test would measure memory, by ``leakage`` of a task and a weights file."""
     if found["leaks"]:
         raise InputError(
             f"The pretraining of {weights} used labels, and its pool {found['pool']['name']!r} had "
@@ -100,33 +90,30 @@ def refuse(found: dict[str, Any], task: str, weights: str) -> None:
 
 def describe(found: dict[str, Any]) -> str:
     """Return the counts of ``leakage`` as one line of text."""
-    line, shared = _describe_pool(found), found["shared"]
-    if shared["exact"] or shared["near"]:
-        line += f"; {counted(shared)} of the labelled examples are in the test part too"
-    return line
-
-
-def _describe_pool(found: dict[str, Any]) -> str:
-    pool = found["pool"]
+    pool, shared = found["pool"], found["shared"]
     kept = pool["fingerprints"]
     if pool.get("imported"):
-        return (
+        line = (
             "Leakage: unknown. The model was imported, so nobody can tell whether it was trained on the "
             "test examples"
         )
-    if kept is None:
-        return "Leakage: unknown. The weights file does not say which examples the pool had"
-    test, labelled = (
-        f"{counted(found[part])} of {found[part]['n']:,} {part}" for part in ("test", "labelled")
-    )
-    line = f"Leakage: in the pool {pool['name']} were {test} and {labelled} examples"
-    if found["test"]["exact"] is None:
-        line += "; shape or type differ from the pool's, so none could be compared exactly"
-    if kept["exact"] == MAX_EXACT or 0 < kept["near"] < kept["exact"]:
-        line += (
-            f"; of the pool's {kept['examples']:,} examples the file has {kept['exact']:,} hashes and "
-            f"{kept['near']:,} signatures only"
+    elif kept is None:
+        line = "Leakage: unknown. The weights file does not say which examples the pool had"
+    else:
+        test, labelled = (
+            f"{counted(found[part])} of {found[part]['n']:,} {part}"
+            for part in ("test", "labelled")
         )
+        line = f"Leakage: in the pool {pool['name']} were {test} and {labelled} examples"
+        if found["test"]["exact"] is None:
+            line += "; shape or type differ from the pool's, so none could be compared exactly"
+        if kept["exact"] == MAX_EXACT or 0 < kept["near"] < kept["exact"]:
+            line += (
+                f"; of the pool's {kept['examples']:,} examples the file has {kept['exact']:,} hashes and "
+                f"{kept['near']:,} signatures only"
+            )
+    if shared["exact"] or shared["near"]:
+        line += f"; {counted(shared)} of the labelled examples are in the test part too"
     return line
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +25,8 @@ OTHER_RANGES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Predicted:
-    """A written table of predictions.
-
-    Attributes:
-        examples: the number of rows.
-        out: the CSV file.
-        model: the ``.keras`` file.
-        scores: a few metrics, where the examples are labelled with the model's own classes.
-    """
-
-    examples: int
-    out: Path
-    model: Path
-    scores: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        about = {"examples": self.examples, "out": str(self.out), "model": str(self.model)}
-        return {**about, **self.scores}
-
-
 @keras_defaults()
-def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) -> Predicted:
+def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) -> dict[str, Any]:
     """Write one row an example: index, file (of a folder of images), and the prediction.
 
     A prediction is the likeliest class, its probability and those of all classes; or the number; or the
@@ -61,6 +37,10 @@ def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) ->
         dataset: the examples, perhaps labelled.
         out: the CSV file.
         force: replace an existing file.
+
+    Returns:
+        JSON: "examples" (their number), "out", "model"; and a few metrics, where the examples are labelled
+        with the model's own classes.
 
     Raises:
         InputError: the model, the examples or the output cannot be used.
@@ -82,10 +62,10 @@ def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) ->
                 table.writerow([i, *([dataset.files[i]] if dataset.files else []), *row])
 
     atomic_write(out, write)
-    scores: Mapping[str, Any] = {}
+    result = {"examples": len(outputs), "out": str(out), "model": str(model)}
     if dataset.y is not None and dataset.target == info.target.name:
-        scores = info.target.scores(outputs, dataset)
-    return Predicted(examples=len(outputs), out=out, model=model, scores=scores)
+        result |= info.target.scores(outputs, dataset)
+    return result
 
 
 def examples_for(

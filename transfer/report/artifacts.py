@@ -13,7 +13,6 @@ from headstart.files import check_output, write_bytes, write_text
 from pretrain.engine.checkpoint import checkpoint_folder
 from pretrain.engine.runtime import keras_defaults
 from tasks.task import TargetTask
-from transfer.data.input_adapter import InputAdapter
 from transfer.export.formats import FORMATS, check_formats, export_model
 from transfer.report.figures import (
     Predictions,
@@ -25,8 +24,6 @@ from transfer.report.figures import (
 from transfer.report.model_card import card
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from pretrain.engine.session import Session
     from transfer.config import TransferConfig
 
@@ -118,14 +115,6 @@ class Artifacts:
             if path.exists()
         ]
 
-    def write_model(
-        self, model: Any, inputs: InputAdapter, result: dict[str, Any], x_test: np.ndarray
-    ) -> None:
-        """Write the model, verified on a few of the raw examples ``x_test`` (N, ...)."""
-        from transfer.export.keras_file import save_model
-
-        save_model(model, self.model, inputs, result, x_test[:64])
-
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the result, and the curve of a learning rate that was looked for."""
         if "learning_rate" in result:
@@ -156,7 +145,9 @@ class Artifacts:
         return result
 
     def _export(self, result: dict[str, Any], task: TargetTask) -> None:
-        kept = [row for row in result.get("exports", ()) if self._named(row["file"]).exists()]
+        kept = [
+            row for row in result.get("exports", ()) if self.model.with_name(row["file"]).exists()
+        ]
         missing = [name for name in self.formats if name not in {row["format"] for row in kept}]
         if missing:
             made = export_model(self.model, missing, examples=task.x_test, force=True)
@@ -172,12 +163,7 @@ class Artifacts:
             return
         from transfer.export.keras_file import load_model
 
-        seen = Predictions.of(load_model(self.model), task.x_test)
-        made = write_pictures(
-            self.model, task, seen, result["history"], kind=self.map, seed=self.seed
-        )
+        seen, history = Predictions.of(load_model(self.model), task.x_test), result["history"]
+        made = write_pictures(self.model, task, seen, history, kind=self.map, seed=self.seed)
         folder = folder_of(self.model).name
         result["pictures"] = [f"{folder}/{Path(path).name}" for path in made]
-
-    def _named(self, name: str) -> Path:
-        return self.model.parent / name

@@ -41,7 +41,7 @@ def test_most_is_found_in_the_real_set_and_little_else(fashion):
     exact, near = prints.find(fashion.x_test, RANGE)
     # 2 s on an idle core; the bound tells it from comparing all with all.
     assert time.perf_counter() - begin < 60
-    assert prints.nbytes == 60000 * 72
+    assert prints.counts()["bytes"] == 60000 * 72
     assert not exact.any()
     # The pairs that are near do show the same thing, or nearly: see docs/leakage.md.
     print("clean", near.sum())  # 19; another processor may round one over the edge

@@ -42,7 +42,7 @@ def table(path):
 def test_a_row_an_example_with_every_classs_probability(which, request, tmp_path):
     on, done, path = request.getfixturevalue(which)
     new = patterns(25, classes=len(on.class_names), seed=8)
-    result = predict(path, new, tmp_path / "out.csv").to_json()
+    result = predict(path, new, tmp_path / "out.csv")
     header, *rows = table(tmp_path / "out.csv")
     assert header == ["index", "predicted", "probability", *(f"p({n})" for n in on.class_names)]
     assert [row[0] for row in rows] == [str(i) for i in range(25)]
@@ -66,12 +66,12 @@ def test_classes_without_names_are_scored_by_their_numbers():
 
 def test_unlabelled_examples_have_no_accuracy(three, tmp_path):
     result = predict(three[2], patterns(4, labelled=False), tmp_path / "out.csv")
-    assert not result.scores
+    assert set(result) == {"examples", "out", "model"}
     assert len(table(tmp_path / "out.csv")) == 5
 
 
 def test_classes_that_the_model_does_not_know_have_no_accuracy(two, tmp_path):
-    assert not predict(two[2], patterns(6, classes=3), tmp_path / "out.csv").scores
+    assert "accuracy" not in predict(two[2], patterns(6, classes=3), tmp_path / "out.csv")
 
 
 def test_values_of_the_models_own_type_are_taken_as_they_are(three, tmp_path):
