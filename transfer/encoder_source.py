@@ -58,17 +58,3 @@ class EncoderSource:
             "fresh": self.tensors is None,
             "digest": self.digest,
         }
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a result's facts about the weights file; empty without one."""
-        if self.weights is None:
-            return {}
-        metadata = self.weights.metadata
-        return {
-            "source": {
-                "file": self.name,
-                "strategy": metadata.get("strategy"),
-                "data": metadata.get("data", {}).get("name"),
-                "seed": metadata.get("seed"),
-            }
-        }

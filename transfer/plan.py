@@ -88,7 +88,14 @@ class TransferPlan:
         session = session or Session()
         artifacts = None if out is None else Artifacts.of(out, config, session)
         _check_kind(task, config, unlabelled)
-        fit, rows = _fit(task, source, config)
+        inputs = InputAdapter.of(task, source.encoder["input_shape"], source.preprocessing)
+        if config.labels_from is not None:
+            rows = np.array(read_selection(config.labels_from, task.x))
+        elif config.rows is not None:
+            rows = np.array(config.rows)
+        else:
+            rows = task.labels(len(task.x) if config.labels is None else config.labels, config.seed)
+        fit = FitPlan.make(config, source, inputs, target_of(task, rows), data=task.name)
         lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
         lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
         found = None
@@ -100,7 +107,7 @@ class TransferPlan:
         more = None
         if unlabelled is not None:
             more = UnlabelledSet.make(unlabelled, task, rows, fit, **config.unlabelled)
-        lines += [] if more is None else [more.describe()]
+            lines.append(more.describe())
         if not fit.target.exclusive:
             lines.append(f"Target: {KINDS[task.target]}")
         if lacking := task.absent(rows):
@@ -110,8 +117,9 @@ class TransferPlan:
             lines.append(
                 "Warning: the pretraining used their labels, so the test measures memory too"
             )
+        lines = [*(artifacts.describe() if artifacts else ()), *lines]
         plan = cls(
-            lines=(*(artifacts.describe() if artifacts else ()), *lines),
+            lines=tuple(lines),
             task=task,
             config=config,
             fit=fit,
@@ -167,26 +175,17 @@ class TransferPlan:
     @property
     def about(self) -> dict[str, Any]:
         """Facts for the result about the files that it was made of."""
-        chosen = self.config.labels_from
-        return {
-            **({} if chosen is None else {"labels_from": chosen.name}),
-            **self.fit.source.to_json(),
-        }
-
-
-def _fit(
-    task: TargetTask, source: EncoderSource, config: TransferConfig
-) -> tuple[FitPlan, np.ndarray]:
-    """Return the training and the rows whose labels it uses. Raises InputError."""
-    inputs = InputAdapter.of(task, source.encoder["input_shape"], source.preprocessing)
-    if config.labels_from is not None:
-        rows = np.array(read_selection(config.labels_from, task.x))
-    elif config.rows is not None:
-        rows = np.array(config.rows)
-    else:
-        rows = task.labels(len(task.x) if config.labels is None else config.labels, config.seed)
-    fit = FitPlan.make(config, source, inputs, target_of(task, rows), data=task.name)
-    return fit, rows
+        chosen, source = self.config.labels_from, self.fit.source
+        found: dict[str, Any] = {} if chosen is None else {"labels_from": chosen.name}
+        if source.weights is not None:
+            metadata = source.weights.metadata
+            found["source"] = {
+                "file": source.name,
+                "strategy": metadata.get("strategy"),
+                "data": metadata.get("data", {}).get("name"),
+                "seed": metadata.get("seed"),
+            }
+        return found
 
 
 def _check_kind(task: TargetTask, config: TransferConfig, unlabelled: Dataset | None) -> None:

@@ -18,6 +18,7 @@ from headstart.errors import InputError
 from pretrain.engine.runtime import keras_defaults
 from pretrain.monitoring.image_grid import tile
 from pretrain.weights.file import WeightsFile, assign
+from transfer.inference import predict_batched
 from transfer.numerics import mean_and_spread
 
 if TYPE_CHECKING:
@@ -101,7 +102,6 @@ def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndar
         x: (N, ...), raw.
     """
     from pretrain.encoders.encoder import Encoder
-    from transfer.inference import predict_batched
 
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
@@ -148,10 +148,7 @@ def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def _densest(x: np.ndarray, members: np.ndarray) -> int:
-    """Return the member of a cluster with the smallest mean distance to its neighbours in it.
-
-    x: (N, D). members: (M,) rows, by rising distance to the centre; of equally good ones the first is taken.
-    """
+    """Return the first of the members (M,) of x (N, D) with the smallest mean distance to its neighbours."""
     part = x[members].astype(np.float64)
     lengths = (part**2).sum(axis=1)
     distances = np.sqrt(np.maximum(lengths[:, None] + lengths - 2 * part @ part.T, 0))

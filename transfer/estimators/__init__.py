@@ -102,10 +102,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _autoencoder(
         self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, epochs: int | None
     ) -> FrozenNetwork:
-        """Train a fresh encoder e as an autoencoder, on standardised examples (N, D) float32.
-
-        The loss is the mean of (x - d(e(x)))^2, where d is e's mirror image, thrown away afterwards.
-        """
+        """Train a fresh encoder e as an autoencoder, on standardised examples (N, D) float32."""
         if epochs == 0:
             raise InputError("must be 1 or more, or None", argument="epochs", value=0)
         changes = {} if epochs is None else {"epochs": epochs, "freeze_epochs": 0}
@@ -127,6 +124,7 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             with seeded(stream(run.seed, DECODER_STREAM)):
                 decoder = encoder.row.decode(x.shape[1:], encoder.config["options"])
 
+            # The mean of (x - d(e(x)))^2, where d is e's mirror image, thrown away afterwards.
             def loss(batch: Batch) -> Mapping[str, Any]:
                 features = encoder(batch.x, batch.training)
                 error = decoder(features, training=batch.training) - batch.x

@@ -177,14 +177,7 @@ class BaseEncoderEstimator(BaseEstimator):
     def _match(
         self, X: np.ndarray, given: tuple[int, ...] | None, source: EncoderSource | None, last: int
     ) -> tuple[EncoderSource, InputAdapter]:
-        """Decide how X becomes examples; return the encoder and the adapter of the examples.
-
-        Args:
-            X: checked, (N, features).
-            given: the shape of one example; None when it was flat.
-            source: the pretrained encoder; None makes a fresh ``mlp`` of two layers.
-            last: units of its second one.
-        """
+        """Match X (N, features), flat or of shape ``given``, to the encoder, or to a fresh one."""
         value_range = (0.0, 1.0)
         if source is None:
             self.examples_ = Examples.standardised(X)

@@ -133,11 +133,9 @@ def _one_less(graph: Any, node: Any, name: str, _: Any, *, operator: str, sign: 
 
 
 def _without_resizing(layer: Any) -> Any:
-    """Return ``layer`` itself, or for one that resizes images two products with constant matrices.
-
-    TensorFlow's antialiased resizing has no counterpart in ONNX, and other interpolations only near
-    ones. Each is linear in the pixels, so resizing the unit vectors gives its matrices.
-    """
+    """Return ``layer`` itself, or for one that resizes images two products with constant matrices."""
+    # TensorFlow's antialiased resizing has no counterpart in ONNX, other interpolations only near ones. Each
+    # is linear in the pixels, so resizing the unit vectors gives its matrices.
     import keras
 
     if not isinstance(layer, keras.layers.Resizing | keras.layers.UpSampling2D):

@@ -14,6 +14,7 @@ from pretrain.engine.runtime import keras_defaults
 from tasks.dataset import Dataset
 from transfer.data.input_adapter import FRACTIONS, resolve_value_range
 from transfer.export.keras_file import ModelInfo, load_model
+from transfer.inference import predict_batched
 from transfer.metrics.scores import check_outputs
 
 # (range of the images in a file, range of the model) that cannot be the same: values below 0 are not of 0..1,
@@ -48,8 +49,6 @@ def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) ->
     info = ModelInfo.read(model)
     check_output(out, force)
     examples = examples_for(model, info, dataset)
-    from transfer.inference import predict_batched
-
     outputs = predict_batched(load_model(model), examples)
     check_outputs(outputs, str(model), f"examples of {dataset.name!r}")
     header, rows = info.target.table(outputs)

@@ -51,7 +51,6 @@ def measure(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         >>> measure(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))["accuracy"]
         1.0
     """
-    from scipy.stats import binomtest
     from sklearn.metrics import confusion_matrix, f1_score
 
     classes = np.arange(probabilities.shape[1])
@@ -60,10 +59,9 @@ def measure(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     confusion = confusion_matrix(y, predicted, labels=classes)
     present = confusion.sum(axis=1) > 0
     recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    interval = binomtest(int((predicted == y).sum()), len(y)).proportion_ci(method="wilson")
     return {
         "accuracy": float((predicted == y).mean()),
-        "accuracy_interval": [float(interval.low), float(interval.high)],
+        "accuracy_interval": _wilson(predicted == y),
         "balanced_accuracy": float(recall.mean()),
         "macro_f1": float(
             f1_score(y, predicted, labels=classes, average="macro", zero_division=0.0)
@@ -121,12 +119,10 @@ def measure_labels(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         ``hamming_loss`` (share of wrong decisions), ``loss`` (mean binary cross-entropy, probabilities
         clipped at 1e-7), ``n``.
     """
-    from scipy.stats import binomtest
     from sklearn.metrics import average_precision_score, f1_score
 
     predicted, true = probabilities > 0.5, y > 0.5
     right = (predicted == true).all(axis=1)
-    interval = binomtest(int(right.sum()), len(y)).proportion_ci(method="wilson")
     ranked = [
         average_precision_score(true[:, k], probabilities[:, k])
         for k in np.flatnonzero(true.any(0))
@@ -143,22 +139,25 @@ def measure_labels(probabilities: np.ndarray, y: np.ndarray) -> dict[str, Any]:
         "macro_f1": float(f1_score(true, predicted, average="macro", zero_division=0.0)),
         "mean_average_precision": float(np.mean(ranked)) if ranked else None,
         "subset_accuracy": float(right.mean()),
-        "subset_accuracy_interval": [float(interval.low), float(interval.high)],
+        "subset_accuracy_interval": _wilson(right),
         "hamming_loss": float((predicted != true).mean()),
         "loss": float(-np.log(np.clip(given, 1e-7, 1)).mean()),
         "n": len(y),
     }
 
 
+def _wilson(right: np.ndarray) -> list[float]:
+    """Return the 95 % interval [low, high] of a share, of bool (N,)."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return [float(interval.low), float(interval.high)]
+
+
 def _with_intervals(
     columns: np.ndarray, scores: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> dict[str, Any]:
-    """Return each score, and as NAME_interval its 95 % bootstrap interval over examples.
-
-    Args:
-        columns: (N, C) float64, of which the scores need the sums over examples only.
-        scores: maps sums (R, C) to {name: numbers (R,)}, NaN where a score is undefined.
-    """
+    """Return ``scores`` of columns (N, C), by sums over examples, each with a 95 % bootstrap interval."""
     rng = np.random.default_rng(0)
     n = len(columns)
     drawn = [columns[rng.integers(0, n, (AT_ONCE, n))].sum(1) for _ in range(SAMPLES // AT_ONCE)]

@@ -52,7 +52,9 @@ class TransferNetwork:
         self.head_config: dict[str, Any] = {}
         count = architecture.reuse
         if tensors is not None:
-            assign_lowest(encoder, tensors, count)
+            names = {name for name, _ in encoder.blocks[:count]}
+            known = {p: t for p, t in tensors.items() if p.split("/")[0] in names}
+            assign(known, {p: v for p, v in encoder.variables.items() if p.split("/")[0] in names})
         self.kept, self.fresh = encoder.blocks[:count], encoder.blocks[count:]
         # Not the seed itself: the new head is to be independent of the one that a supervised pretraining
         # with the same seed drew from the same place of the same stream.
@@ -132,13 +134,6 @@ class TransferNetwork:
         return digest.hexdigest()
 
 
-def assign_lowest(encoder: Any, tensors: Mapping[str, np.ndarray], blocks: int) -> None:
-    """Copy the lowest ``blocks`` blocks' tensors into a fresh encoder; the rest keeps its own."""
-    kept = {name for name, _ in encoder.blocks[:blocks]}
-    chosen = {p: v for p, v in encoder.variables.items() if p.split("/")[0] in kept}
-    assign({p: t for p, t in tensors.items() if p.split("/")[0] in kept}, chosen)
-
-
 def _fresh(
     shape: tuple[int, ...], architecture: TransferArchitecture, outputs: int | None
 ) -> list[tuple[str, Any]]:
@@ -148,14 +143,8 @@ def _fresh(
     blocks = []
     if architecture.above == "add" and len(shape) == 3:
         inputs = keras.Input(shape)
-        conv = keras.layers.Conv2D(
-            shape[-1],
-            3,
-            padding="same",
-            activation="relu",
-            kernel_initializer="he_normal",
-            name="conv",
-        )
+        how = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
+        conv = keras.layers.Conv2D(shape[-1], 3, **how, name="conv")
         blocks.append(("added", keras.Model(inputs, conv(inputs), name="added")))
     elif architecture.above == "add":
         blocks.append(dense_block("added", shape, int(shape[-1])))

@@ -20,10 +20,10 @@ from headstart.errors import InputError, arg
 from headstart.files import check_output, write_bytes
 from pretrain.monitoring.artifacts import metrics, panels
 from tasks.task import TargetTask
+from transfer.inference import predict_batched
 from transfer.numerics import both_classes
 
 NAMES = ("curves", "confusion", "features", "unsure", "wrong")
-MAPS = ("pca", "umap")
 MAX_EXAMPLES = 24
 """Examples in a grid."""
 MAX_POINTS = 2000
@@ -53,8 +53,6 @@ class Predictions:
     @classmethod
     def of(cls, model: Any, x: np.ndarray) -> Predictions:
         """Run a Keras model that ``transfer`` wrote on raw examples ``x`` (N, ...)."""
-        from transfer.inference import predict_batched
-
         probabilities = both_classes(predict_batched(model, x))
         try:
             parts = [model.get_layer(name) for name in ("inputs", "encoder")]

@@ -160,10 +160,7 @@ def _measures(result: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _confusion(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the whole matrix of few classes, or the ten most frequent mistakes of many; and what is rare.
-
-    few: classes with few test examples; never: those that were never predicted.
-    """
+    """Return the matrix of few classes, or the most frequent mistakes of many, and what is rare."""
     matrix, classes = result.get("confusion"), result["classes"]
     shown: dict[str, Any] = {"matrix": None, "confused": None, "few": [], "never": []}
     if matrix is None:

@@ -210,10 +210,7 @@ class _Race:
     def _validated(
         self, rows: Sequence[CandidateResult], fold: int, part: int = 1
     ) -> Iterator[np.ndarray]:
-        """Train the candidates of a line, for one ``part``-th of their epochs.
-
-        Yields for each the probabilities (M, K) of the examples held out; nothing when the time is up.
-        """
+        """Train a line's candidates for one ``part``-th of their epochs; yield what each predicts."""
         from transfer.training.fit import fit
 
         train, held = self.folds[fold]

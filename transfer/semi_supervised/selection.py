@@ -40,9 +40,9 @@ class SemiSupervised:
 
         self.raw, self.y, self.unlabelled = x, y, unlabelled
         self.plan, self.reporter, self.session = plan, session.reporter, session.aside()
+        self.network = plan.network()
         self.x = predict_batched(plan.inputs.model(), x)
         self.unlabelled_x = predict_batched(unlabelled.inputs.model(), unlabelled.x)
-        self.network = plan.network()
         kept = [block for _, block in self.network.kept]
 
         def flat(part: np.ndarray) -> np.ndarray:

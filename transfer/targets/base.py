@@ -109,7 +109,7 @@ class Target(ABC):
         return {"mean_squared_error": np.square(said - y.reshape(said.shape)).mean(axis=1)}
 
     @abstractmethod
-    def measure(self, predicted: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    def measure(self, predicted: np.ndarray, y: np.ndarray, /) -> dict[str, Any]:
         """Return the metrics of ``predictions`` against a test part's y."""
 
     # Files and words.

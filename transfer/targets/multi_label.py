@@ -64,9 +64,7 @@ class MultiLabel(Target):
         """Return the rarest label of each example."""
         return strata(y)
 
-    def measure(self, predicted: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-        """Return ``transfer.metrics.scores.measure_labels``."""
-        return measure_labels(predicted, y)
+    measure = staticmethod(measure_labels)
 
     def table(self, predicted: np.ndarray) -> Table:
         """Return a row an example: the labels above one half, with ";" between, all probabilities."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Examples used, and batch size, when evaluating the loss along the interpolation.
 MAX_LABELS, BATCH = 2048, 256
+HEAD_STAGE = "head on frozen encoder"
 
 
 class Stages:
@@ -68,27 +69,24 @@ class Stages:
 
     def all(self) -> Iterator[Stage]:
         """Yield the frozen stage and the fine-tuning, or one stage when nothing is reused."""
-        recipe = self.recipe
-        if not self.kept:
-            rate = recipe.scratch_learning_rate
-            yield self._found(self._stage("from scratch", 0, recipe.scratch_epochs, rate))
-            return
-        frozen = recipe.freeze_epochs
-        if recipe.solve is not None and not any(block.weights for block in self.fresh):
-            self._solve(recipe.solve)
-            frozen = 0
-        rate = recipe.head_learning_rate
-        # A stage of no epochs keeps its number, by which candidates of a search share compiled steps.
-        yield self._stage("head on frozen encoder", len(self.kept), frozen, rate)
-        moving = len(self.kept) - self.frozen
-        if not moving:
-            return
-        for count, epochs in _parts(moving, recipe.epochs, recipe.gradual):
-            name = "fine-tune"
-            if count < len(self.kept):
-                name += f" the highest {count} of {len(self.kept)} blocks"
-            frozen = len(self.kept) - count
-            yield self._found(self._stage(name, frozen, epochs, recipe.learning_rate))
+        recipe, kept = self.recipe, len(self.kept)
+        if kept:
+            epochs = recipe.freeze_epochs
+            if recipe.solve is not None and not any(block.weights for block in self.fresh):
+                self._solve(recipe.solve)
+                epochs = 0
+            # A stage of no epochs keeps its number, by which candidates of a search share compiled steps.
+            rows = [(HEAD_STAGE, kept, epochs, recipe.head_learning_rate)]
+            for moving, epochs in _parts(kept - self.frozen, recipe.epochs, recipe.gradual):
+                some = f" the highest {moving} of {kept} blocks" if moving < kept else ""
+                rows.append((f"fine-tune{some}", kept - moving, epochs, recipe.learning_rate))
+        else:
+            rows = [("from scratch", 0, recipe.scratch_epochs, recipe.scratch_learning_rate)]
+        for name, frozen, epochs, rate in rows:
+            stage = self._stage(name, frozen, epochs, rate)
+            if recipe.find and epochs and name != HEAD_STAGE:
+                stage = replace(stage, learning_rate=self._rate(stage))
+            yield stage
 
     def line(self) -> WeightInterpolation:
         """Return the interpolation from frozen to fine-tuned weights; the network is reset to the start."""
@@ -117,16 +115,14 @@ class Stages:
             total += len(part) * float(found)
         return total / len(rows)
 
-    def _found(self, stage: Stage) -> Stage:
-        """Return the stage with the learning rate that was searched for, if one is to be."""
+    def _rate(self, stage: Stage) -> float:
+        """Return the learning rate that is searched for in the first stage that asks for one."""
         from transfer.training.lr_finder import find_rate
 
-        if not self.recipe.find or not stage.epochs:
-            return stage
         if self.curve is None:
             self.curve = find_rate(stage, self.run.session.programs, self.run.key, self.run.seed)
             self.run.session.reporter.say(f"Learning rate found: {self.curve.found:g}")
-        return replace(stage, learning_rate=self.curve.found)
+        return self.curve.found
 
     def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:
         """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""
@@ -194,6 +190,8 @@ def _loss(
 
 def _parts(moving: int, epochs: int, gradual: bool) -> list[tuple[int, int]]:
     """Return [(blocks that move, epochs)] of the fine-tuning's stages."""
+    if not moving:
+        return []
     if not gradual:
         return [(moving, epochs)]
     counts = list(range(1, moving + 1))[-epochs:]
