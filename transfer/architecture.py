@@ -51,19 +51,12 @@ class TransferArchitecture:
                 hint=f"Give {arg.reuse:all} or 1 to {len(blocks)}.",
             )
         if head_of(self.head).solved and self.reuse < len(blocks) and self.above != "drop":
-            raise InputError(
-                f"trains no block, so fresh ones above the {self.reuse} that are kept would stay random",
-                argument="head",
-                value=self.head,
-                hint=f"Give {arg.above:drop}.",
-            )
+            rule = f"trains no block, so fresh ones above the {self.reuse} that are kept would stay random"
+            raise InputError(rule, argument="head", value=self.head, hint=f"Give {arg.above:drop}.")
         if self.reuse == 0 and self.above != "reset":
-            raise InputError(
-                f"needs at least one block to stand on, and {arg.reuse:0} keeps none",
-                argument="above",
-                value=self.above,
-                hint=f"Leave {arg.above} out to train the whole encoder from scratch.",
-            )
+            rule = f"needs at least one block to stand on, and {arg.reuse:0} keeps none"
+            hint = f"Leave {arg.above} out to train the whole encoder from scratch."
+            raise InputError(rule, argument="above", value=self.above, hint=hint)
 
     def fresh(self, blocks: int) -> bool:
         """Whether something below the last layer is new, of an encoder of ``blocks`` blocks."""

@@ -229,26 +229,17 @@ class TransferConfig:
     def __post_init__(self) -> None:
         check_options(self)
         if self.labels is not None and self.labels_from is not None:
-            raise InputError(
-                f"and {arg.labels_from} both say which labels to use",
-                argument="labels",
-                hint="Leave one of them out.",
-            )
+            rule = f"and {arg.labels_from} both say which labels to use"
+            raise InputError(rule, argument="labels", hint="Leave one of them out.")
         if not self.search and self.search_seconds is not None:
-            raise InputError(
-                "bounds the search for a way to reuse the encoder, and none was asked for",
-                argument="search_seconds",
-                value=self.search_seconds,
-                hint=f"Give {arg.reuse:auto}.",
-            )
+            rule = "bounds the search for a way to reuse the encoder, and none was asked for"
+            hint = f"Give {arg.reuse:auto}."
+            raise InputError(rule, argument="search_seconds", value=self.search_seconds, hint=hint)
         for name in ("above", "head"):
             if self.search and getattr(self, name) is not None:
-                raise InputError(
-                    f"is what {arg.reuse:auto} chooses",
-                    argument=name,
-                    value=getattr(self, name),
-                    hint="Leave one of them out.",
-                )
+                rule = f"is what {arg.reuse:auto} chooses"
+                hint = "Leave one of them out."
+                raise InputError(rule, argument=name, value=getattr(self, name), hint=hint)
         if self.map != "pca" and not self.figures:
             raise InputError(
                 f"is about {arg.figures}, which was not given", argument="map", value=self.map

@@ -207,14 +207,9 @@ def _check_kind(task: TargetTask, config: TransferConfig, unlabelled: Dataset | 
                     hint="Leave it out.",
                 )
     if unlabelled is not None and head.solved:
-        raise InputError(
-            f"trains the network, and {format(arg.head, head.name)} is solved on frozen features",
-            argument="unlabelled",
-            hint="Leave one of them out.",
-        )
+        rule = f"trains the network, and {format(arg.head, head.name)} is solved on frozen features"
+        raise InputError(rule, argument="unlabelled", hint="Leave one of them out.")
     if unlabelled is None and config.unlabelled:
-        raise InputError(
-            "is about unlabelled examples, and none were given",
-            argument=f"unlabelled_{next(iter(config.unlabelled))}",
-            hint=f"Give {arg.unlabelled:DATA}.",
-        )
+        rule = "is about unlabelled examples, and none were given"
+        hint = f"Give {arg.unlabelled:DATA}."
+        raise InputError(rule, argument=f"unlabelled_{next(iter(config.unlabelled))}", hint=hint)

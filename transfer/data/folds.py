@@ -38,11 +38,9 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
     from tasks.splits import generator
 
     if len(y) < 2:
-        raise InputError(
-            "Cross-validation needs at least two labelled examples",
-            value=len(y),
-            hint=f"Choose {arg.reuse} and {arg.unlabelled_method} yourself.",
-        )
+        rule = "Cross-validation needs at least two labelled examples"
+        hint = f"Choose {arg.reuse} and {arg.unlabelled_method} yourself."
+        raise InputError(rule, value=len(y), hint=hint)
     rng = generator(seed)
     # Dealt out class by class without starting anew, so that the folds differ in size by one at most.
     dealt = [rng.permutation(np.flatnonzero(y == k)) for k in np.unique(y)]

@@ -306,11 +306,8 @@ def _lowest(source: EncoderSource, inputs: InputAdapter, blocks: int) -> FrozenN
     assert source.tensors is not None
     names = block_names(source.encoder)
     if blocks == 0:
-        raise InputError(
-            f"must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks",
-            argument="reuse",
-            value=0,
-        )
+        rule = f"must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks"
+        raise InputError(rule, argument="reuse", value=0)
     kept = names[:blocks]
     tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
     architecture = TransferArchitecture(

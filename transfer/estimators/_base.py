@@ -91,11 +91,8 @@ class Examples:
                     hint="Give images of that size, or an array (N, height, width, channels), which is "
                     "resized.",
                 )
-            raise InputError(
-                f"has {features} features, and the encoder takes {encoder_shape[0]}",
-                argument="X",
-                hint="Give the columns that it was pretrained on.",
-            )
+            rule = f"has {features} features, and the encoder takes {encoder_shape[0]}"
+            raise InputError(rule, argument="X", hint="Give the columns that it was pretrained on.")
         # A grey image may come without its channel.
         return cls(shape=(*given, 1) if len(given) == 2 and len(encoder_shape) == 3 else given)
 
@@ -110,11 +107,8 @@ class Examples:
             # The values of a network without a weights file were always flat.
             if self.center is not None and math.prod(given) == self.shape[0]:
                 return
-            raise InputError(
-                f"has examples of shape {given}, and those of fit had {self.shape}",
-                argument="X",
-                hint="Give examples of that shape.",
-            )
+            rule = f"has examples of shape {given}, and those of fit had {self.shape}"
+            raise InputError(rule, argument="X", hint="Give examples of that shape.")
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Return the raw examples (N, *shape) float32 of a checked X (N, features)."""
@@ -158,11 +152,8 @@ class BaseEncoderEstimator(BaseEstimator):
         if isinstance(weights, WeightsFile):
             return EncoderSource.from_weights(weights if weights.digest else weights.sealed())
         if not isinstance(weights, str | Path):
-            raise InputError(
-                "must be an encoder, the path of a weights file or of a .keras model, or None",
-                argument="weights",
-                value=self.weights,
-            )
+            rule = "must be an encoder, the path of a weights file or of a .keras model, or None"
+            raise InputError(rule, argument="weights", value=self.weights)
         assumed: list[str] = []
         file = read_source(str(weights), say=assumed.append)
         if assumed:  # by an import
@@ -265,11 +256,8 @@ class BaseTransferEstimator(BaseEncoderEstimator):
             weights, some = None, np.arange(len(X))
             if sample_weight is not None:
                 if config.search:
-                    raise InputError(
-                        f"is not used by {arg.reuse:auto}",
-                        argument="sample_weight",
-                        hint="Leave one of them out.",
-                    )
+                    rule = f"is not used by {arg.reuse:auto}"
+                    raise InputError(rule, argument="sample_weight", hint="Leave one of them out.")
                 weights = _check_sample_weight(
                     sample_weight, X, dtype=np.float64, ensure_non_negative=True
                 )
@@ -279,12 +267,8 @@ class BaseTransferEstimator(BaseEncoderEstimator):
             y, target = self._encode(y, some)
             source, inputs = self._match(X, given, file, max(16, min(X.shape[1], 64)))
             if config.search and not target.exclusive:
-                raise InputError(
-                    "works on one class an example only",
-                    argument="reuse",
-                    value=self.reuse,
-                    hint="Leave it out.",
-                )
+                rule = "works on one class an example only"
+                raise InputError(rule, argument="reuse", value=self.reuse, hint="Leave it out.")
             config = replace(config, seed=self._seed())
             plan = FitPlan.make(config, source, inputs, target, data="y")
             x = self.examples_(X)

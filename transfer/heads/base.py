@@ -64,12 +64,9 @@ class Head:
     def check_target(self, target: str, data: str) -> None:
         """Raise InputError when this head cannot learn a target; data: the name of the data set."""
         if self.targets and target not in self.targets:
-            raise InputError(
-                f"learns {' or '.join(self.targets)}, and y of {data!r} is {target}",
-                argument="head",
-                value=self.name,
-                hint=f"Give {arg.head:linear}.",
-            )
+            rule = f"learns {' or '.join(self.targets)}, and y of {data!r} is {target}"
+            hint = f"Give {arg.head:linear}."
+            raise InputError(rule, argument="head", value=self.name, hint=hint)
 
     def check_options(self, names: Iterable[str]) -> None:
         """Raise InputError when fields of a recipe are given that change nothing for this head."""

@@ -40,12 +40,9 @@ class NearestNeighbours(SolvedHead):
     def solve(self, labelled: Labelled, seed: int) -> Solution:
         """Return the neighbours with the chosen k. Raises InputError for weights."""
         if labelled.weights is not None:
-            raise InputError(
-                "counts every neighbour alike, so it takes no weights of examples or classes",
-                argument="head",
-                value=self.name,
-                hint=f"Leave them out, or give {arg.head:logistic}.",
-            )
+            rule = "counts every neighbour alike, so it takes no weights of examples or classes"
+            hint = f"Leave them out, or give {arg.head:logistic}."
+            raise InputError(rule, argument="head", value=self.name, hint=hint)
         return super().solve(labelled, seed)
 
     def build(self, features: int, outputs: int, **config: Any) -> Any:

@@ -79,12 +79,9 @@ def check_pictures(model: Path, kind: str, *, force: bool) -> None:
         InputError: a package is missing, or a file exists.
     """
     if kind == "umap" and find_spec("umap") is None:
-        raise InputError(
-            "takes umap-learn, which this environment does not have",
-            argument="map",
-            value=kind,
-            hint=f"Run: pip install 'headstart[umap]', or give {arg.map:pca}.",
-        )
+        rule = "takes umap-learn, which this environment does not have"
+        hint = f"Run: pip install 'headstart[umap]', or give {arg.map:pca}."
+        raise InputError(rule, argument="map", value=kind, hint=hint)
     for name in NAMES:
         check_output(folder_of(model) / f"{name}.png", force)
 

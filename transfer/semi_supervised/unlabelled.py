@@ -75,11 +75,9 @@ class UnlabelledSet:
         if near is not None:
             drawn = drawn[~near]
         if not len(drawn):
-            raise InputError(
-                f"{dataset.name} has no example that is neither a test nor a labelled one",
-                argument="unlabelled",
-                hint=f"Give other examples, or leave {arg.unlabelled} out.",
-            )
+            rule = f"{dataset.name} has no example that is neither a test nor a labelled one"
+            hint = f"Give other examples, or leave {arg.unlabelled} out."
+            raise InputError(rule, argument="unlabelled", hint=hint)
         return cls(
             name=dataset.name,
             x=dataset.x[drawn],

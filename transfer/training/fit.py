@@ -116,22 +116,16 @@ class FitPlan:
     def _check(self, *, search: bool) -> None:
         reuse, recipe = self.architecture.reuse, self.recipe
         if search and recipe.validation:
-            raise InputError(
-                f"holds labels out, and {arg.reuse:auto} validates on folds of all of them",
-                argument="validation",
-                value=recipe.validation,
-                hint="Leave one of them out.",
-            )
+            rule = f"holds labels out, and {arg.reuse:auto} validates on folds of all of them"
+            hint = "Leave one of them out."
+            raise InputError(rule, argument="validation", value=recipe.validation, hint=hint)
         if reuse == 0 and not recipe.scratch_epochs:
             raise InputError(
                 "Nothing would be trained: from scratch, at least one epoch is needed."
             )
         if reuse and not search and (recipe.unfreeze or 0) > reuse:
-            raise InputError(
-                f"must be 'all' or at most {reuse}, the number of kept blocks",
-                argument="unfreeze",
-                value=recipe.unfreeze,
-            )
+            rule = f"must be 'all' or at most {reuse}, the number of kept blocks"
+            raise InputError(rule, argument="unfreeze", value=recipe.unfreeze)
         tuning = {
             "gradual": recipe.gradual,
             "learning_rate": recipe.find and "find",
@@ -139,12 +133,9 @@ class FitPlan:
         }
         for option, value in tuning.items():
             if value and reuse and recipe.untuned:
-                raise InputError(
-                    f"is about fine-tuning, and nothing would be fine-tuned: {recipe.untuned}",
-                    argument=option,
-                    value=value,
-                    hint=f"Leave it out, or give {arg.epochs} (and no {arg.unfreeze:0}).",
-                )
+                rule = f"is about fine-tuning, and nothing would be fine-tuned: {recipe.untuned}"
+                hint = f"Leave it out, or give {arg.epochs} (and no {arg.unfreeze:0})."
+                raise InputError(rule, argument=option, value=value, hint=hint)
         solving = {"solve": recipe.solve is not None, "interpolate": recipe.interpolate < 1}
         for option, given in solving.items():
             if given and self.architecture.fresh(self.blocks):
@@ -156,11 +147,8 @@ class FitPlan:
                     hint=f"Leave it out, or give {arg.above:drop} and {arg.head:linear}.",
                 )
         if recipe.balance and not self.target.exclusive:
-            raise InputError(
-                f"works on one class an example, and y is of the kind {self.target.name!r}",
-                argument="balance",
-                hint="Leave it out.",
-            )
+            rule = f"works on one class an example, and y is of the kind {self.target.name!r}"
+            raise InputError(rule, argument="balance", hint="Leave it out.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,12 +56,9 @@ class Stages:
 
             rows, held = stratified_split(target.groups(y), len(x), recipe.validation, run.seed)
             if not len(held):
-                raise InputError(
-                    f"holds out none of these {len(x)} labels",
-                    argument="validation",
-                    value=recipe.validation,
-                    hint="Leave it out, or give more labels of each class.",
-                )
+                rule = f"holds out none of these {len(x)} labels"
+                hint = "Leave it out, or give more labels of each class."
+                raise InputError(rule, argument="validation", value=recipe.validation, hint=hint)
             self.parts = [
                 (x.take(part), {name: array[part] for name, array in arrays.items()})
                 for part in (rows, held)
