@@ -70,11 +70,7 @@ output_options = options(
     help="More examples, without labels: used if validation says that they help.",
 )
 @click.option(
-    "--out",
-    default="model.keras",
-    show_default=True,
-    type=FilePath(),
-    help="The model to write.",
+    "--out", default="model.keras", show_default=True, type=FilePath(), help="The model to write."
 )
 @config_options(TransferConfig, without=("seed",))
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +74,7 @@ class TransferConfig:
         metavar="FILE.csv",
     )
     allow_leakage: bool = option(
-        False,
-        "Measure even on test examples whose labels the pretraining used.",
-        kind="flag",
+        False, "Measure even on test examples whose labels the pretraining used.", kind="flag"
     )
     reuse: int | str | None = option(
         "all",
@@ -217,13 +215,7 @@ class TransferConfig:
         spelled=("figures", "pictures"),
     )
     map: str = option("pca", "How the figures put the features on a map.", choices=("pca", "umap"))
-    seed: int = option(
-        0,
-        "Decides every random choice.",
-        kind="int",
-        at_least=0,
-        at_most=MAX_SEED,
-    )
+    seed: int = option(0, "Decides every random choice.", kind="int", at_least=0, at_most=MAX_SEED)
     rows: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -267,6 +259,5 @@ class TransferConfig:
     @property
     def unlabelled(self) -> dict[str, Any]:
         """The options of unlabelled examples that were given: method, size, temperature."""
-        names = [f.name for f in fields(self) if f.name.startswith("unlabelled_")]
-        given = {name.removeprefix("unlabelled_"): getattr(self, name) for name in names}
+        given = {n: getattr(self, f"unlabelled_{n}") for n in ("method", "size", "temperature")}
         return {name: value for name, value in given.items() if value is not None}

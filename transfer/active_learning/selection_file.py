@@ -25,13 +25,7 @@ def data_digest(x: np.ndarray) -> str:
 
 
 def to_csv(suggestion: Suggestion, x: np.ndarray, files: Sequence[str] | None) -> str:
-    """Return one line an example: index, file (of a folder), cluster_size, distance, data.
-
-    Args:
-        suggestion: the chosen examples.
-        x: (N, ...), all examples; each line bears their digest.
-        files: (N,) names, of a folder of images.
-    """
+    """Return a line an example of ``x`` (N, ...): index, file (of a folder), cluster_size, distance, data."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     file_column = [] if files is None else ["file"]

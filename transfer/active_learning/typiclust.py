@@ -94,13 +94,7 @@ def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 
 @keras_defaults()
 def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
-    """Return the features (N, D) float32 of raw examples.
-
-    Args:
-        weights: the encoder.
-        inputs: the adapter of the examples.
-        x: (N, ...), raw.
-    """
+    """Return the features (N, D) float32 of raw examples ``x`` (N, ...), which ``inputs`` adapts."""
     from pretrain.encoders.encoder import Encoder
 
     encoder = Encoder(weights.encoder, seed=0)

@@ -48,15 +48,9 @@ class InputAdapter:
         encoder_shape: tuple[int, ...],
         preprocessing: dict[str, Any],
     ) -> InputAdapter:
-        """Return the adapter of a data set's examples.
+        """Return the adapter of a data set's examples, by the range that was read off them.
 
-        Args:
-            data: the raw examples, with the range that was read off them.
-            encoder_shape: of an example as the encoder takes it.
-            preprocessing: of the weights file.
-
-        Raises:
-            InputError: as in ``match``.
+        Other arguments and errors are those of ``match``.
         """
         known = preprocessing["value_range"]
         taken = resolve_value_range(data.input_shape, data.value_range, (known[0], known[1]))

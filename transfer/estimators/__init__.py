@@ -90,14 +90,34 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             if source.tensors is None:
                 self.network_ = self._autoencoder(self.examples_(X), source, inputs, config.epochs)
             else:
-                blocks = architecture_of(source, config.kept_blocks).reuse
-                self.network_ = _lowest(source, inputs, blocks)
+                self.network_ = self._lowest(source, inputs, config.kept_blocks)
             self._n_features_out = self.network_(self.examples_(X[:1])).shape[1]
         return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the features (N, D) float32 of X (N, ...)."""
         return self._outputs(X)
+
+    def _lowest(
+        self, source: EncoderSource, inputs: InputAdapter, kept: int | None
+    ) -> FrozenNetwork:
+        """Return the network of a pretrained encoder's lowest blocks. Raises InputError for none of them."""
+        names, blocks = block_names(source.encoder), architecture_of(source, kept).reuse
+        if blocks == 0:
+            rule = f"must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks"
+            raise InputError(rule, argument="reuse", value=0)
+        return FrozenNetwork(
+            encoder=source.encoder,
+            inputs=inputs,
+            architecture=TransferArchitecture(
+                reuse=blocks, above="reset" if blocks == len(names) else "drop"
+            ),
+            tensors={
+                path: tensor
+                for path, tensor in (source.tensors or {}).items()
+                if path.split("/")[0] in names[:blocks]
+            },
+        )
 
     def _autoencoder(
         self, x: np.ndarray, source: EncoderSource, inputs: InputAdapter, epochs: int | None
@@ -299,20 +319,3 @@ class TransferRegressor(RegressorMixin, BaseTransferEstimator):
         target = Regression.of(y)
         self.target_mean_, self.target_spread_ = target.center, target.spread
         return target.encode(y), target
-
-
-def _lowest(source: EncoderSource, inputs: InputAdapter, blocks: int) -> FrozenNetwork:
-    """Return the network of a pretrained encoder's lowest blocks. Raises InputError for none of them."""
-    assert source.tensors is not None
-    names = block_names(source.encoder)
-    if blocks == 0:
-        rule = f"must be None, 'all' or 1 to {len(names)}, the number of the encoder's blocks"
-        raise InputError(rule, argument="reuse", value=0)
-    kept = names[:blocks]
-    tensors = {path: t for path, t in source.tensors.items() if path.split("/")[0] in kept}
-    architecture = TransferArchitecture(
-        reuse=blocks, above="reset" if blocks == len(names) else "drop"
-    )
-    return FrozenNetwork(
-        encoder=source.encoder, inputs=inputs, architecture=architecture, tensors=tensors
-    )

@@ -248,7 +248,15 @@ class BaseTransferEstimator(BaseEncoderEstimator):
         with as_python():
             config, file = self._config(), self._begin()
             if file is None:
-                self._check_fresh(config)
+                needs = {
+                    "reuse": config.search and "searches how to reuse a pretrained encoder",
+                    "head": head_of(self.head).solved
+                    and "stands on features that were learnt before",
+                }
+                for name, rule in needs.items():
+                    if rule:
+                        value, hint = getattr(self, name), f"Give {arg.weights}."
+                        raise InputError(rule, argument=name, value=value, hint=hint)
                 config = replace(config, reuse=None)
             X, given = flat(X)
             y, checks = self._target(y)
@@ -297,17 +305,6 @@ class BaseTransferEstimator(BaseEncoderEstimator):
         """Return y at ``rows``, encoded for training, and the target learnt from these alone."""
         raise NotImplementedError
 
-    def _check_fresh(self, config: TransferConfig) -> None:
-        """Refuse, without an encoder, what one is needed for. Raises InputError."""
-        needs = {
-            "reuse": config.search and "searches how to reuse a pretrained encoder",
-            "head": head_of(self.head).solved and "stands on features that were learnt before",
-        }
-        for name, rule in needs.items():
-            if rule:
-                hint = f"Give {arg.weights}."
-                raise InputError(rule, argument=name, value=getattr(self, name), hint=hint)
-
 
 @contextmanager
 def as_python() -> Iterator[None]:
@@ -316,10 +313,7 @@ def as_python() -> Iterator[None]:
         yield
     except InputError as error:
         raise ArgumentError(
-            error.marked_rule,
-            argument=error.argument,
-            value=error.value,
-            hint=error.marked_hint,
+            error.marked_rule, argument=error.argument, value=error.value, hint=error.marked_hint
         ) from None
     except Interrupted as error:
         # Not an Exception: a grid search would count it as a failed fit and go on.

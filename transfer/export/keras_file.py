@@ -65,12 +65,7 @@ class ModelInfo:
 
     @classmethod
     def of(cls, inputs: InputAdapter, result: Mapping[str, Any]) -> ModelInfo:
-        """Return the facts about a trained model.
-
-        Args:
-            inputs: the adapter of its raw examples.
-            result: "target", "classes", "digest" and "source_digest" of a transfer's JSON.
-        """
+        """Return the facts about a trained model, of its adapter and its result's JSON."""
         return cls(
             target=target_of_result(result),
             shape=inputs.shape,
@@ -140,11 +135,8 @@ class ModelInfo:
 def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
     """Return one Keras model of raw examples (B, ...), which shares the weights of its parts.
 
-    Args:
-        front: the input adapter's model.
-        encoder: its ``model`` is used.
-        head: a Keras layer or model.
-        last: the layer behind the head, as ``Target.layer`` makes it.
+    The parts are the input adapter's model, an encoder or network (its ``model``), a head, and the layer
+    behind it, as ``Target.layer`` makes it.
     """
     import keras
 

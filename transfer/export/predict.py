@@ -19,11 +19,7 @@ from transfer.metrics.scores import check_outputs
 
 # (range of the images in a file, range of the model) that cannot be the same: values below 0 are not of 0..1,
 # and images of 0..255 that are all within 0..1 would be black.
-OTHER_RANGES = {
-    ((-1.0, 1.0), (0.0, 1.0)),
-    ((0.0, 1.0), (0.0, 255.0)),
-    ((-1.0, 1.0), (0.0, 255.0)),
-}
+OTHER_RANGES = {((-1.0, 1.0), (0.0, 1.0)), ((0.0, 1.0), (0.0, 255.0)), ((-1.0, 1.0), (0.0, 255.0))}
 
 
 @keras_defaults()
@@ -84,14 +80,15 @@ def examples_for(
     Raises:
         InputError: shape or values do not fit.
     """
-    if not _fits(dataset.input_shape, info.shape):
+    shape, wanted = dataset.input_shape, info.shape
+    colours = len(shape) == 3 and {shape[-1], wanted[-1]} == {1, 3}
+    if shape != wanted and not (shape[:-1] == wanted[:-1] and colours):
         way = "Give examples of that shape"
-        if resizable and len(info.shape) == len(dataset.input_shape) == 3:
-            size = f"{info.shape[0]}x{info.shape[1]}"
+        if resizable and len(wanted) == len(shape) == 3:
+            size = f"{wanted[0]}x{wanted[1]}"
             way += f", or have them resized: {format(arg.image_size, size)}"
         raise InputError(
-            f"{model} predicts examples of shape {info.shape}, and {dataset.name!r} has "
-            f"{dataset.input_shape}.",
+            f"{model} predicts examples of shape {wanted}, and {dataset.name!r} has {shape}.",
             hint=f"{way}.",
         )
     (low, high), given = info.value_range, dataset.value_range
@@ -116,12 +113,6 @@ def examples_for(
             hint="Train it on examples saved as floating point.",
         )
     return whole.astype(np.uint8)
-
-
-def _fits(shape: tuple[int, ...], model: tuple[int, ...]) -> bool:
-    """Say whether examples of ``shape`` can be given to a model of ``model``."""
-    same_colour = shape[-1] == model[-1] or (len(shape) == 3 and {shape[-1], model[-1]} == {1, 3})
-    return len(shape) == len(model) and shape[:-1] == model[:-1] and same_colour
 
 
 def _recolour(x: np.ndarray, channels: int) -> np.ndarray:

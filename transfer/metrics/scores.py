@@ -14,12 +14,7 @@ SAMPLES, AT_ONCE = 1000, 50
 
 
 def check_outputs(outputs: np.ndarray, model: str, examples: str) -> None:
-    """Check that a model's outputs are finite.
-
-    Args:
-        outputs: (N, K) float.
-        model: the model, for the message.
-        examples: the examples, for the message: "test examples of 'digits'".
+    """Check that a model's outputs (N, K) are finite; model and examples are named in the message.
 
     Raises:
         InputError: some are NaN or infinite.

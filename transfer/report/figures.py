@@ -68,15 +68,10 @@ def folder_of(model: Path) -> Path:
 
 
 def check_pictures(model: Path, kind: str, *, force: bool) -> None:
-    """Check, before any work, that the figures can be drawn and written.
-
-    Args:
-        model: the ``.keras`` file.
-        kind: of the map, "pca" or "umap".
-        force: replace existing files.
+    """Check, before any work, that the figures of a ``.keras`` file can be drawn and written.
 
     Raises:
-        InputError: a package is missing, or a file exists.
+        InputError: a package is missing, or a file exists that ``force`` does not replace.
     """
     if kind == "umap" and find_spec("umap") is None:
         rule = "takes umap-learn, which this environment does not have"
@@ -304,11 +299,7 @@ def scatter(
 
 
 def grid(
-    images: np.ndarray,
-    probabilities: np.ndarray,
-    y: np.ndarray,
-    names: Sequence[str],
-    title: str,
+    images: np.ndarray, probabilities: np.ndarray, y: np.ndarray, names: Sequence[str], title: str
 ) -> bytes:
     """Draw images (n, H, W, 1 or 3) in [0, 1], each with its true and its predicted class.
 

@@ -58,24 +58,33 @@ class Target(ABC):
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return y, as a task has it, as training takes it: int32 (N,), float32 (N,) or (N, K)."""
 
-    @abstractmethod
     def answers(self, y: np.ndarray) -> np.ndarray:
         """Return encoded y as the outputs (N, outputs) float32 of a head that is always right."""
+        return y.reshape(len(y), self.outputs).astype(np.float32)
 
-    @abstractmethod
     def probabilities(self, outputs: np.ndarray, *, logits: bool = True) -> np.ndarray:
         """Return a head's outputs (N, outputs) as they are judged: probabilities (N, K), or numbers.
 
         logits: False for a head that gives probabilities itself.
         """
+        return outputs
 
     def predictions(self, outputs: np.ndarray, *, logits: bool = True) -> np.ndarray:
         """Return a head's outputs in the units of y: probabilities (N, K) float32, or numbers (N,)."""
         return self.probabilities(outputs, logits=logits)
 
-    @abstractmethod
+    @property
+    def activation(self) -> str:
+        """Keras' name of the function from logits to probabilities."""
+        return "sigmoid"
+
     def layer(self, *, logits: bool = True) -> Any:
         """Return the Keras layer behind the head; logits: as in ``probabilities``."""
+        import keras
+
+        return keras.layers.Activation(
+            self.activation if logits else "linear", name="probabilities"
+        )
 
     # Training and validation.
 

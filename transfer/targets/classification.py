@@ -46,20 +46,16 @@ class Classification(Target):
         """Return y as probabilities, one-hot; of two classes that of the second alone."""
         if y.ndim == 1:
             y = np.eye(max(2, self.outputs), dtype=np.float32)[y]
-        if self.outputs == 1:
-            y = y[:, 1]
-        return y.reshape(len(y), self.outputs).astype(np.float32)
+        return super().answers(y[:, 1] if self.outputs == 1 else y)
 
     def probabilities(self, outputs: np.ndarray, *, logits: bool = True) -> np.ndarray:
         """Return probabilities (N, K) float32, of two classes too."""
         return class_probabilities(outputs) if logits else both_classes(outputs)
 
-    def layer(self, *, logits: bool = True) -> Any:
-        """Return a sigmoid of one output, a softmax of several."""
-        import keras
-
-        activation = ("sigmoid" if self.outputs == 1 else "softmax") if logits else "linear"
-        return keras.layers.Activation(activation, name="probabilities")
+    @property
+    def activation(self) -> str:
+        """A sigmoid of one output, a softmax of several."""
+        return "sigmoid" if self.outputs == 1 else "softmax"
 
     def loss(self, outputs: Any, batch: Batch) -> Mapping[str, Any]:
         """Return the cross-entropy -log p(y | x), and the accuracy.
@@ -70,21 +66,15 @@ class Classification(Target):
 
         logits, y = outputs, batch.y
         binary = logits.shape[-1] == 1
-        if y.shape.rank == 2:
-            targets = y[:, 1] if binary else y
-            labels = tf.argmax(y, axis=-1, output_type=tf.int32)
-        else:
-            targets = tf.cast(y, tf.float32) if binary else y
-            labels = y
+        soft = y.shape.rank == 2
+        labels = tf.argmax(y, axis=-1, output_type=tf.int32) if soft else y
         if binary:
-            logits = logits[:, 0]
+            logits, targets = logits[:, 0], y[:, 1] if soft else tf.cast(y, tf.float32)
             losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
             predicted = tf.cast(logits > 0, tf.int32)
         else:
-            if y.shape.rank == 2:
-                losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            else:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+            sparse = tf.nn.sparse_softmax_cross_entropy_with_logits
+            losses = (tf.nn.softmax_cross_entropy_with_logits if soft else sparse)(y, logits)
             predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
         right = tf.cast(tf.equal(predicted, labels), tf.float32)
         return {"loss": weighted_mean(losses, batch), "accuracy": tf.reduce_mean(right)}

@@ -30,19 +30,9 @@ class MultiLabel(Target):
         """Return y as float32 (N, K)."""
         return y.astype(np.float32)
 
-    def answers(self, y: np.ndarray) -> np.ndarray:
-        """Return y as it is."""
-        return y.astype(np.float32)
-
     def probabilities(self, outputs: np.ndarray, *, logits: bool = True) -> np.ndarray:
         """Return the probability of each label by itself, (N, K)."""
         return sigmoid(outputs).astype(np.float32) if logits else outputs
-
-    def layer(self, *, logits: bool = True) -> Any:
-        """Return a sigmoid."""
-        import keras
-
-        return keras.layers.Activation("sigmoid" if logits else "linear", name="probabilities")
 
     def loss(self, outputs: Any, batch: Batch) -> Mapping[str, Any]:
         """Return the mean over the labels of the binary cross-entropy."""

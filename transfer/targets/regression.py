@@ -46,14 +46,6 @@ class Regression(Target):
         """Return y standardised, float32 (N,)."""
         return ((y.astype(np.float64) - self.center) / self.spread).astype(np.float32)
 
-    def answers(self, y: np.ndarray) -> np.ndarray:
-        """Return y as a column."""
-        return y.reshape(len(y), 1).astype(np.float32)
-
-    def probabilities(self, outputs: np.ndarray, *, logits: bool = True) -> np.ndarray:
-        """Return the standardised numbers as they are."""
-        return outputs
-
     def predictions(self, outputs: np.ndarray, *, logits: bool = True) -> np.ndarray:
         """Return numbers (N,) float64 in the units of y."""
         return outputs[:, 0].astype(np.float64) * self.spread + self.center
