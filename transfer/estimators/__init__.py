@@ -43,17 +43,14 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     """Transform examples to the features of a pretrained encoder, which ``fit`` does not change.
 
     Args:
-        weights: an encoder; or the path of a weights file, or of a ``.keras`` model, which is imported as by
-            default. None trains a small dense autoencoder on standardised X.
+        weights, value_range, verbose: as of ``TransferClassifier``; weights None trains a small dense
+            autoencoder on standardised X.
         reuse: use the output of the lowest K blocks; None or "all" takes every block. Maps (height, width,
             channels) are averaged over height and width. Needs weights.
         epochs: of the small autoencoder, so without weights only. None takes 60, or as many as make 600
             updates.
-        value_range: (low, high), the lowest and the highest value that X can have, which are mapped to the
-            encoder's range. None: X is in the encoder's range. Needs weights.
         random_state: an int, a RandomState or None, for the small autoencoder. The same int gives the
             same numbers.
-        verbose: print a line an epoch to stderr.
 
     Attributes:
         n_features_in_: the number of values of one example.

@@ -62,15 +62,12 @@ class FitPlan:
         *,
         data: str,
     ) -> FitPlan:
-        """Plan what a configuration asks for, and refuse what would train nothing or be passed over.
+        """Plan what a configuration asks for; of a reuse search, where it begins.
 
-        Args:
-            config: of a reuse search, where it begins.
-            source, inputs, target: as the attributes.
-            data: what has this target, for messages.
+        Other arguments are the attributes, and ``data`` is what has the target, for messages.
 
         Raises:
-            InputError: with the argument that contradicts another.
+            InputError: something would train nothing, be passed over or contradicts something else.
         """
         head, kept = head_of(config.head or "linear"), config.kept_blocks
         named = config.recipe != "default" and isinstance(config.recipe, str)
