@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError, arg, suggest
-from headstart.options import check_options, option, options_of
+from headstart.options import ReadOptions, TestPartOptions, check_options, option, options_of
 
 if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe
@@ -244,29 +244,8 @@ class BenchmarkConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingConfig:
+class ReadingConfig(ReadOptions, TestPartOptions):
     """How labelled data and pools are read."""
-
-    test_part: float = option(
-        0.2,
-        "Part held out for the test, when the data has no test part of its own.",
-        kind="float",
-        above=0,
-        below=1,
-    )
-    image_size: tuple[int, int] | None = option(
-        None,
-        "Size to which images are resized.",
-        kind="size",
-        metavar="HxW",
-        usual="their own",
-    )
-    skip_unreadable: bool = option(
-        False, "Leave unreadable files of a folder out and count them.", kind="flag"
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ Everything is found when it is asked for: importing this imports nothing heavy.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import HeadstartError, InputError
+
 if TYPE_CHECKING:
     from headstart.api.benchmarking import BenchmarkResult, benchmark
     from headstart.api.pretraining import PretrainedEncoder, load_encoder, pretrain
@@ -23,23 +25,12 @@ if TYPE_CHECKING:
     from transfer.estimators import EncoderTransformer, TransferClassifier, TransferRegressor
 
 _HOMES = {
-    "benchmark": "headstart.api.benchmarking",
-    "BenchmarkResult": "headstart.api.benchmarking",
-    "pretrain": "headstart.api.pretraining",
-    "load_encoder": "headstart.api.pretraining",
-    "PretrainedEncoder": "headstart.api.pretraining",
-    "transfer": "headstart.api.transferring",
-    "load_model": "headstart.api.transferring",
-    "TransferredModel": "headstart.api.transferring",
-    "encoders": "headstart.api.tables",
-    "heads": "headstart.api.tables",
-    "strategies": "headstart.api.tables",
-    "Dataset": "tasks.dataset",
-    "EncoderTransformer": "transfer.estimators",
-    "TransferClassifier": "transfer.estimators",
-    "TransferRegressor": "transfer.estimators",
-    "HeadstartError": "headstart.errors",
-    "InputError": "headstart.errors",
+    "headstart.api.benchmarking": ("BenchmarkResult", "benchmark"),
+    "headstart.api.pretraining": ("PretrainedEncoder", "load_encoder", "pretrain"),
+    "headstart.api.tables": ("encoders", "heads", "strategies"),
+    "headstart.api.transferring": ("TransferredModel", "load_model", "transfer"),
+    "tasks.dataset": ("Dataset",),
+    "transfer.estimators": ("EncoderTransformer", "TransferClassifier", "TransferRegressor"),
 }
 __all__ = [
     "BenchmarkResult",
@@ -63,9 +54,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-        return value
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(home), name)
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

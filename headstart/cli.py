@@ -8,13 +8,14 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from headstart.errors import HeadstartError, Spelling, option_spelling
-from headstart.options import OptionInfo, default_of, options_of
+from headstart.options import OptionInfo, ReadOptions, TestPartOptions, default_of, options_of
 from headstart.packages import check_packages
 
 Config = TypeVar("Config")
@@ -121,18 +122,6 @@ def pairs(context: click.Context, parameter: click.Parameter, values: Any) -> di
     return result
 
 
-def image_size(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Turn "28" or "32x48" into (height, width) (a click callback)."""
-    if value is None:
-        return None
-    parts = value.lower().split("x")
-    if len(parts) > 2 or not all(p.isdecimal() and 1 <= int(p) <= 4096 for p in parts):
-        raise click.BadParameter(
-            f"must be a number of pixels or HEIGHTxWIDTH, each 1 to 4096. Got {value!r}."
-        )
-    return int(parts[0]), int(parts[-1])
-
-
 def options(*decorators: Decorator) -> Decorator:
     """Return one decorator that applies several, so that commands share options by name."""
 
@@ -165,56 +154,8 @@ class FilePath(click.ParamType):
         try:
             return Path(value).expanduser()
         except RuntimeError:
-            self.fail(
-                f"names the home of a user that is not known. Got {str(value)!r}.",
-                parameter,
-                context,
-            )
-
-
-class Sizes(click.ParamType):
-    """ "96x96x3" or "20", as a tuple of sizes."""
-
-    name = "HxWxC"
-
-    def convert(self, value: Any, parameter: Any, context: Any) -> tuple[int, ...]:
-        """Return the sizes."""
-        if isinstance(value, tuple):
-            return value
-        parts = value.lower().split("x")
-        if len(parts) not in (1, 3) or not all(
-            p.isdecimal() and 1 <= int(p) <= 1 << 24 for p in parts
-        ):
-            self.fail(
-                f"must be HEIGHTxWIDTHxCHANNELS, or the number of columns. Got {value!r}.",
-                parameter,
-                context,
-            )
-        return tuple(map(int, parts))
-
-
-class Span(click.ParamType):
-    """ "-1,1", as two rising numbers."""
-
-    name = "LOW,HIGH"
-
-    def convert(self, value: Any, parameter: Any, context: Any) -> tuple[float, float]:
-        """Return the two numbers."""
-        if isinstance(value, tuple):
-            return (float(value[0]), float(value[1]))
-        try:
-            low, high = (float(part) for part in value.split(","))
-            good = -1e12 <= low < high <= 1e12
-        except ValueError:
-            good = False
-        if not good:
-            self.fail(
-                f"must be two rising numbers, such as -1,1. Got {value!r}.", parameter, context
-            )
-        return low, high
-
-
-positive = click.IntRange(min=1)
+            rule = "names the home of a user that is not known"
+            self.fail(f"{rule}. Got {str(value)!r}.", parameter, context)
 
 
 class Parsed(click.ParamType):
@@ -229,6 +170,45 @@ class Parsed(click.ParamType):
             return self.parse(value)
         except ValueError as error:
             return self.fail(f"{error}. Got {value!r}.", parameter, context)
+
+
+def _sizes(value: Any, counts: tuple[int, int], most: int, rule: str) -> tuple[int, ...]:
+    if isinstance(value, tuple):
+        return value
+    parts = str(value).lower().split("x")
+    if len(parts) not in counts or not all(p.isdecimal() and 1 <= int(p) <= most for p in parts):
+        raise ValueError(rule)
+    return tuple(map(int, parts))
+
+
+def _image_size(value: Any) -> tuple[int, int]:
+    rule = "must be a number of pixels or HEIGHTxWIDTH, each 1 to 4096"
+    found = _sizes(value, (1, 2), 4096, rule)
+    return found[0], found[-1]
+
+
+def _span(value: Any) -> tuple[float, float]:
+    try:
+        low, high = map(float, value if isinstance(value, tuple) else value.split(","))
+    except ValueError:
+        low = high = 0
+    if not -1e12 <= low < high <= 1e12:
+        raise ValueError("must be two rising numbers, such as -1,1")
+    return low, high
+
+
+positive = click.IntRange(min=1)
+image_size = Parsed(_image_size, "HxW")
+shape = Parsed(
+    partial(
+        _sizes,
+        counts=(1, 3),
+        most=1 << 24,
+        rule="must be HEIGHTxWIDTHxCHANNELS, or the number of columns",
+    ),
+    "HxWxC",
+)
+span = Parsed(_span, "LOW,HIGH")
 
 
 def config_options(*configs: type, without: Iterable[str] = ()) -> Decorator:
@@ -267,8 +247,6 @@ def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
         how |= {"multiple": True, "default": list(default or ())}
     else:
         how["type"] = _click_type(info)
-    if info.kind == "size":
-        how["callback"] = image_size
     if info.kind in ("size", "sizes", "span") and default is not None:
         # As text, which click shows as a user would give it.
         how["default"] = ("," if info.kind == "span" else "x").join(f"{v:g}" for v in default)
@@ -301,24 +279,12 @@ def _click_type(info: OptionInfo) -> Any:
         return click.INT if low is None and high is None else click.IntRange(low, high, **edges)
     if info.kind == "float":
         return Rate(low, high, **edges)
-    return {"path": FilePath(), "sizes": Sizes(), "span": Span()}.get(info.kind, str)
+    types = {"path": FilePath(), "size": image_size, "sizes": shape, "span": span}
+    return types.get(info.kind, str)
 
 
-rate = Rate(min=0, min_open=True, max=100)
-
-data_options = options(
-    click.option(
-        "--image-size",
-        callback=image_size,
-        metavar="HxW",
-        help="Size to which images are resized. [default: their own]",
-    ),
-    click.option(
-        "--skip-unreadable",
-        is_flag=True,
-        help="Leave unreadable files of a folder out and count them.",
-    ),
-)
+data_options = config_options(ReadOptions)
+test_part = config_options(TestPartOptions)
 checkpoint_seconds = click.option(
     "--checkpoint-seconds",
     default=5.0,
@@ -334,12 +300,12 @@ import_options = options(
     ),
     click.option(
         "--input-shape",
-        type=Sizes(),
+        type=shape,
         help="Input shape of an imported model, such as 96x96x3. [default: its own, else 224x224x3]",
     ),
     click.option(
         "--value-range",
-        type=Span(),
+        type=span,
         help="Range of input values of an imported model. [default: by the model]",
     ),
 )
@@ -352,18 +318,11 @@ def import_arguments(given: dict[str, Any], weights: str) -> dict[str, Any]:
         given: the options of a command; those of the imported model are removed.
         weights: the name of the option for the weights of keras.applications.
     """
-    names = {weights: "weights", "cut": "cut", "input_shape": "input_shape"}
-    names |= {"value_range": "value_range"}
-    return {name: given.pop(option) for option, name in names.items()}
+    names = {"weights": weights, "cut": "cut", "input_shape": "input_shape"}
+    names["value_range"] = "value_range"
+    return {name: given.pop(option) for name, option in names.items()}
 
 
-test_part = click.option(
-    "--test-part",
-    default=0.2,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Part held out for the test, when the data has no test part of its own.",
-)
 run_options = options(
     click.option(
         "--seed",

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +28,12 @@ def check_output(path: Path, force: bool = False) -> None:
         InputError: ``path`` exists and ``force`` is false, or is a folder or a device, or its folder cannot
             be created or written to.
     """
-    try:
-        final = _final(path)
+    with _tried(path) as final:
         if final.is_dir():
             raise InputError(f"{path} is a folder.", hint="Give the name of a file in it.")
         if final.exists() and not final.is_file():
             raise InputError(f"{path} is not a regular file.", hint="Give another name.")
-        if final.exists() and not force:
-            raise _existing(path)
-        _try(final)
-    except (OSError, ValueError) as error:
-        raise _refused(path, error) from None
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in a file, or None when there is none or it was cut short."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+        _check_new(path, final.exists() and not force)
 
 
 def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) -> None:
@@ -62,8 +48,7 @@ def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) 
     Raises:
         InputError: as ``check_output`` does, and when the folder is not ``ours``.
     """
-    try:
-        final = _final(path)
+    with _tried(path) as final:
         if final.exists() and not final.is_dir():
             raise InputError(
                 f"{path} is a file, and a folder is to be written there.", hint="Move it away."
@@ -74,111 +59,57 @@ def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) 
                     f"The folder {path} holds something else, and is not replaced.",
                     hint="Move it away.",
                 )
-            if not force:
-                raise _existing(path)
-        _try(final)
-    except (OSError, ValueError) as error:
-        raise _refused(path, error) from None
+            _check_new(path, not force)
 
 
-def atomic_folder(
-    path: Path,
-    write: Callable[[Path], None],
-    *,
-    verify: Callable[[Path], object],
-) -> None:
-    """Write a folder as ``atomic_write`` writes a file, through one beside it.
+def _check_new(path: Path, old: bool) -> None:
+    if old:
+        raise InputError(
+            f"{path} exists already and was left as it is.",
+            hint=f"Give another name, or {arg.force:True} to replace it.",
+        )
 
-    ``kill -9`` leaves the old folder, the new one, or (between two renamings) the old one as
-    ``.NAME.old-PID``.
 
-    Args:
-        path: the folder; an old one is replaced when the new one is verified.
-        write: makes the new folder at the path that it is given, which does not exist yet.
-        verify: raises when the folder that it is given is not as it should be.
-
-    Raises:
-        HeadstartError: the disk refuses; and whatever ``write`` and ``verify`` raise.
-    """
-    final = _final(path)
-    temp = _temporary(final)
-    old = final.with_name(f".{final.name}.old-{os.getpid()}")
+@contextlib.contextmanager
+def _tried(path: Path) -> Iterator[Path]:
+    """Give the path behind links; then write and remove a file there, and the parents that it takes."""
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temp, ignore_errors=True)
-        write(temp)
-        for part in [*sorted(temp.rglob("*")), temp]:
-            _flush(part)
-        verify(temp)
-        if final.exists():
-            final.rename(old)
+        final = _final(path)
+        yield final
+        missing = [folder for folder in final.parents if not folder.exists()]
         try:
-            temp.rename(final)
-        except OSError:
-            if old.exists():
-                old.rename(final)
-            raise
-    except OSError as error:
-        raise _failed(path, error) from error
-    finally:
-        # After success there is no temporary folder any more.
-        shutil.rmtree(temp, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        _flush(final.parent)
-
-
-def _try(final: Path) -> None:
-    """Write and remove a file where ``final`` is to be; take away the parents that it took."""
-    missing = [folder for folder in final.parents if not folder.exists()]
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temp = _temporary(final)
-        os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        temp.unlink()
-    finally:
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-def _existing(path: Path) -> InputError:
-    return InputError(
-        f"{path} exists already and was left as it is.",
-        hint=f"Give another name, or {arg.force:True} to replace it.",
-    )
-
-
-def _refused(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} cannot be written: {_reason(error)}.",
-        hint="Choose a folder that you may write to.",
-    )
-
-
-def _failed(path: Path, error: OSError) -> HeadstartError:
-    return HeadstartError(
-        f"{path} could not be written: {_reason(error)}.",
-        hint="The file or folder that was there before is unchanged.",
-    )
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temp = _temporary(final)
+            os.close(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            temp.unlink()
+        finally:
+            for folder in missing:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be written: {_reason(error)}.",
+            hint="Choose a folder that you may write to.",
+        ) from None
 
 
 def atomic_write(
     path: Path,
-    write: Callable[[Path], None],
+    write: Callable[[Path], object],
     *,
     verify: Callable[[Path], object] | None = None,
 ) -> None:
-    """Write a file through a temporary one beside it, ``.NAME.tmp-PID``, renamed at the end.
+    """Write a file or a folder through a temporary one beside it, ``.NAME.tmp-PID``, renamed at the end.
 
     Missing parent folders are created. The temporary file is flushed to disk and verified, and its folder
     flushed after the renaming. Any error or interrupt removes it and leaves the old file as it was;
-    ``kill -9`` leaves either the old file or the new one.
+    ``kill -9`` leaves either the old file or the new one, of folders perhaps (between two renamings) the
+    old one as ``.NAME.old-PID``.
 
     Args:
-        path: the file.
-        write: writes the temporary file, whose path it is given, and closes it.
-        verify: raises when the file that it is given is not as it should be.
+        path: the file or folder; an old one is replaced when the new one is verified.
+        write: makes the temporary one at the path that it is given, which does not exist yet, and closes it.
+        verify: raises when what it is given is not as it should be.
 
     Raises:
         HeadstartError: the disk refuses (full, quota, read-only); and whatever ``write`` and ``verify``
@@ -188,21 +119,39 @@ def atomic_write(
     temp = _temporary(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        temp.unlink(missing_ok=True)
+        _remove(temp)
         write(temp)
-        _flush(temp)
+        for part in [*(sorted(temp.rglob("*")) if temp.is_dir() else ()), temp]:
+            _flush(part)
         if verify is not None:
             verify(temp)
-        temp.replace(final)
+        if temp.is_dir() and final.exists():
+            _replace_folder(temp, final)
+        else:
+            temp.replace(final)
     except OSError as error:
+        raise HeadstartError(
+            f"{path} could not be written: {_reason(error)}.",
+            hint="The file or folder that was there before is unchanged.",
+        ) from error
+    finally:
+        # After success there is no temporary one any more.
         _remove(temp)
-        raise _failed(path, error) from error
-    except BaseException:
-        _remove(temp)
-        raise
     # The new file is in place: a file system that cannot flush a folder is no failure.
     with contextlib.suppress(OSError):
         _flush(final.parent)
+
+
+def _replace_folder(temp: Path, final: Path) -> None:
+    """Rename a folder to where another one is, which no single call does."""
+    old = final.with_name(f".{final.name}.old-{os.getpid()}")
+    final.rename(old)
+    try:
+        temp.rename(final)
+    except OSError:
+        old.rename(final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _final(path: Path) -> Path:
@@ -223,6 +172,7 @@ def _flush(path: Path) -> None:
 
 
 def _remove(temp: Path) -> None:
+    shutil.rmtree(temp, ignore_errors=True)
     with contextlib.suppress(OSError):
         temp.unlink(missing_ok=True)
 
@@ -231,22 +181,23 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file, or None when there is none or it was cut short."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8 through ``atomic_write``, which says what it raises."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    atomic_write(path, write)
+    atomic_write(path, lambda temp: temp.write_text(text, encoding="utf-8"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes through ``atomic_write``, which says what it raises."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(data)
-
-    atomic_write(path, write)
+    atomic_write(path, lambda temp: temp.write_bytes(data))
 
 
 def slug(text: str) -> str:

@@ -210,3 +210,38 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
         return function
 
     return decorate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How data that are named or lie on disk are read."""
+
+    image_size: tuple[int, int] | None = option(
+        None,
+        "Height and width in pixels to which images are resized.",
+        kind="size",
+        metavar="HxW",
+        usual="their own",
+    )
+    skip_unreadable: bool = option(
+        False, "Leave unreadable files of a folder out and count them.", kind="flag"
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestPartOptions:
+    """How the examples to test on are set aside."""
+
+    test_part: float = option(
+        0.2,
+        "Part held out for the test, when the data has no test part of its own.",
+        kind="float",
+        above=0,
+        below=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)

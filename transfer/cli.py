@@ -108,7 +108,7 @@ def cli(context: click.Context, **given: Any) -> None:
 @click.option("--out", required=True, type=FilePath(), help="The CSV file to write.")
 @click.option(
     "--image-size",
-    callback=image_size,
+    type=image_size,
     metavar="HxW",
     help="Size to which a folder's images are resized. [default: the model's]",
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.api.session import CheckpointOptions, ReadOptions, parse
-from headstart.options import documented
+from headstart.api.session import CheckpointOptions, parse
+from headstart.options import ReadOptions, documented
 from pretrain.config import PretrainConfig
 from tasks.loading.resolve import as_dataset
 
@@ -134,7 +134,7 @@ def pretrain(
     config, reading, running = parse(
         "pretrain", options, PretrainConfig, ReadOptions, CheckpointOptions
     )
-    how = {"image_size": reading.image_size, "skip_unreadable": reading.skip_unreadable}
+    how = asdict(reading)
     path = None if out is None else Path(out).expanduser()
     session = running.session()
     try:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from headstart.errors import python_spelling
+from headstart.errors import python_spelling, suggest
 from headstart.options import check_options, option
 from pretrain.engine.progress import Reporter
 from pretrain.engine.session import Session
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How data that are named or lie on disk are read."""
-
-    image_size: tuple[int, int] | None = option(
-        None, "(height, width) in pixels to which images are resized.", kind="size", usual="theirs"
-    )
-    skip_unreadable: bool = option(
-        False, "Leave unreadable files of a folder out; they are counted.", kind="flag"
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +80,8 @@ def parse(function: str, given: Mapping[str, Any], *configs: type) -> list[Any]:
     known = set().union(*names)
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{hint}")
+            near = suggest(name, known)
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{near}")
     return [
         config(**{name: value for name, value in given.items() if name in own})
         for config, own in zip(configs, names, strict=True)

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.api.pretraining import PretrainedEncoder, load_encoder
-from headstart.api.session import CheckpointOptions, ReadOptions, parse
+from headstart.api.pretraining import load_encoder
+from headstart.api.session import CheckpointOptions, parse
 from headstart.errors import InputError
-from headstart.options import documented, option
-from tasks.loading.resolve import as_dataset
+from headstart.options import ReadOptions, TestPartOptions, documented
+from tasks.loading.resolve import as_dataset, folder_size
 from tasks.task import TargetTask
 from transfer.config import TransferConfig
 
 if TYPE_CHECKING:
     from tasks.dataset import Dataset
     from transfer.export.keras_file import ModelInfo
-
-
-@dataclass(frozen=True, kw_only=True)
-class TestPartOptions:
-    """How the examples to test on are set aside."""
-
-    test_part: float = option(
-        0.2,
-        "Part kept for the test, when the data has no test part of its own.",
-        kind="float",
-        above=0,
-        below=1,
-    )
 
 
 class Report(str):
@@ -241,22 +228,21 @@ def transfer(
         "transfer", options, TransferConfig, TestPartOptions, ReadOptions, CheckpointOptions
     )
     source = load_encoder(encoder)
-    how: dict[str, Any] = {
-        "image_size": reading.image_size or _size(data, source),
-        "skip_unreadable": reading.skip_unreadable,
-        "seed": config.seed,
-    }
+    how = {**asdict(reading), "seed": config.seed}
+    if reading.image_size is None and isinstance(data, str | Path):
+        how["image_size"] = folder_size(str(data), source.weights_file.encoder["input_shape"])
     session = running.session()
     try:
         dataset = as_dataset(data, **how)
+        more = None
+        if unlabelled is not None:
+            more = as_dataset(unlabelled, argument="unlabelled", **how)
         task = TargetTask.from_dataset(dataset, seed=config.seed, test_fraction=testing.test_part)
         plan = TransferPlan.make(
             task,
             EncoderSource.from_weights(source.weights_file, source.name),
             config,
-            unlabelled=None
-            if unlabelled is None
-            else as_dataset(unlabelled, argument="unlabelled", **how),
+            unlabelled=more,
             out=None if out is None else Path(out).expanduser(),
             session=session,
         )
@@ -303,15 +289,6 @@ def load_model(path: str | Path) -> TransferredModel:
         _examples=np.zeros((1, *info.shape), info.dtype),
         _model=load(path),
     )
-
-
-def _size(data: Any, encoder: PretrainedEncoder) -> tuple[int, int] | None:
-    """Return the encoder's image size for a folder, which is decoded to it; None for anything else."""
-    from tasks.loading.resolve import folder_size
-
-    if not isinstance(data, str | Path):
-        return None
-    return folder_size(str(data), encoder.weights_file.encoder["input_shape"])
 
 
 def _classes(data: Any, dataset: Dataset) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 import headstart.files
 from headstart.errors import HeadstartError, InputError
-from headstart.files import atomic_folder, atomic_write, check_folder, check_output
+from headstart.files import atomic_write, check_folder, check_output
 
 
 def names(folder):
@@ -116,13 +116,13 @@ def test_a_folder_is_written_whole_and_replaced_whole(tmp_path):
     path, seen = tmp_path / "new" / "made", []
     check_folder(path, ours)
     assert names(tmp_path) == []
-    atomic_folder(path, make("first"), verify=lambda temp: seen.append((temp / "mark").read_text()))
+    atomic_write(path, make("first"), verify=lambda temp: seen.append((temp / "mark").read_text()))
     assert seen == ["first"]
     with pytest.raises(InputError, match=r"made exists already.*force=True"):
         check_folder(path, ours)
     check_folder(path, ours, force=True)
     (path / "stale").write_text("old")
-    atomic_folder(path, make("second"), verify=lambda _: None)
+    atomic_write(path, make("second"), verify=lambda _: None)
     assert sorted(names(path)) == ["inner", "mark"]
     assert (path / "inner" / "file").read_text() == "second"
     assert names(path.parent) == ["made"]
@@ -144,7 +144,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
 @pytest.mark.parametrize("when", ["write", "verify", "rename"])
 def test_a_folder_that_fails_leaves_the_old_one(tmp_path, when, monkeypatch):
     path = tmp_path / "made"
-    atomic_folder(path, make("old"), verify=lambda _: None)
+    atomic_write(path, make("old"), verify=lambda _: None)
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -156,6 +156,6 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path, when, monkeypatch):
         monkeypatch.setattr(type(path), "rename", refuse)
     write = full if when == "write" else make("new")
     with pytest.raises(HeadstartError, match=r"no space left.*unchanged"):
-        atomic_folder(path, write, verify=full if when == "verify" else lambda _: None)
+        atomic_write(path, write, verify=full if when == "verify" else lambda _: None)
     assert names(tmp_path) == ["made"]
     assert (path / "inner" / "file").read_text() == "old"
