@@ -14,7 +14,7 @@ import numpy as np
 from headstart.errors import ABSENT, InputError
 from tasks.arrays import to_array
 from tasks.examples import to_examples
-from tasks.targets import KINDS, target_kind, to_targets
+from tasks.targets import KINDS, check_targets, target_kind, to_targets
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,10 +43,10 @@ class Dataset:
 
     name: str
     x: np.ndarray
-    y: np.ndarray | None
-    x_test: np.ndarray | None
-    y_test: np.ndarray | None
-    class_names: tuple[str, ...] | None
+    y: np.ndarray | None = None
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+    class_names: tuple[str, ...] | None = None
     value_range: tuple[float, float]
     source: str
     files: tuple[str, ...] | None = None
@@ -66,14 +66,14 @@ class Dataset:
             _require(self.y_test is None, "y_test", "must be left out where there is no y")
             _require(self.class_names is None, "class_names", "must be left out without y")
         else:
-            self._settle("y", _checked_targets("y", self.y, len(self.x)))
+            self._settle("y", _targets("y", self.y, len(self.x)))
             _require(
                 (self.x_test is None) == (self.y_test is None),
                 "y_test",
                 "must be given together with x_test, or neither",
             )
         if self.y is not None and self.y_test is not None and self.x_test is not None:
-            self._settle("y_test", _checked_targets("y_test", self.y_test, len(self.x_test)))
+            self._settle("y_test", _targets("y_test", self.y_test, len(self.x_test)))
             _require(
                 target_kind(self.y_test) == self.target
                 and self.y_test.shape[1:] == self.y.shape[1:],
@@ -142,7 +142,9 @@ class Dataset:
             "is missing: there are y and x_test",
             hint="Add y_test or drop x_test.",
         )
-        for key, needed in NEEDS:
+        # (an argument, the one that it makes no sense without)
+        needs = (("y_test", "x_test"), ("y_test", "y"), ("class_names", "y"), ("y_kind", "y"))
+        for key, needed in needs:
             _require(
                 there[key] is None or there[needed] is not None,
                 needed,
@@ -220,10 +222,6 @@ class Dataset:
         return f"<Dataset {self.name!r}: {len(self.x):,} examples{test}, {shape}{labels}{classes}>"
 
 
-# (an argument of from_arrays, the one that it makes no sense without)
-NEEDS = (("y_test", "x_test"), ("y_test", "y"), ("class_names", "y"), ("y_kind", "y"))
-
-
 def _require(holds: bool, key: str, rule: str, *, value: Any = ABSENT, hint: str = "") -> None:
     if not holds:
         raise InputError(rule, argument=key, value=value, hint=hint)
@@ -249,23 +247,9 @@ def _examples(key: str, x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x)
 
 
-def _checked_targets(key: str, y: np.ndarray, n: int) -> np.ndarray:
-    """Return y, of whichever kind, in its one type."""
-    good = isinstance(y, np.ndarray) and y.ndim in (1, 2)
-    _require(good, key, "must be an array (N,) or (N, K)")
-    _require(len(y) == n, key, f"must be {n} labels, one an example", value=len(y))
-    kind = target_kind(y)
-    if kind == "numbers":
-        _require(bool(np.isfinite(y).all()), key, "has numbers that are NaN or infinite")
-        return np.ascontiguousarray(y, dtype=np.float64)
-    whole = y.dtype.kind in "iu" or y.ndim == 2
-    _require(whole, key, f"must be {n} integers, one an example", value=str(y.dtype))
-    if kind == "multi-label":
-        _require(y.shape[1] > 1, key, "must have two labels or more", value=y.shape)
-        _require(bool(np.isin(y, (0, 1)).all()), key, "must be of 0 and 1")
-        return np.ascontiguousarray(y, dtype=np.uint8)
-    _require(int(y.min()) >= 0, key, "must not be negative", value=int(y.min()))
-    return np.ascontiguousarray(y, dtype=np.int64)
+def _targets(key: str, y: np.ndarray, n: int) -> np.ndarray:
+    _require(isinstance(y, np.ndarray), key, "must be a NumPy array (N,) or (N, K)")
+    return np.ascontiguousarray(check_targets(y, key, n))
 
 
 def _check_names(names: tuple[str, ...], y: np.ndarray) -> None:

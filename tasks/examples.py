@@ -25,9 +25,8 @@ def natural_range(x: np.ndarray) -> tuple[float, float]:
     if x.dtype == np.uint8:
         return (0.0, 255.0)
     low, high = float(x.min()), float(x.max())
-    if low >= 0 and high <= 1:
-        return (0.0, 1.0)
-    if low >= -OVERSHOOT and 0.5 < high <= 1 + OVERSHOOT:
+    resized = low >= -OVERSHOOT and 0.5 < high <= 1 + OVERSHOOT
+    if resized or (low >= 0 and high <= 1):
         return (0.0, 1.0)
     if low >= -1 and high <= 1:
         return (-1.0, 1.0)
@@ -71,8 +70,6 @@ def to_examples(
                 value=str(x_test.dtype),
                 hint="Give both with one type.",
             )
-    for key, part in parts.items():
-        check_finite(part, key)
     integers = x.dtype.kind in "bui"
     small = integers and all(part.min() >= 0 and part.max() <= 255 for part in parts.values())
     dtype = np.uint8 if small else np.float32
@@ -86,7 +83,7 @@ def to_examples(
 
 
 def _shaped(x: np.ndarray, key: str) -> np.ndarray:
-    """Return examples with a channel axis if they are images. Raises InputError for other shapes."""
+    """Return examples, checked, with a channel axis if they are images."""
     if x.dtype.kind not in "buif":
         raise InputError("must hold numbers", argument=key, value=str(x.dtype))
     if x.ndim not in (2, 3, 4):
@@ -98,8 +95,6 @@ def _shaped(x: np.ndarray, key: str) -> np.ndarray:
         )
     if x.size == 0:
         raise InputError("is empty", argument=key, value=x.shape)
-    if x.ndim == 3:
-        return x[..., np.newaxis]
     if x.ndim == 4 and x.shape[3] > MAX_CHANNELS:
         first = x.shape[1] <= MAX_CHANNELS
         raise InputError(
@@ -108,4 +103,5 @@ def _shaped(x: np.ndarray, key: str) -> np.ndarray:
             value=x.shape,
             hint="Its channels seem to come first: give numpy.moveaxis(x, 1, -1)." if first else "",
         )
-    return x
+    check_finite(x, key)
+    return x[..., np.newaxis] if x.ndim == 3 else x

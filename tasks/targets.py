@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from headstart.errors import InputError, suggest
@@ -83,24 +85,31 @@ def to_targets(
             hint=suggest(str(kind), KINDS),
         )
     kind = kind or _recognise(y, y_test)
-    if kind == "numbers":
-        if names is not None:
-            raise InputError(
-                "must be left out: y is numbers, which have none", argument="class_names"
-            )
-        tested = None if y_test is None else _numbers(y_test, "y_test", n_test)
-        return _numbers(y, "y", n), tested, None
-    if kind == "multi-label":
-        tested = None if y_test is None else _several(y_test, "y_test", n_test)
-        return _several(y, "y", n), tested, names
-    if names is None:
+    if kind == "numbers" and names is not None:
+        raise InputError("must be left out: y is numbers, which have none", argument="class_names")
+    if kind == "classes" and names is None:
         return to_labels(y, y_test, n, n_test)
-    tested = None if y_test is None else _indices(y_test, "y_test", n_test, names)
-    return _indices(y, "y", n, names), tested, names
+    convert = _CONVERSIONS.get(kind) or partial(_indices, names=names or ())
+    tested = None if y_test is None else convert(y_test, "y_test", n_test)
+    return convert(y, "y", n), tested, names
+
+
+def check_targets(y: np.ndarray, key: str, n: int) -> np.ndarray:
+    """Return y, of whichever kind, in its one type. Raises InputError about ``key``."""
+    kind = target_kind(y)
+    if kind != "classes":
+        return _CONVERSIONS[kind](y, key, n)
+    if y.dtype.kind not in "iu":
+        rule = f"must be {n} integers, one an example"
+        raise InputError(rule, argument=key, value=str(y.dtype))
+    classes = checked(y, key, n)
+    if classes.min() < 0:
+        raise InputError("must not be negative", argument=key, value=int(classes.min()))
+    return classes
 
 
 def _indices(y: np.ndarray, key: str, n: int, names: tuple[str, ...]) -> np.ndarray:
-    """Return class indices (n,) int64 into ``names``, or raise InputError."""
+    """Return class indices (n,) int64 into ``names``."""
     found = checked(y, key, n)
     if found.dtype.kind == "U" or found.min() < 0 or found.max() >= len(names):
         raise InputError(
@@ -125,7 +134,6 @@ def _recognise(y: np.ndarray, y_test: np.ndarray | None) -> str:
 
 
 def _numbers(y: np.ndarray, key: str, n: int) -> np.ndarray:
-    """Return numbers (n,) float64, or raise InputError."""
     if y.shape != (n,) or y.dtype.kind not in "buif":
         raise InputError(
             f"must be {n} numbers, one an example",
@@ -141,7 +149,6 @@ def _numbers(y: np.ndarray, key: str, n: int) -> np.ndarray:
 
 
 def _several(y: np.ndarray, key: str, n: int) -> np.ndarray:
-    """Return labels (n, K) uint8 of 0 and 1, or raise InputError."""
     if y.ndim != 2 or len(y) != n or y.shape[1] < 2 or y.dtype.kind not in "buif":
         raise InputError(
             f"must have shape ({n}, K), a column a label and two or more of them",
@@ -153,6 +160,9 @@ def _several(y: np.ndarray, key: str, n: int) -> np.ndarray:
     return y.astype(np.uint8)
 
 
+_CONVERSIONS = {"numbers": _numbers, "multi-label": _several}
+
+
 def check_finite(x: np.ndarray, key: str) -> None:
     """Raise InputError about ``key`` when ``x`` is floating point and has NaN or infinity."""
     if x.dtype.kind != "f":
@@ -162,7 +172,8 @@ def check_finite(x: np.ndarray, key: str) -> None:
     if count:
         first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
         raise InputError(
-            f"has {count} values that are NaN or infinite, the first ({x[first]}) at index {first}",
+            f"has NaN or infinity in {count:,} of its {x.size:,} values, the first ({x[first]}) at "
+            f"index {first}",
             argument=key,
             hint="Replace them or leave these examples out.",
         )
@@ -200,8 +211,9 @@ def to_labels(
         extra = np.setdiff1d(test_labels, classes)
         if len(extra):
             shown = ", ".join(repr(label) for label in extra[:5].tolist())
+            classes_ = "a class" if len(extra) == 1 else f"{len(extra)} classes"
             raise InputError(
-                f"has {len(extra)} classes that y has not: {shown}",
+                f"has {classes_} that y has not: {shown}",
                 argument="y_test",
                 hint="A class without training examples cannot be learnt.",
             )
@@ -231,7 +243,7 @@ def checked(y: np.ndarray, key: str, n: int) -> np.ndarray:
             hint=f"If it is a column, give {key}.ravel().",
         )
     if len(y) != n:
-        raise InputError(f"has {len(y)} labels for {n} examples", argument=key)
+        raise InputError(f"must be one label an example, {n:,} in all", argument=key, value=len(y))
     if y.dtype.kind == "S":
         try:
             return np.char.decode(y, "utf-8")

@@ -11,8 +11,6 @@ from tasks.dataset import Dataset
 from tasks.splits import stratified_order, stratified_split
 from tasks.targets import strata, target_kind
 
-__all__ = ["TargetTask", "stratified_split"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TargetTask:
@@ -193,8 +191,7 @@ def _split(
     if not 0 < fraction < 1:
         raise InputError("must be above 0 and below 1", argument="test_part", value=fraction)
     if kind != "classes":
-        groups = strata(y)
-        return stratified_split(groups, len(y), fraction, seed)
+        return stratified_split(strata(y), len(y), fraction, seed)
     single = np.flatnonzero(np.bincount(y) < 2)
     if len(single):
         raise InputError(

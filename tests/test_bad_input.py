@@ -109,7 +109,7 @@ CASES = [
     ("pretrain", {"data": "notes.txt"}, ["notes.txt", ".npz"]),
     ("pretrain", {"data": "empty.npz"}, ["empty.npz", "is empty"]),
     ("pretrain", {"data": "cut.npz"}, ["cut.npz", "cut short"]),
-    ("pretrain", {"data": "short.npz"}, ["59 labels for 60 examples"]),
+    ("pretrain", {"data": "short.npz"}, ["60 in all. Got 59"]),
     ("pretrain", {"data": "one.npz"}, ["--strategy needs two classes", "'one.npz'"]),
     (
         "pretrain",
@@ -169,7 +169,7 @@ CASES = [
     ("transfer", {"recipe": "notebok"}, ["Did you mean 'notebook'?"]),
     ("transfer", {"data": "one.npz"}, ["one class only"]),
     ("transfer", {"data": "unlabelled.npz"}, ["has no labels"]),
-    ("transfer", {"data": "short.npz"}, ["59 labels for 60 examples"]),
+    ("transfer", {"data": "short.npz"}, ["60 in all. Got 59"]),
     ("benchmark", {"labels": "20,x"}, ["--labels", "'20,x'"]),
     ("benchmark", {"labels": "0"}, ["--labels", "positive numbers", "'0'"]),
     ("benchmark", {"labels": "20,4900"}, ["--labels must be", "Got 4900"]),

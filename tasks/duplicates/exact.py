@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
-
-
-def content_hashes(x: np.ndarray) -> np.ndarray:
-    """Hash each example by its bytes.
-
-    Args:
-        x: (N, ...) examples.
-
-    Returns:
-        (N,) uint64. Equal examples of one dtype have equal hashes; unequal ones almost surely do not.
-    """
-    digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in example_bytes(x))
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
 def overlap(x_a: np.ndarray, x_b: np.ndarray) -> np.ndarray:
     """Find the examples of one set that also occur in another, exactly.
 
-    Hashes only pick the candidates, whose values are then compared. Sets of different dtypes are compared as
-    float32; examples of different shapes are never the same.
+    Sets of different dtypes are compared as float32; examples of different shapes are never the same.
 
     Args:
         x_a: (N, ...) examples.
@@ -37,11 +21,8 @@ def overlap(x_a: np.ndarray, x_b: np.ndarray) -> np.ndarray:
         return np.empty(0, dtype=np.int64)
     if x_a.dtype != x_b.dtype:
         x_a, x_b = x_a.astype(np.float32), x_b.astype(np.float32)
-    hashes_a, hashes_b = content_hashes(x_a), content_hashes(x_b)
-    candidates = np.flatnonzero(np.isin(hashes_b, hashes_a))
-    known = set(example_bytes(x_a[np.isin(hashes_a, hashes_b[candidates])]))
-    rows = example_bytes(x_b[candidates])
-    return candidates[np.fromiter((row in known for row in rows), bool, len(candidates))]
+    known = set(example_bytes(x_a))
+    return np.flatnonzero([row in known for row in example_bytes(x_b)])
 
 
 def example_bytes(x: np.ndarray) -> list[bytes]:

@@ -1,4 +1,7 @@
-"""Decode image files into one uint8 array of one size, each file once."""
+"""Images in folders: decoded into one uint8 array of one size, each file once.
+
+Subfolders are classes, flat files are unlabelled.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.errors import InputError, arg
+import numpy as np
+
+from headstart.errors import InputError, arg, suggest
+from tasks.dataset import Dataset
 
 if TYPE_CHECKING:
-    import numpy as np
     from PIL.Image import Image
 
 EXTENSIONS = frozenset(("jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp", "pgm", "ppm"))
@@ -23,18 +28,15 @@ MAX_BYTES = 16 << 30
 # The decoders that the extensions need, and no other: Pillow tries every one it is allowed.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"))
+# The size (height, width) of an image, and whether it is greyscale.
+_Facts = tuple[tuple[int, int], bool]
+# Class -> its files.
+_Files = dict[str, list[Path]]
+_LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 
 
 class _UnreadableError(Exception):
     """A file cannot be decoded; the text says why."""
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Size (height, width) of an image, and whether it is greyscale."""
-
-    size: tuple[int, int]
-    grey: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,152 @@ class Decoded:
     resized: bool
 
 
+def load_folder(
+    path: Path, *, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False
+) -> Dataset:
+    """Load a folder of images, sorted by class and file name.
+
+    Args:
+        path: holds either subfolders, each a class of images; or ``train/`` and ``test/``, each with such
+            subfolders; or images only, which gives an unlabelled set.
+        image_size: (height, width) in pixels to which images are resized; None: see ``decode_images``.
+        skip_unreadable: leave files that cannot be decoded out, and say in ``source`` how many.
+
+    Returns:
+        The data set; x is (N, H, W, 1 or 3) uint8.
+
+    Raises:
+        InputError: a folder or class is empty, images and folders are mixed, folders lie deeper, a test class
+            has no training examples, or a file cannot be read.
+    """
+    folders, stray = _entries(path)
+    if not folders and not stray:
+        raise InputError(f"The folder {path} is empty: no image, and no subfolder of images.")
+    by_name = {folder.name: folder for folder in folders}
+    test: _Files = {}
+    if not folders:
+        train, stray = {"": stray}, []
+    else:
+        parted = set(by_name) <= {"train", "test"} and any(_entries(f)[0] for f in folders)
+        _refuse_mixture(path, folders, stray, skip_unreadable)
+        train, test = _train_and_test(path, by_name) if parted else (_classes(path, folders), {})
+    paths = [file for part in (train, test) for files in part.values() for file in files]
+    decoded = decode_images(paths, image_size)
+    unreadable = {**decoded.unreadable, **dict.fromkeys(stray, "not an image")}
+    if unreadable and not skip_unreadable:
+        raise InputError(
+            f"In {path}, {len(unreadable)} of {len(paths) + len(stray)} files cannot be read as "
+            f"images: {_listed(unreadable)}.",
+            hint=f"Remove them, or leave them out with {arg.skip_unreadable:True}.",
+        )
+    return _dataset(path, train, test, decoded, len(unreadable))
+
+
+def _entries(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the (folders, other entries) in ``path``, by name, without hidden ones and litter."""
+    try:
+        entries = sorted(path.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"The folder {path} cannot be read: {error.strerror}.") from None
+    entries = [e for e in entries if e.name[0] != "." and e.name.lower() not in _LITTER]
+    for entry in entries:
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"In the folder {path}, the name {entry.name!a} is not UTF-8 and cannot be written to "
+                f"tables and pages.",
+                hint="Rename it; convmv renames a whole folder.",
+            ) from None
+    return [e for e in entries if e.is_dir()], [e for e in entries if not e.is_dir()]
+
+
+def _refuse_mixture(path: Path, folders: list[Path], files: list[Path], skip: bool) -> None:
+    """Refuse files beside class folders: images always, others unless they may be skipped."""
+    images = [file for file in files if file.suffix.lower().lstrip(".") in EXTENSIONS]
+    if images or (files and not skip):
+        first = (images or files)[0].name
+        raise InputError(
+            f"The folder {path} mixes folders ({folders[0].name}, ...) and {len(files)} files "
+            f"({first}, ...).",
+            hint="Put every image into the folder of its class, or have images only and no folders.",
+        )
+
+
+def _classes(path: Path, folders: list[Path]) -> _Files:
+    classes = {}
+    for folder in folders:
+        deeper, files = _entries(folder)
+        if deeper:
+            raise InputError(
+                f"The class folder {folder.name!r} in {path} holds the folder {deeper[0].name!r}.",
+                hint="Class folders hold images only; the other layout that can be read is train/ and test/ "
+                "with class folders in each.",
+            )
+        if not files:
+            raise InputError(f"The class folder {folder.name!r} in {path} is empty.")
+        classes[folder.name] = files
+    return classes
+
+
+def _train_and_test(path: Path, folders: dict[str, Path]) -> tuple[_Files, _Files]:
+    if "train" not in folders:
+        raise InputError(f"The folder {path} has test/ and no train/.")
+    parts = {}
+    for part, folder in folders.items():
+        inner, files = _entries(folder)
+        if not inner or files:
+            raise InputError(
+                f"The folder {folder} must hold class folders and nothing else, as the other part does.",
+                hint="For unlabelled images, give the folder that holds them by itself.",
+            )
+        parts[part] = _classes(folder, inner)
+    train, test = parts["train"], parts.get("test", {})
+    for name in test:
+        if name not in train:
+            raise InputError(
+                f"Class {name!r} is in {path / 'test'} and not in train/.",
+                hint=suggest(name, train),
+            )
+    return train, test
+
+
+def _dataset(path: Path, train: _Files, test: _Files, decoded: Decoded, skipped: int) -> Dataset:
+    row = {file: i for i, file in enumerate(decoded.files)}
+    names = list(train)
+
+    def part(classes: _Files) -> tuple[list[int], np.ndarray]:
+        """Return the rows of a part's images in ``decoded``, and their classes."""
+        rows: list[int] = []
+        y: list[int] = []
+        for label, files in classes.items():
+            readable = [row[file] for file in files if file in row]
+            if not readable and classes is train:
+                raise InputError(f"No image of class {label!r} in {path} can be read.")
+            rows += readable
+            y += [names.index(label)] * len(readable)
+        return rows, np.array(y, dtype=np.int64)
+
+    (rows, y), (test_rows, y_test) = part(train), part(test)
+    labelled = names != [""]
+    name = (path.name.strip(".") and path.name) or path.resolve().name
+    height, width = decoded.x.shape[1:3]
+    source = f"image folder {name}: {len(decoded.x)} images, {height}x{width}"
+    source += " (resized, bilinear)" if decoded.resized else ""
+    source += f", {skipped} unreadable files skipped" if skipped else ""
+    return Dataset(
+        name=name,
+        x=decoded.x[rows],
+        y=y if labelled else None,
+        x_test=decoded.x[test_rows] if test_rows else None,
+        y_test=y_test if test_rows else None,
+        class_names=tuple(names) if labelled else None,
+        value_range=(0.0, 255.0),
+        source=source,
+        files=tuple(decoded.files[i].relative_to(path).as_posix() for i in rows),
+    )
+
+
 def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> Decoded:
     """Decode image files; those that cannot be decoded are left out and listed in the result.
 
@@ -67,8 +215,6 @@ def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> 
     Raises:
         InputError: no file can be decoded, or the result would exceed 16 GiB.
     """
-    import numpy as np
-
     facts: dict[Path, _Facts] = {}
     unreadable: dict[Path, str] = {}
     for path in paths:
@@ -93,7 +239,7 @@ def decode_images(paths: Sequence[Path], image_size: tuple[int, int] | None) -> 
         if facts and _plan(facts, image_size) == plan:
             files = list(facts)
             return Decoded(x=x[: len(files)], files=files, unreadable=unreadable, resized=resized)
-    raise InputError(f"None of {len(paths)} files is a readable image: {listed(unreadable)}.")
+    raise InputError(f"None of {len(paths)} files is a readable image: {_listed(unreadable)}.")
 
 
 def resize_images(x: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
@@ -109,7 +255,6 @@ def resize_images(x: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     Raises:
         InputError: the result would exceed 16 GiB.
     """
-    import numpy as np
     from PIL import Image
 
     shape = (len(x), *image_size, x.shape[3])
@@ -132,7 +277,7 @@ def _refuse_huge(shape: tuple[int, ...], itemsize: int = 1) -> None:
         )
 
 
-def listed(unreadable: Mapping[Path, str]) -> str:
+def _listed(unreadable: Mapping[Path, str]) -> str:
     """Return the first five unreadable files, each with its folder, and the number of the others."""
     shown = [f"{path.parent.name}/{path.name} ({why})" for path, why in unreadable.items()][:5]
     more = len(unreadable) - len(shown)
@@ -143,7 +288,7 @@ def _plan(
     facts: Mapping[Path, _Facts], image_size: tuple[int, int] | None
 ) -> tuple[tuple[int, int], bool, bool]:
     """Return the common (height, width), whether all are grey, and whether any is resized."""
-    sizes = {fact.size for fact in facts.values()}
+    sizes = {size for size, _ in facts.values()}
     first = next(iter(sizes))
     if image_size is not None:
         size = (image_size[0], image_size[1])
@@ -151,7 +296,7 @@ def _plan(
         size = first
     else:
         size = DEFAULT_SIZE
-    return size, all(fact.grey for fact in facts.values()), sizes != {size}
+    return size, all(grey for _, grey in facts.values()), sizes != {size}
 
 
 @contextmanager
@@ -181,19 +326,18 @@ def _opened(path: Path) -> Iterator[Image]:
 
 
 def _facts_of(image: Image) -> _Facts:
-    return _Facts((image.height, image.width), image.mode in _GREY_MODES)
+    return (image.height, image.width), image.mode in _GREY_MODES
 
 
 def _decode(path: Path, size: tuple[int, int], grey: bool) -> tuple[np.ndarray, _Facts]:
     """Return the pixels (H, W, 1 or 3) uint8, and the facts as they are after its rotation."""
-    import numpy as np
     from PIL import Image, ImageOps
 
     with _opened(path) as opened:
         image = ImageOps.exif_transpose(opened)
         facts = _facts_of(image)
         image = _eight_bit(image).convert("L" if grey else "RGB")
-        if facts.size != size:
+        if facts[0] != size:
             image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         pixels = np.asarray(image)
     return pixels.reshape(*size, 1 if grey else 3), facts
@@ -201,7 +345,6 @@ def _decode(path: Path, size: tuple[int, int], grey: bool) -> tuple[np.ndarray, 
 
 def _eight_bit(image: Image) -> Image:
     """Return ``image`` with 8 bits a channel and nothing transparent."""
-    import numpy as np
     from PIL import Image
 
     if image.mode == "F":

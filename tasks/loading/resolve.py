@@ -32,9 +32,7 @@ def as_dataset(
             examples; or a tuple of arrays, (x, y) or (x, y, x_test, y_test), as ``Dataset.from_arrays``
             takes them.
         argument: the name of the argument, for errors: "unlabelled".
-        image_size: (height, width) in pixels to which images are resized; None: their own size.
-        skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
-        seed: for sources that draw their examples at random.
+        image_size, skip_unreadable, seed: as in ``load_dataset``.
 
     Returns:
         The data set. Arrays and a .npz file that holds the same arrays give the same fingerprint.
@@ -103,20 +101,15 @@ def load_dataset(
         dataset = _load_path(base, image_size, skip_unreadable)
     else:
         dataset = _load_name(base, table, seed)
-    if classes is not None:
-        dataset = filter_classes(dataset, classes)
-    return _resized(dataset, image_size)
+    return _resized(dataset if classes is None else filter_classes(dataset, classes), image_size)
 
 
-def _check_size(image_size: tuple[int, int] | None) -> None:
-    if image_size is not None and not (
-        len(image_size) == 2 and all(isinstance(s, int) and 1 <= s <= MAX_SIDE for s in image_size)
-    ):
-        raise InputError(
-            f"must be (height, width), each 1 to {MAX_SIDE}",
-            argument="image_size",
-            value=image_size,
-        )
+def _check_size(size: tuple[int, int] | None) -> None:
+    if size is None:
+        return
+    if len(size) != 2 or not all(isinstance(s, int) and 1 <= s <= MAX_SIDE for s in size):
+        rule = f"must be (height, width), each 1 to {MAX_SIDE}"
+        raise InputError(rule, argument="image_size", value=size)
 
 
 def check_apart(output: Path, *given: str | Path | None) -> None:
@@ -198,17 +191,12 @@ def _load_name(name: str, table: dict[str, Source], seed: int) -> Dataset:
     source = table.get(stem.lower())
     if source is None:
         raise _unknown(name, table)
-    classes = None
-    if slash:
-        by_name = {key.lower(): value for key, value in source.aliases.items()}
-        classes = by_name.get(alias.lower())
-        if classes is None:
-            raise _unknown_alias(name, source)
-    fields = dict(source.loader(seed))
-    for field in ("y", "x_test", "y_test", "class_names"):
-        fields.setdefault(field, None)
+    classes = {key.lower(): value for key, value in source.aliases.items()}.get(alias.lower())
+    if slash and classes is None:
+        raise _unknown_alias(name, source)
+    fields = {**source.loader(seed), "name": stem}
     try:
-        dataset = Dataset(**{**fields, "name": stem})
+        dataset = Dataset(**fields)
     except TypeError as error:
         raise InputError(f"The loader of data set {stem!r} is wrong: {error}.") from error
     except InputError as error:
@@ -240,10 +228,8 @@ def _spellings(source: Source) -> list[str]:
 
 
 def _unknown_alias(name: str, source: Source) -> InputError:
-    known = ", ".join(
-        f"{source.name}/{alias} (= {source.name}[{classes}])"
-        for alias, classes in source.aliases.items()
-    )
+    name_, aliases = source.name, source.aliases.items()
+    known = ", ".join(f"{name_}/{alias} (= {name_}[{classes}])" for alias, classes in aliases)
     has = f"It has {known}" if known else "It has no short names"
     return InputError(
         f"There is no data set {name!r}.{suggest(name, _spellings(source)[1:])} {has}.",
@@ -255,7 +241,7 @@ def _unknown_alias(name: str, source: Source) -> InputError:
 def _load_path(spec: str, image_size: tuple[int, int] | None, skip_unreadable: bool) -> Dataset:
     path = Path(spec).expanduser()
     if path.is_dir():
-        from tasks.loading.image_folder import load_folder
+        from tasks.loading.images import load_folder
 
         return load_folder(path, image_size=image_size, skip_unreadable=skip_unreadable)
     if path.suffix.lower() == ".npz":

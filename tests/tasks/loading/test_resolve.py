@@ -149,7 +149,7 @@ def test_vectors_and_huge_results_are_refused(save_npz):
 def test_tasks_imports_nothing_heavy():
     code = (
         "import sys, tasks.loading.resolve, tasks.task, tasks.duplicates.exact; "
-        "import tasks.loading.image_folder, tasks.loading.npz; "
+        "import tasks.loading.images, tasks.loading.npz; "
         "heavy = {'tensorflow', 'keras', 'sklearn', 'scipy', 'PIL'} & set(sys.modules); "
         "print(*heavy)"
     )
