@@ -42,8 +42,7 @@ class _Arguments:
     def __getattr__(self, name: str) -> Argument:
         return Argument(name)
 
-    def __getitem__(self, name: str) -> Argument:
-        return Argument(name)
+    __getitem__ = __getattr__
 
 
 arg = _Arguments()

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import ABSENT, InputError
-from tasks.arrays import to_array
-from tasks.examples import to_examples
+from headstart.errors import require
+from tasks.arrays import to_array, to_examples
 from tasks.targets import KINDS, check_targets, target_kind, to_targets
 
 
@@ -56,31 +55,31 @@ class Dataset:
         self._settle("x", _examples("x", self.x))
         if self.x_test is not None:
             self._settle("x_test", _examples("x_test", self.x_test))
-            _require(
+            require(
                 self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:],
                 "x_test",
                 f"must have examples like those of x: {_described(self.x)}",
                 hint=f"Its are {_described(self.x_test)}.",
             )
         if self.y is None:
-            _require(self.y_test is None, "y_test", "must be left out where there is no y")
-            _require(self.class_names is None, "class_names", "must be left out without y")
+            require(self.y_test is None, "y_test", "must be left out where there is no y")
+            require(self.class_names is None, "class_names", "must be left out without y")
         else:
             self._settle("y", _targets("y", self.y, len(self.x)))
-            _require(
+            require(
                 (self.x_test is None) == (self.y_test is None),
                 "y_test",
                 "must be given together with x_test, or neither",
             )
         if self.y is not None and self.y_test is not None and self.x_test is not None:
             self._settle("y_test", _targets("y_test", self.y_test, len(self.x_test)))
-            _require(
+            require(
                 target_kind(self.y_test) == self.target
                 and self.y_test.shape[1:] == self.y.shape[1:],
                 "y_test",
                 "must be of the kind of y",
             )
-            _require(
+            require(
                 self.target != "classes" or int(self.y_test.max()) < self.n_classes,
                 "y_test",
                 f"has classes that y has not: {int(self.y_test.max())}",
@@ -89,7 +88,7 @@ class Dataset:
             self._settle("class_names", tuple(str(name) for name in self.class_names))
             _check_names(self.class_names, self.y)
         low, high = (float(bound) for bound in self.value_range)
-        _require(low < high, "value_range", "must be two rising numbers", value=(low, high))
+        require(low < high, "value_range", "must be two rising numbers", value=(low, high))
         self._settle("value_range", (low, high))
 
     @classmethod
@@ -136,7 +135,7 @@ class Dataset:
         """
         there = {"y": y, "x_test": x_test, "y_test": y_test}
         there |= {"class_names": class_names, "y_kind": y_kind}
-        _require(
+        require(
             y is None or x_test is None or y_test is not None,
             "y_test",
             "is missing: there are y and x_test",
@@ -145,7 +144,7 @@ class Dataset:
         # (an argument, the one that it makes no sense without)
         needs = (("y_test", "x_test"), ("y_test", "y"), ("class_names", "y"), ("y_kind", "y"))
         for key, needed in needs:
-            _require(
+            require(
                 there[key] is None or there[needed] is not None,
                 needed,
                 f"is missing: there is {key}",
@@ -222,11 +221,6 @@ class Dataset:
         return f"<Dataset {self.name!r}: {len(self.x):,} examples{test}, {shape}{labels}{classes}>"
 
 
-def _require(holds: bool, key: str, rule: str, *, value: Any = ABSENT, hint: str = "") -> None:
-    if not holds:
-        raise InputError(rule, argument=key, value=value, hint=hint)
-
-
 def _described(x: np.ndarray) -> str:
     return f"{x.dtype} of shape {tuple(x.shape[1:])}"
 
@@ -235,30 +229,30 @@ def _names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
     if class_names is None:
         return None
     listed = np.ndim(class_names) == 1 and all(isinstance(name, str) for name in class_names)
-    _require(listed, "class_names", "must be a list of names, as text", value=class_names)
+    require(listed, "class_names", "must be a list of names, as text", value=class_names)
     return tuple(map(str, class_names))
 
 
 def _examples(key: str, x: np.ndarray) -> np.ndarray:
-    _require(isinstance(x, np.ndarray), key, "must be a NumPy array")
-    _require(x.ndim in (2, 4), key, "must have shape (N, D) or (N, H, W, C)", value=x.shape)
-    _require(x.size > 0, key, "is empty", value=x.shape)
-    _require(x.dtype in (np.uint8, np.float32), key, "must be uint8 or float32", value=str(x.dtype))
+    require(isinstance(x, np.ndarray), key, "must be a NumPy array")
+    require(x.ndim in (2, 4), key, "must have shape (N, D) or (N, H, W, C)", value=x.shape)
+    require(x.size > 0, key, "is empty", value=x.shape)
+    require(x.dtype in (np.uint8, np.float32), key, "must be uint8 or float32", value=str(x.dtype))
     return np.ascontiguousarray(x)
 
 
 def _targets(key: str, y: np.ndarray, n: int) -> np.ndarray:
-    _require(isinstance(y, np.ndarray), key, "must be a NumPy array (N,) or (N, K)")
+    require(isinstance(y, np.ndarray), key, "must be a NumPy array (N,) or (N, K)")
     return np.ascontiguousarray(check_targets(y, key, n))
 
 
 def _check_names(names: tuple[str, ...], y: np.ndarray) -> None:
     kind, key = target_kind(y), "class_names"
-    _require(kind != "numbers", key, "must be left out: y is numbers, which have no class names")
+    require(kind != "numbers", key, "must be left out: y is numbers, which have no class names")
     if kind == "multi-label":
         rule = f"must be as many as y has labels, {y.shape[1]}"
-        _require(len(names) == y.shape[1], key, rule, value=len(names))
+        require(len(names) == y.shape[1], key, rule, value=len(names))
     else:
         rule = f"must be {int(y.max()) + 1} or more, as y has class {int(y.max())}"
-        _require(int(y.max()) < len(names), key, rule, value=len(names))
-    _require(len(set(names)) == len(names), key, "must differ: two classes have the same name")
+        require(int(y.max()) < len(names), key, rule, value=len(names))
+    require(len(set(names)) == len(names), key, "must differ: two classes have the same name")

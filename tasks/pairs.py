@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, require
 from tasks.splits import generator
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -36,10 +36,7 @@ def labelled_pairs(y: np.ndarray, count: int, seed: int) -> Pairs:
         InputError: there is no same pair or no different pair.
     """
     y = _checked(y)
-    if count < 2:
-        raise InputError(
-            "must be 2 or more, one of each kind of pair", argument="count", value=count
-        )
+    require(count >= 2, "count", "must be 2 or more, one of each kind of pair", value=count)
     rng = generator(seed)
     # Sorted by class, an example's own class is a run: its others are the run without it.
     order = np.argsort(y, kind="stable")

@@ -6,7 +6,7 @@ import heapq
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, require
 
 
 def stratified_split(
@@ -27,10 +27,9 @@ def stratified_split(
     Raises:
         InputError: an argument breaks its rule.
     """
-    if not 0 <= fraction < 1:
-        raise InputError("must be 0 or more and below 1", argument="fraction", value=fraction)
-    if y is not None and len(y) != n:
-        raise InputError(f"must have {n} labels, one an example", argument="y", value=len(y))
+    require(0 <= fraction < 1, "fraction", "must be 0 or more and below 1", value=fraction)
+    count = n if y is None else len(y)
+    require(count == n, "y", f"must have {n} labels, one an example", value=count)
     rng = generator(seed)
     groups = [np.arange(n)] if y is None else [np.flatnonzero(y == k) for k in np.unique(y)]
     sizes = [len(group) for group in groups]
@@ -57,8 +56,7 @@ def class_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, 
     """
     classes = np.unique(y)
     count = min(len(classes) - 2, max(2, round(fraction * len(classes))))
-    if not 0 < fraction < 1:
-        raise InputError("must be above 0 and below 1", argument="fraction", value=fraction)
+    require(0 < fraction < 1, "fraction", "must be above 0 and below 1", value=fraction)
     if count < 2:
         raise InputError(
             f"A split by classes needs four classes or more, and y has {len(classes)}."
@@ -121,6 +119,6 @@ def stratified_order(y: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def generator(seed: int) -> np.random.Generator:
     """Return NumPy's generator for a seed. Raises InputError unless it is an integer, 0 or more."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError("must be an integer, 0 or more", argument="seed", value=seed)
+    good = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
+    require(good, "seed", "must be an integer, 0 or more", value=seed)
     return np.random.default_rng(int(seed))

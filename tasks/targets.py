@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, require, suggest
+from tasks.arrays import check_finite
 
 KINDS = {
     "classes": "one class an example",
@@ -62,10 +63,8 @@ def to_targets(
     """Convert targets to the types of a Dataset: classes, numbers or several labels.
 
     Args:
-        y: of n examples, as users save them.
-        y_test: of the n_test test examples; or None.
-        n: number of examples.
-        n_test: number of test examples.
+        y, y_test: of n examples and n_test test examples, as users save them; y_test may be None.
+        n, n_test: numbers of examples.
         kind: a name in KINDS; or None to recognise it: floating point with a fraction somewhere is numbers;
             zeros and ones (n, K) are several labels an example, unless each row has a single one; all else
             is classes, as ``to_labels`` takes them.
@@ -77,16 +76,11 @@ def to_targets(
     Raises:
         InputError: they cannot be used; its argument is "y", "y_test", "y_kind" or "class_names".
     """
-    if kind is not None and kind not in tuple(KINDS):
-        raise InputError(
-            f"must be one of {', '.join(KINDS)}",
-            argument="y_kind",
-            value=kind,
-            hint=suggest(str(kind), KINDS),
-        )
+    known, rule = kind is None or kind in tuple(KINDS), f"must be one of {', '.join(KINDS)}"
+    require(known, "y_kind", rule, value=kind, hint=suggest(str(kind), KINDS))
     kind = kind or _recognise(y, y_test)
-    if kind == "numbers" and names is not None:
-        raise InputError("must be left out: y is numbers, which have none", argument="class_names")
+    rule = "must be left out: y is numbers, which have none"
+    require(kind != "numbers" or names is None, "class_names", rule)
     if kind == "classes" and names is None:
         return to_labels(y, y_test, n, n_test)
     convert = _CONVERSIONS.get(kind) or partial(_indices, names=names or ())
@@ -99,24 +93,22 @@ def check_targets(y: np.ndarray, key: str, n: int) -> np.ndarray:
     kind = target_kind(y)
     if kind != "classes":
         return _CONVERSIONS[kind](y, key, n)
-    if y.dtype.kind not in "iu":
-        rule = f"must be {n} integers, one an example"
-        raise InputError(rule, argument=key, value=str(y.dtype))
+    rule = f"must be {n} integers, one an example"
+    require(y.dtype.kind in "iu", key, rule, value=str(y.dtype))
     classes = checked(y, key, n)
-    if classes.min() < 0:
-        raise InputError("must not be negative", argument=key, value=int(classes.min()))
+    require(classes.min() >= 0, key, "must not be negative", value=int(classes.min()))
     return classes
 
 
 def _indices(y: np.ndarray, key: str, n: int, names: tuple[str, ...]) -> np.ndarray:
     """Return class indices (n,) int64 into ``names``."""
     found = checked(y, key, n)
-    if found.dtype.kind == "U" or found.min() < 0 or found.max() >= len(names):
-        raise InputError(
-            f"must hold the numbers 0 to {len(names) - 1}, as there are {len(names)} class_names",
-            argument=key,
-            hint="Leave class_names out to have the labels themselves as names.",
-        )
+    require(
+        found.dtype.kind != "U" and found.min() >= 0 and found.max() < len(names),
+        key,
+        f"must hold the numbers 0 to {len(names) - 1}, as there are {len(names)} class_names",
+        hint="Leave class_names out to have the labels themselves as names.",
+    )
     return found
 
 
@@ -134,61 +126,32 @@ def _recognise(y: np.ndarray, y_test: np.ndarray | None) -> str:
 
 
 def _numbers(y: np.ndarray, key: str, n: int) -> np.ndarray:
-    if y.shape != (n,) or y.dtype.kind not in "buif":
-        raise InputError(
-            f"must be {n} numbers, one an example",
-            argument=key,
-            hint=f"It is {y.dtype} of shape {y.shape}.",
-        )
+    good, rule = y.shape == (n,) and y.dtype.kind in "buif", f"must be {n} numbers, one an example"
+    require(good, key, rule, hint=f"It is {y.dtype} of shape {y.shape}.")
     check_finite(y, key)
     # A model gives float32, but digits of y beyond that, such as of seconds since 1970, serve training.
     numbers = y.astype(np.float64)
-    if np.abs(numbers).max(initial=0) > np.finfo(np.float32).max:
-        raise InputError("has values too large for float32 (above 3.4e38)", argument=key)
+    small = np.abs(numbers).max(initial=0) <= np.finfo(np.float32).max
+    require(small, key, "has values too large for float32 (above 3.4e38)")
     return numbers
 
 
 def _several(y: np.ndarray, key: str, n: int) -> np.ndarray:
-    if y.ndim != 2 or len(y) != n or y.shape[1] < 2 or y.dtype.kind not in "buif":
-        raise InputError(
-            f"must have shape ({n}, K), a column a label and two or more of them",
-            argument=key,
-            hint=f"It is {y.dtype} of shape {y.shape}.",
-        )
-    if not np.isin(y, (0, 1)).all():
-        raise InputError("of several labels an example must hold 0 and 1 only", argument=key)
+    good = y.ndim == 2 and len(y) == n and y.shape[1] >= 2 and y.dtype.kind in "buif"
+    rule = f"must have shape ({n}, K), a column a label and two or more of them"
+    require(good, key, rule, hint=f"It is {y.dtype} of shape {y.shape}.")
+    rule = "of several labels an example must hold 0 and 1 only"
+    require(bool(np.isin(y, (0, 1)).all()), key, rule)
     return y.astype(np.uint8)
 
 
 _CONVERSIONS = {"numbers": _numbers, "multi-label": _several}
 
 
-def check_finite(x: np.ndarray, key: str) -> None:
-    """Raise InputError about ``key`` when ``x`` is floating point and has NaN or infinity."""
-    if x.dtype.kind != "f":
-        return
-    bad = ~np.isfinite(x)
-    count = int(bad.sum())
-    if count:
-        first = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), x.shape))
-        raise InputError(
-            f"has NaN or infinity in {count:,} of its {x.size:,} values, the first ({x[first]}) at "
-            f"index {first}",
-            argument=key,
-            hint="Replace them or leave these examples out.",
-        )
-
-
 def to_labels(
     y: np.ndarray, y_test: np.ndarray | None, n: int, n_test: int
 ) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...] | None]:
-    """Convert classes to indices.
-
-    Args:
-        y: (n,) integers, booleans, integral floats or text.
-        y_test: (n_test,) of the same; or None.
-        n: number of examples.
-        n_test: number of test examples.
+    """Convert classes (n,) and (n_test,), integers, booleans, integral floats or text, to indices.
 
     Returns:
         y and y_test as int64 class indices 0..K-1, and the names of the classes. Labels other than 0..K-1
@@ -204,46 +167,36 @@ def to_labels(
     tested = None
     if y_test is not None:
         test_labels = checked(y_test, "y_test", n_test)
-        if (labels.dtype.kind == "U") != (test_labels.dtype.kind == "U"):
-            raise InputError(
-                "must have the type of y: one holds text and the other numbers", argument="y_test"
-            )
+        rule = "must have the type of y: one holds text and the other numbers"
+        require((labels.dtype.kind == "U") == (test_labels.dtype.kind == "U"), "y_test", rule)
         extra = np.setdiff1d(test_labels, classes)
-        if len(extra):
-            shown = ", ".join(repr(label) for label in extra[:5].tolist())
-            classes_ = "a class" if len(extra) == 1 else f"{len(extra)} classes"
-            raise InputError(
-                f"has {classes_} that y has not: {shown}",
-                argument="y_test",
-                hint="A class without training examples cannot be learnt.",
-            )
+        shown = ", ".join(map(repr, extra[:5].tolist()))
+        many = "a class" if len(extra) == 1 else f"{len(extra)} classes"
+        hint = "A class without training examples cannot be learnt."
+        require(not len(extra), "y_test", f"has {many} that y has not: {shown}", hint=hint)
         tested = np.searchsorted(classes, test_labels).astype(np.int64)
-    plain = y.dtype.kind != "b" and classes.dtype.kind != "U"
-    if plain and np.array_equal(classes, np.arange(len(classes))):
-        return indices, tested, None
     if y.dtype.kind == "b":
-        return indices, tested, tuple(str(bool(label)) for label in classes)
-    return indices, tested, tuple(str(label) for label in classes.tolist())
+        classes = classes.astype(bool)
+    elif classes.dtype.kind != "U" and np.array_equal(classes, np.arange(len(classes))):
+        return indices, tested, None
+    return indices, tested, tuple(map(str, classes.tolist()))
 
 
 def checked(y: np.ndarray, key: str, n: int) -> np.ndarray:
     """Return labels ``y`` (n,), called ``key``, as int64 or text, or raise InputError."""
-    if y.ndim == 2 and y.shape[0] == n and y.shape[1] > 1:
-        raise InputError(
-            f"of shape {y.shape} looks one-hot, and classes are one number or name an example",
-            argument=key,
-            hint=f"Give numpy.argmax({key}, axis=1). If an example can have several labels, {key} must hold "
-            f"0 and 1; add y_kind='multi-label' if each has one all the same.",
-        )
-    if y.ndim != 1:
-        raise InputError(
-            f"must have shape ({n},), one label an example",
-            argument=key,
-            value=y.shape,
-            hint=f"If it is a column, give {key}.ravel().",
-        )
-    if len(y) != n:
-        raise InputError(f"must be one label an example, {n:,} in all", argument=key, value=len(y))
+    require(
+        y.ndim != 2 or len(y) != n or y.shape[1] < 2,
+        key,
+        f"of shape {y.shape} looks one-hot, and classes are one number or name an example",
+        hint=f"Give numpy.argmax({key}, axis=1). If an example can have several labels, {key} must hold "
+        f"0 and 1; add y_kind='multi-label' if each has one all the same.",
+    )
+    rule, hint = (
+        f"must have shape ({n},), one label an example",
+        f"If a column, give {key}.ravel().",
+    )
+    require(y.ndim == 1, key, rule, value=y.shape, hint=hint)
+    require(len(y) == n, key, f"must be one label an example, {n:,} in all", value=len(y))
     if y.dtype.kind == "S":
         try:
             return np.char.decode(y, "utf-8")

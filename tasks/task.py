@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, require
 from tasks.dataset import Dataset
 from tasks.splits import stratified_order, stratified_split
 from tasks.targets import strata, target_kind
@@ -140,16 +140,15 @@ class TargetTask:
                 "numbers": f"one in each of {least} quantile bins",
                 "multi-label": "so that each label is seen once",
             }[self.target]
-            raise InputError(
-                f"must be {least} or more for {self.name!r}, {reason}", argument="labels", value=n
-            )
-        if n > len(self.x):
-            raise InputError(
-                f"must be {len(self.x)} or less, the training examples of {self.name!r} "
-                f"({self.test_origin} is kept for the test)",
-                argument="labels",
-                value=n,
-            )
+            rule = f"must be {least} or more for {self.name!r}, {reason}"
+            raise InputError(rule, argument="labels", value=n)
+        require(
+            n <= len(self.x),
+            "labels",
+            f"must be {len(self.x)} or less, the training examples of {self.name!r} "
+            f"({self.test_origin} is kept for the test)",
+            value=n,
+        )
         return stratified_order(groups, n, seed)
 
 
@@ -188,8 +187,7 @@ def _names(dataset: Dataset, y: np.ndarray, kind: str) -> tuple[str, ...]:
 def _split(
     name: str, y: np.ndarray, names: tuple[str, ...], fraction: float, seed: int, kind: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    if not 0 < fraction < 1:
-        raise InputError("must be above 0 and below 1", argument="test_part", value=fraction)
+    require(0 < fraction < 1, "test_part", "must be above 0 and below 1", value=fraction)
     if kind != "classes":
         return stratified_split(strata(y), len(y), fraction, seed)
     single = np.flatnonzero(np.bincount(y) < 2)

@@ -65,15 +65,13 @@ class Fingerprints:
         hashes = exact_hashes(x)
         _, first = np.unique(_as_integers(hashes), return_index=True)
         rows = first[:MAX_EXACT]
-        near = None
-        if comparable(x.shape[1:]):
-            near = _stored(x, rows[:MAX_NEAR], value_range)
+        images = comparable(x.shape[1:])
         return cls(
             examples=len(x),
             dtype=str(x.dtype),
             shape=tuple(x.shape[1:]),
             exact=hashes[rows],
-            near=near,
+            near=_stored(x, rows[:MAX_NEAR], value_range) if images else None,
         )
 
     def counts(self) -> dict[str, int]:
@@ -171,10 +169,7 @@ def _near(
 
 
 def _stored(x: np.ndarray, rows: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Return the signatures (m, 64) uint8 of the images ``rows`` (m,) of ``x``.
-
-    Those of flat images, which match nothing, are all 128.
-    """
+    """Return the signatures (m, 64) uint8 of ``x[rows]``; of flat images, which match nothing, 128."""
     stored = np.empty((len(rows), WIDTH), np.uint8)
     for i in range(0, len(rows), CHUNK):
         cells = thumbnails(x[rows[i : i + CHUNK]], (x.shape[1], x.shape[2]))
@@ -196,12 +191,10 @@ def _centred(cells: np.ndarray, value_range: tuple[float, float]) -> tuple[np.nd
 
 
 def _turned(centred: np.ndarray) -> np.ndarray:
-    """Return (N, 64) float64 of length 1 in the basis of the cosine transform, which moves no distance.
-
-    There a few axes tell most images apart, and the tree needs to look at little more.
-    """
+    """Return (N, 64) float64 of length 1 in the basis of the cosine transform, which moves no distance."""
     from scipy.fft import dctn
 
+    # There a few axes tell most images apart, and the tree needs to look at little more.
     square = centred.reshape(-1, CELLS, CELLS).astype(np.float64)
     turned = dctn(square, axes=(1, 2), norm="ortho").reshape(-1, WIDTH)
     return turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12)

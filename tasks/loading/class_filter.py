@@ -34,7 +34,7 @@ def filter_classes(dataset: Dataset, classes: str) -> Dataset:
             f"A class filter needs classes, and {dataset.name!r} has {kind}.",
             hint=f"Leave [{classes}] out.",
         )
-    names = dataset.class_names or tuple(str(k) for k in range(dataset.n_classes))
+    names = dataset.class_names or tuple(map(str, range(dataset.n_classes)))
     picked = pick_classes(dataset.name, names, classes)
     new_label = np.full(len(names), -1, dtype=np.int64)
     new_label[picked] = np.arange(len(picked))
@@ -62,21 +62,11 @@ def filter_classes(dataset: Dataset, classes: str) -> Dataset:
 
 
 def pick_classes(owner: str, names: tuple[str, ...], classes: str) -> list[int]:
-    """Return the indices of the classes that a filter picks.
-
-    Args:
-        owner: the name of the data set, for errors.
-        names: of all its classes.
-        classes: the filter, as in ``filter_classes``.
-
-    Raises:
-        InputError: as ``filter_classes`` does.
-    """
+    """Return the indices of the classes ``names`` that a filter of the set ``owner`` picks."""
     exclude = classes.strip().startswith("^")
-    parts = [part.strip() for part in classes.strip().removeprefix("^").split(",")]
     listed: list[int] = []
-    for part in parts:
-        k = _find_class(owner, names, part)
+    for part in classes.strip().removeprefix("^").split(","):
+        k = _find_class(owner, names, part.strip())
         if k in listed:
             raise InputError(
                 f"The class filter [{classes}] of {owner!r} lists class {names[k]!r} twice."

@@ -43,7 +43,7 @@ def _load_digits(seed: int) -> Fields:
     return {
         "x": digits.images.astype(np.uint8)[..., np.newaxis],
         "y": digits.target.astype(np.int64),
-        "class_names": tuple(str(k) for k in range(10)),
+        "class_names": tuple("0123456789"),
         "value_range": (0.0, 16.0),
         "source": "digits, which scikit-learn brings along",
         "kind": "digits",

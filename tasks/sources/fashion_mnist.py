@@ -38,10 +38,7 @@ _FILES = (
 
 
 def load_fashion_mnist(seed: int = 0) -> dict[str, Any]:
-    """Read Fashion-MNIST from a local folder, or else download it with Keras.
-
-    Args:
-        seed: without effect.
+    """Read Fashion-MNIST from a local folder, or else download it with Keras; ``seed`` has no effect.
 
     Returns:
         The fields of the Dataset: x (60000, 28, 28, 1) uint8 and so on.
@@ -63,7 +60,7 @@ def _fields(arrays: dict[str, np.ndarray], source: str) -> dict[str, Any]:
 
 
 def _places() -> list[tuple[Path, str]]:
-    """Return the folders to search, in order, each with a text that spares the user's home."""
+    """Return the folders to search, as ``local_folders`` does."""
     *given, own = local_folders("fashion-mnist")
     debian = "/usr/share/datasets/fashion-mnist"
     packaged = (Path(debian), f"{debian} (Debian package dataset-fashion-mnist)")
@@ -91,11 +88,7 @@ def read_folder(folder: Path) -> dict[str, np.ndarray]:
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """Read a gzipped idx file of bytes.
-
-    Args:
-        path: the file.
-        magic: its type; the last byte is the number of dimensions.
+    """Read a gzipped idx file of bytes; the last byte of ``magic`` is the number of dimensions.
 
     Raises:
         InputError: magic, sizes, length or checksum do not fit.

@@ -10,11 +10,7 @@ from headstart.errors import InputError
 
 
 def local_folders(name: str) -> list[tuple[Path, str]]:
-    """Return the folders to search, in order, each with a text that spares the user's home.
-
-    Args:
-        name: of the data set.
-    """
+    """Return the folders in which to search for a data set, each with a text that spares the user's home."""
     places = []
     if os.environ.get("HEADSTART_DATA"):
         folder = Path(os.environ["HEADSTART_DATA"]).expanduser() / name

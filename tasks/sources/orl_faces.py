@@ -32,10 +32,7 @@ A = f"^{B}"
 
 
 def load_orl_faces(seed: int = 0) -> dict[str, Any]:
-    """Read the faces from a local folder, or else download scikit-learn's smaller copy.
-
-    Args:
-        seed: without effect.
+    """Read the faces from a local folder, or else download scikit-learn's smaller copy, whatever the seed.
 
     Returns:
         The fields of the Dataset: x (400, 112, 92, 1) uint8, or (400, 64, 64, 1) of the smaller copy; and

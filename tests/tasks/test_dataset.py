@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import InputError
-from tasks.examples import natural_range
+from tasks.arrays import natural_range
 
 
 def test_shapes_and_classes_are_told(make_dataset):

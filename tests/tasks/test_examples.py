@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from headstart.errors import InputError
-from tasks.examples import to_examples
+from tasks.arrays import to_examples
 from tasks.targets import to_labels
 
 

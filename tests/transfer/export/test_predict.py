@@ -83,7 +83,7 @@ def test_values_of_the_models_own_type_are_taken_as_they_are(three, tmp_path):
 
 
 def test_images_of_another_type_do_not_hang_on_what_else_is_in_the_file(three, tmp_path):
-    from tasks.examples import natural_range
+    from tasks.arrays import natural_range
 
     bytes_ = patterns(9, classes=3, seed=8)
     predict(three[2], bytes_, tmp_path / "bytes.csv")
