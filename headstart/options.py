@@ -21,11 +21,8 @@ from dataclasses import MISSING, dataclass, field
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from headstart.errors import InputError
+from headstart.errors import require
 
-KINDS = ("text", "int", "float", "flag", "path", "pairs", "texts", "size", "sizes", "span")
-"""Types of an option's value, made of a command's text: pairs is {name: value} of repeated name=value, texts
-a tuple of repeated options, size (height, width), sizes "96x96x3", span "-1,1"."""
 # The entry of ``**options`` in a docstring's Args, with the lines that go on with it.
 _OPTIONS = re.compile(r"^    \*\*options:.*\n?(?:^ {5,}.*\n?)*", re.MULTILINE)
 Made = TypeVar("Made", bound=Callable[..., Any])
@@ -37,7 +34,9 @@ class OptionInfo:
 
     Attributes:
         help: one or two sentences, for a person who has the problem and not the jargon.
-        kind: a name in KINDS.
+        kind: the type of its value, made of a command's text: "text", "int", "float", "flag" or "path";
+            "pairs", {name: value} of repeated name=value; "texts", a tuple of repeated options; "size",
+            (height, width); "sizes", of "96x96x3"; "span", of "-1,1".
         at_least, above, at_most, below: the bounds of a number; None: unbounded.
         choices: the words that are allowed; empty: any.
         metavar: stands for the value in a command's help.
@@ -75,8 +74,8 @@ def option(default: Any, help: str, **how: Any) -> Any:
         **how: the other attributes of ``OptionInfo``.
     """
     info = OptionInfo(help=help, **how)
-    if info.kind not in KINDS:
-        raise ValueError(f"kind must be one of {KINDS}. Got {info.kind!r}.")
+    if info.kind not in _TYPES:
+        raise ValueError(f"kind must be one of {', '.join(_TYPES)}. Got {info.kind!r}.")
     if isinstance(default, Mapping):
         return field(default_factory=lambda: dict(default), metadata={"option": info})
     return field(default=default, metadata={"option": info})
@@ -107,8 +106,11 @@ def check_options(config: Any) -> None:
         if value is None and default_of(row) is None:
             continue
         rule = _broken_rule(value, info)
-        if rule:
-            raise InputError(rule, argument=row.name, value=value)
+        require(not rule, row.name, rule, value=value)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _whole(value: Any) -> bool:
@@ -125,16 +127,13 @@ def _listed(value: Any, of: Callable[[Any], bool]) -> bool:
 
 
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "text": (lambda value: isinstance(value, str), "must be text"),
+    "text": (_text, "must be text"),
     "int": (_whole, "must be an integer"),
     "float": (_number, "must be a number"),
     "flag": (lambda value: isinstance(value, bool), "must be true or false"),
     "path": (lambda value: isinstance(value, str | os.PathLike), "must be a path"),
     "pairs": (lambda value: isinstance(value, Mapping), "must be a mapping"),
-    "texts": (
-        lambda value: _listed(value, lambda part: isinstance(part, str)),
-        "must be a list of texts",
-    ),
+    "texts": (lambda value: _listed(value, _text), "must be a list of texts"),
     "size": (lambda value: _listed(value, _whole) and len(value) == 2, "must be (height, width)"),
     "sizes": (lambda value: _listed(value, _whole), "must be a tuple of whole numbers"),
     "span": (
@@ -155,10 +154,8 @@ def _broken_rule(value: Any, info: OptionInfo) -> str:
     if info.choices:
         return "" if value in info.choices else f"must be one of {', '.join(info.choices)}"
     good, rule = _TYPES[info.kind]
-    if not good(value):
-        return rule
-    if info.kind not in ("int", "float"):
-        return ""
+    if not good(value) or info.kind not in ("int", "float"):
+        return "" if good(value) else rule
     bounds = (
         (info.at_least, "{:g} or more", lambda bound: value >= bound),
         (info.above, "above {:g}", lambda bound: value > bound),

@@ -55,35 +55,24 @@ class Dataset:
         self._settle("x", _examples("x", self.x))
         if self.x_test is not None:
             self._settle("x_test", _examples("x_test", self.x_test))
-            require(
-                self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:],
-                "x_test",
-                f"must have examples like those of x: {_described(self.x)}",
-                hint=f"Its are {_described(self.x_test)}.",
-            )
+            same = self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:]
+            rule = f"must have examples like those of x: {_described(self.x)}"
+            require(same, "x_test", rule, hint=f"Its are {_described(self.x_test)}.")
         if self.y is None:
             require(self.y_test is None, "y_test", "must be left out where there is no y")
             require(self.class_names is None, "class_names", "must be left out without y")
         else:
             self._settle("y", _targets("y", self.y, len(self.x)))
-            require(
-                (self.x_test is None) == (self.y_test is None),
-                "y_test",
-                "must be given together with x_test, or neither",
-            )
+            both = (self.x_test is None) == (self.y_test is None)
+            require(both, "y_test", "must be given together with x_test, or neither")
         if self.y is not None and self.y_test is not None and self.x_test is not None:
             self._settle("y_test", _targets("y_test", self.y_test, len(self.x_test)))
-            require(
-                target_kind(self.y_test) == self.target
-                and self.y_test.shape[1:] == self.y.shape[1:],
-                "y_test",
-                "must be of the kind of y",
-            )
-            require(
-                self.target != "classes" or int(self.y_test.max()) < self.n_classes,
-                "y_test",
-                f"has classes that y has not: {int(self.y_test.max())}",
-            )
+            alike = target_kind(self.y_test) == self.target
+            alike = alike and self.y_test.shape[1:] == self.y.shape[1:]
+            require(alike, "y_test", "must be of the kind of y")
+            most = int(self.y_test.max()) if self.target == "classes" else -1
+            known = most < max(self.n_classes, 1)
+            require(known, "y_test", f"has classes that y has not: {most}")
         if self.class_names is not None and self.y is not None:
             self._settle("class_names", tuple(str(name) for name in self.class_names))
             _check_names(self.class_names, self.y)
@@ -115,13 +104,10 @@ class Dataset:
                 as float32.
             y: (N,) whole numbers or text, which are classes; (N,) numbers with a fraction, to predict; or
                 (N, K) zeros and ones, labels of which an example can have several. None: unlabelled.
-            x_test: test examples, shaped like x.
-            y_test: targets of the test examples, like y.
+            x_test, y_test: test examples and their targets, like x and y.
             class_names: names of the classes 0..K-1, or of the K labels.
             y_kind: "classes", "numbers" or "multi-label", where y looks like another kind.
-            name: the name of the data set.
-            source: one line that says where the data came from.
-            kind: as in ``Dataset``.
+            name, source, kind: as in ``Dataset``.
 
         Returns:
             The data set; it holds copies.
@@ -135,21 +121,19 @@ class Dataset:
         """
         there = {"y": y, "x_test": x_test, "y_test": y_test}
         there |= {"class_names": class_names, "y_kind": y_kind}
-        require(
+        whole, rule = (
             y is None or x_test is None or y_test is not None,
-            "y_test",
             "is missing: there are y and x_test",
-            hint="Add y_test or drop x_test.",
         )
+        require(whole, "y_test", rule, hint="Add y_test or drop x_test.")
         # (an argument, the one that it makes no sense without)
         needs = (("y_test", "x_test"), ("y_test", "y"), ("class_names", "y"), ("y_kind", "y"))
         for key, needed in needs:
-            require(
+            whole, rule = (
                 there[key] is None or there[needed] is not None,
-                needed,
                 f"is missing: there is {key}",
-                hint=f"Add {needed} or drop {key}.",
             )
+            require(whole, needed, rule, hint=f"Add {needed} or drop {key}.")
         examples, tested, value_range = to_examples(
             to_array(x, "x"), None if x_test is None else to_array(x_test, "x_test")
         )

@@ -17,17 +17,14 @@ class TargetTask:
     """A labelled training set, from which budgets of labels are drawn, and a test part.
 
     Attributes:
-        name: as in Dataset.
+        name, value_range, source, kind: as in Dataset.
         x: (N, ...) uint8 or float32 training examples.
         y: (N,) int64 labels 0..K-1, every class present, or (N,) float64 numbers, or (N, K) uint8 labels of 0
             and 1, each of them present.
         x_test: test examples like x, to be used once, by the final evaluation.
         y_test: their labels, like y.
         class_names: names of the classes or labels; () for numbers.
-        value_range: as in Dataset.
-        source: as in Dataset.
         test_origin: one line that says where the test part came from.
-        kind: as in Dataset.
         files: for a folder of images, the path of each example of x in it; else None.
         fingerprint: of the data set that it was made of.
     """
@@ -155,32 +152,29 @@ class TargetTask:
 def _names(dataset: Dataset, y: np.ndarray, kind: str) -> tuple[str, ...]:
     """Return the names of the classes or labels. Raises InputError when there is nothing to learn."""
     if kind == "numbers":
+        owner = f"y of data set {dataset.name!r}"
         if y.min() == y.max():
             raise InputError(
-                f"y of data set {dataset.name!r} is {float(y[0]):g} for every training example: there is "
-                "nothing to predict."
+                f"{owner} is {float(y[0]):g} for every training example: there is nothing to predict."
             )
         # A model gives float32: rounding may cost a hundredth of the spread at most.
         step = float(np.finfo(np.float32).eps * np.abs(y).max())
         if step > y.std() / 100:
             raise InputError(
-                f"y of data set {dataset.name!r} lies around {float(y.mean()):g} and varies by only "
-                f"{y.std():g}: a model gives float32, whose numbers are {step:g} apart there.",
+                f"{owner} lies around {float(y.mean()):g} and varies by only {y.std():g}: a model gives "
+                f"float32, whose numbers are {step:g} apart there.",
                 hint="Subtract a constant from y and y_test, such as their mean.",
             )
         return ()
+    owner = f"Data set {dataset.name!r}"
     count = y.shape[1] if kind == "multi-label" else dataset.n_classes
-    names = dataset.class_names or tuple(str(k) for k in range(count))
+    names = dataset.class_names or tuple(map(str, range(count)))
     if len(names) < 2:
-        raise InputError(
-            f"Data set {dataset.name!r} has one class only, {names[0]!r}; a target task needs two."
-        )
+        raise InputError(f"{owner} has one class only, {names[0]!r}; a target task needs two.")
     counts = y.sum(axis=0) if kind == "multi-label" else np.bincount(y, minlength=len(names))
     if not counts.all():
-        missing = [repr(names[k]) for k in np.flatnonzero(counts == 0)[:5]]
-        raise InputError(
-            f"Data set {dataset.name!r} has no training example of class {', '.join(missing)}."
-        )
+        missing = ", ".join(repr(names[k]) for k in np.flatnonzero(counts == 0)[:5])
+        raise InputError(f"{owner} has no training example of class {missing}.")
     return names
 
 

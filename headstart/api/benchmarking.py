@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -32,11 +33,9 @@ class Table:
 
     def __str__(self) -> str:
         lines = [self.header, *self.rows]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
-        shown = [
-            "  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)) for line in lines
-        ]
-        return "\n".join([self.title, *(line.rstrip() for line in shown)])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        return "\n".join([self.title, *shown])
 
     def _repr_html_(self) -> str:
         def row(cells: Sequence[str], kind: str) -> str:
@@ -127,18 +126,16 @@ def benchmark(
     config, reading, runner, running = parse(
         "benchmark", options, BenchmarkConfig, ReadingConfig, RunnerConfig, RunOptions
     )
-    how = {"image_size": reading.image_size, "skip_unreadable": reading.skip_unreadable}
 
     def given(value: Any, argument: str) -> Any:
         # Names stay names: other processes load them for themselves, and the records hold them.
-        if value is None or isinstance(value, str | Path):
-            return value if value is None else str(value)
-        return as_dataset(value, argument=argument, seed=config.seed, **how)
+        if value is None or isinstance(value, str | os.PathLike):
+            return value and os.fspath(value)
+        return as_dataset(value, argument=argument, image_size=reading.image_size)
 
-    if out is None:
-        # Only named: nothing is made where the plan refuses.
-        out = Path(tempfile.gettempdir()) / f"headstart-{secrets.token_hex(8)}"
-    folder = Path(out).expanduser()
+    # Only named: nothing is made where the plan refuses.
+    new = Path(tempfile.gettempdir()) / f"headstart-{secrets.token_hex(8)}"
+    folder = new if out is None else Path(out).expanduser()
     # The benchmark shows cells, not the steps of each training.
     session = Session(threads=running.threads, force=running.force)
     read = BenchmarkData.of(

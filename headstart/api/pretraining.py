@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.api.session import CheckpointOptions, parse
+from headstart.errors import require, worded
 from headstart.options import ReadOptions, documented
 from pretrain.config import PretrainConfig
 from tasks.loading.resolve import as_dataset
@@ -62,17 +64,14 @@ class PretrainedEncoder:
         Raises:
             InputError: the examples have another shape.
         """
-        from headstart.errors import InputError
         from pretrain.encoders.encoder import Encoder, Preprocessing, features
         from pretrain.engine.session import Session
         from pretrain.weights.file import assign
 
         examples = as_dataset(x, argument="x").x
         shape = tuple(self.weights_file.encoder["input_shape"])
-        if examples.shape[1:] != shape:
-            raise InputError(
-                f"must hold examples of shape {shape}", argument="x", value=examples.shape[1:]
-            )
+        rule = f"must hold examples of shape {shape}"
+        require(examples.shape[1:] == shape, "x", rule, value=examples.shape[1:])
         Session().start()
         encoder = Encoder(self.weights_file.encoder, seed=None)
         assign(self.weights_file.tensors, encoder.variables)
@@ -167,14 +166,11 @@ def load_encoder(path: str | Path | PretrainedEncoder) -> PretrainedEncoder:
     """
     if isinstance(path, PretrainedEncoder):
         return path
-    from headstart.errors import worded
     from pretrain.keras_import.source import read_source
 
     said: list[str] = []
     where = str(Path(path).expanduser()) if Path(path).expanduser().exists() else str(path)
     weights = read_source(where, say=said.append)
     if said:
-        import warnings
-
         warnings.warn(worded("; ".join(said)), UserWarning, stacklevel=2)
     return PretrainedEncoder(weights, name=Path(where).name)

@@ -42,6 +42,7 @@ class TransferredModel:
         classes: (K,) the classes, as they were given in y; empty of numbers.
         path: the ``.keras`` file; None of a model in memory only.
         info: the kind of y, and the shape, type and range of raw examples.
+        keras: the ``keras.Model``: raw examples (B, ...) to probabilities (B, K), of two classes (B, 1).
 
     It pickles with its ``.keras`` file inside. As with every pickle: load only what you trust.
     """
@@ -51,13 +52,8 @@ class TransferredModel:
     classes: np.ndarray = field(repr=False)
     path: Path | None
     info: ModelInfo = field(repr=False)
+    keras: Any = field(repr=False)
     _examples: np.ndarray = field(repr=False)
-    _model: Any = field(repr=False)
-
-    @property
-    def keras(self) -> Any:
-        """The ``keras.Model``: raw examples (B, ...) to probabilities (B, K), of two classes (B, 1)."""
-        return self._model
 
     @property
     def report(self) -> Report:
@@ -93,15 +89,12 @@ class TransferredModel:
 
     def score(self, x: Any, y: Any) -> float:
         """Return the accuracy against y (N,); of numbers R squared, of several labels the micro F1."""
+        from sklearn.metrics import f1_score, r2_score
+
         predicted, y = self.predict(x), np.asarray(y)
-        target = self.result["target"]
-        if target == "numbers":
-            from sklearn.metrics import r2_score
-
+        if self.result["target"] == "numbers":
             return float(r2_score(y, predicted))
-        if target == "multi-label":
-            from sklearn.metrics import f1_score
-
+        if self.result["target"] == "multi-label":
             return float(f1_score(y, predicted, average="micro", zero_division=0.0))
         return float(np.mean(predicted.astype(str) == y.astype(str)))
 
@@ -117,7 +110,7 @@ class TransferredModel:
 
         artifacts = Artifacts(model=Path(path).expanduser())
         artifacts.check(force=force)
-        write_model(self._model, artifacts.model, self.info, self._examples)
+        write_model(self.keras, artifacts.model, self.info, self._examples)
         saved = replace(self, path=artifacts.model)
         kept = {k: v for k, v in self.result.items() if k not in ("exports", "pictures")}
         write_text(artifacts.result, json.dumps({**kept, "history": self.history}, indent=1) + "\n")
@@ -139,9 +132,8 @@ class TransferredModel:
 
         model = self if path is None else self.save(path, force=force)
         if model.path is None:
-            raise InputError(
-                "must name a .keras file, for the model lies in memory", argument="path"
-            )
+            rule = "must name a .keras file, for the model lies in memory"
+            raise InputError(rule, argument="path")
         (made,) = export_model(model.path, [format], force=force)
         return Path(made["path"])
 
@@ -152,7 +144,7 @@ class TransferredModel:
         from transfer.numerics import both_classes
 
         dataset = as_dataset(x, argument="x")
-        outputs = predict_batched(self._model, examples_for("The model", self.info, dataset))
+        outputs = predict_batched(self.keras, examples_for("The model", self.info, dataset))
         return both_classes(outputs) if self.result["target"] == "classes" else outputs
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,16 +152,16 @@ class TransferredModel:
 
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
-            write_model(self._model, file, self.info, self._examples)
-            return {**self.__dict__, "_model": file.read_bytes()}
+            write_model(self.keras, file, self.info, self._examples)
+            return {**self.__dict__, "keras": file.read_bytes()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from transfer.export.keras_file import load_model as load
 
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
-            file.write_bytes(state["_model"])
-            self.__dict__.update({**state, "_model": load(file)})
+            file.write_bytes(state["keras"])
+            self.__dict__.update({**state, "keras": load(file)})
 
     def __repr__(self) -> str:
         result = self.result
@@ -255,8 +247,8 @@ def transfer(
         classes=_classes(data, dataset),
         path=done.path,
         info=ModelInfo.of(done.inputs, done.result),
+        keras=done.model,
         _examples=task.x_test[:64],
-        _model=done.model,
     )
 
 
@@ -287,7 +279,7 @@ def load_model(path: str | Path) -> TransferredModel:
         path=path,
         info=info,
         _examples=np.zeros((1, *info.shape), info.dtype),
-        _model=load(path),
+        keras=load(path),
     )
 
 

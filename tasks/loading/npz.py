@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -94,9 +95,7 @@ def _check_headers(
                     f"{path}: {key} holds Python objects, which are never read, for they can run code.",
                     hint="Save it as numbers (or, for y, as text): x.astype('float32').",
                 )
-            size = dtype.itemsize
-            for length in shape:
-                size *= length
+            size = math.prod(shape, start=dtype.itemsize)
             if min(shape, default=0) < 0 or size != member.file_size - file.tell():
                 raise InputError(
                     f"{path}: {key} declares {size} bytes of shape {shape} and the file holds "

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import InputError, suggest
+from headstart.errors import InputError, require, suggest
 from tasks.dataset import Dataset
 from tasks.loading.class_filter import filter_classes
 from tasks.sources import Source, all_sources
@@ -51,14 +51,10 @@ def as_dataset(
     _check_size(image_size)
     if isinstance(data, Dataset):
         return _resized(data, image_size)
-    if data is None:
-        raise InputError("is missing", argument=argument)
+    require(data is not None, argument, "is missing")
     arrays = data if isinstance(data, tuple) else (data,)
-    if len(arrays) not in (1, 2, 4):
-        raise InputError(
-            f"must be x, (x, y) or (x, y, x_test, y_test), and is a tuple of {len(arrays)}",
-            argument=argument,
-        )
+    rule = f"must be x, (x, y) or (x, y, x_test, y_test), and is a tuple of {len(arrays)}"
+    require(len(arrays) in (1, 2, 4), argument, rule)
     try:
         return _resized(Dataset.from_arrays(**dict(zip(PARTS, arrays, strict=False))), image_size)
     except InputError as error:
@@ -105,11 +101,9 @@ def load_dataset(
 
 
 def _check_size(size: tuple[int, int] | None) -> None:
-    if size is None:
-        return
-    if len(size) != 2 or not all(isinstance(s, int) and 1 <= s <= MAX_SIDE for s in size):
-        rule = f"must be (height, width), each 1 to {MAX_SIDE}"
-        raise InputError(rule, argument="image_size", value=size)
+    sides = (1, 1) if size is None else size
+    good = len(sides) == 2 and all(isinstance(s, int) and 1 <= s <= MAX_SIDE for s in sides)
+    require(good, "image_size", f"must be (height, width), each 1 to {MAX_SIDE}", value=size)
 
 
 def check_apart(output: Path, *given: str | Path | None) -> None:
@@ -154,12 +148,12 @@ def _resized(dataset: Dataset, image_size: tuple[int, int] | None) -> Dataset:
     if image_size is None or dataset.input_shape[:-1] == tuple(image_size):
         return dataset
     height, width = image_size
-    if len(dataset.input_shape) != 3:
-        raise InputError(
-            f"of {height}x{width} needs images: examples of {dataset.name!r} have shape "
-            f"{dataset.input_shape}",
-            argument="image_size",
-        )
+    require(
+        len(dataset.input_shape) == 3,
+        "image_size",
+        f"of {height}x{width} needs images: examples of {dataset.name!r} have shape "
+        f"{dataset.input_shape}",
+    )
     return replace(
         dataset,
         x=resize_images(dataset.x, (height, width)),
