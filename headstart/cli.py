@@ -247,9 +247,6 @@ def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
         how |= {"multiple": True, "default": list(default or ())}
     else:
         how["type"] = _click_type(info)
-    if info.kind in ("size", "sizes", "span") and default is not None:
-        # As text, which click shows as a user would give it.
-        how["default"] = ("," if info.kind == "span" else "x").join(f"{v:g}" for v in default)
     if info.metavar:
         how["metavar"] = info.metavar
     if info.usual is not None:
@@ -262,9 +259,8 @@ def _click_option(row: Field[Any], info: OptionInfo) -> Decorator:
 def _spellings(row: Field[Any], info: OptionInfo) -> list[str]:
     """Return a field's options as click takes them: ``--map/--no-map`` of a flag that is on by default."""
     names = [name.replace("_", "-") for name in info.spelled or (row.name,)]
-    if info.kind == "flag" and default_of(row) is True:
-        names = [name if "/" in name else f"{name}/no-{name}" for name in names]
-    return ["/".join(f"--{part.removeprefix('--')}" for part in name.split("/")) for name in names]
+    both = info.kind == "flag" and default_of(row) is True
+    return [f"--{name}/--no-{name}" if both else f"--{name}" for name in names]
 
 
 def _click_type(info: OptionInfo) -> Any:
@@ -279,8 +275,7 @@ def _click_type(info: OptionInfo) -> Any:
         return click.INT if low is None and high is None else click.IntRange(low, high, **edges)
     if info.kind == "float":
         return Rate(low, high, **edges)
-    types = {"path": FilePath(), "size": image_size, "sizes": shape, "span": span}
-    return types.get(info.kind, str)
+    return {"path": FilePath(), "size": image_size}.get(info.kind, str)
 
 
 data_options = config_options(ReadOptions)

@@ -36,17 +36,16 @@ class OptionInfo:
         help: one or two sentences, for a person who has the problem and not the jargon.
         kind: the type of its value, made of a command's text: "text", "int", "float", "flag" or "path";
             "pairs", {name: value} of repeated name=value; "texts", a tuple of repeated options; "size",
-            (height, width); "sizes", of "96x96x3"; "span", of "-1,1".
+            (height, width).
         at_least, above, at_most, below: the bounds of a number; None: unbounded.
         choices: the words that are allowed; empty: any.
         metavar: stands for the value in a command's help.
         spelled: how commands spell it, without hyphens in front, the first in errors too; empty: by its
-            name. A flag that is on by default can be turned off, by "no-" before its spelling; "yes/no"
-            spells both sides of a flag.
+            name. A flag that is on by default can be turned off, by "no-" before its spelling.
         usual: the effect of leaving it out, where the default does not say it: "the strategy's".
         parse: the whole value from its text (or the value itself), in place of ``kind``; raises
             ValueError with the rule.
-        command, python: False where that surface does not have it.
+        command: False where commands do not have it.
     """
 
     help: str
@@ -61,7 +60,6 @@ class OptionInfo:
     usual: str | None = None
     parse: Callable[[Any], Any] | None = None
     command: bool = True
-    python: bool = True
 
 
 def option(default: Any, help: str, **how: Any) -> Any:
@@ -135,11 +133,6 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "pairs": (lambda value: isinstance(value, Mapping), "must be a mapping"),
     "texts": (lambda value: _listed(value, _text), "must be a list of texts"),
     "size": (lambda value: _listed(value, _whole) and len(value) == 2, "must be (height, width)"),
-    "sizes": (lambda value: _listed(value, _whole), "must be a tuple of whole numbers"),
-    "span": (
-        lambda value: _listed(value, _number) and len(value) == 2 and value[0] < value[1],
-        "must be two rising numbers",
-    ),
 }
 
 
@@ -154,8 +147,8 @@ def _broken_rule(value: Any, info: OptionInfo) -> str:
     if info.choices:
         return "" if value in info.choices else f"must be one of {', '.join(info.choices)}"
     good, rule = _TYPES[info.kind]
-    if not good(value) or info.kind not in ("int", "float"):
-        return "" if good(value) else rule
+    if not good(value):
+        return rule
     bounds = (
         (info.at_least, "{:g} or more", lambda bound: value >= bound),
         (info.above, "above {:g}", lambda bound: value > bound),
@@ -168,14 +161,10 @@ def _broken_rule(value: Any, info: OptionInfo) -> str:
     return f"must be {' and '.join(text.format(bound) for bound, text, _ in given)}"
 
 
-def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
+def documented(*configs: type) -> Callable[[Made], Made]:
     """Return a decorator that gives a function with ``**options`` the options of configurations.
 
     Its signature then lists them as keywords, and its docstring's Args explain them.
-
-    Args:
-        *configs: dataclasses whose fields are options.
-        **own: explanations that replace an option's own.
     """
 
     def decorate(function: Made) -> Made:
@@ -184,7 +173,7 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
         known, lines = {p.name for p in named}, []
         for config in configs:
             for row, info in options_of(config):
-                if row.name in known or not info.python:
+                if row.name in known:
                     continue
                 known.add(row.name)
                 default = default_of(row)
@@ -196,9 +185,7 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
                         annotation=row.type,
                     )
                 )
-                text = own.get(row.name, info.help)
-                if info.usual:
-                    text += f" Default: {info.usual}."
+                text = f"{info.help} Default: {info.usual}." if info.usual else info.help
                 lines.append(textwrap.fill(f"{row.name}: {text}", 96, subsequent_indent="    "))
         function.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
         document = inspect.cleandoc(function.__doc__ or "")
@@ -209,8 +196,16 @@ def documented(*configs: type, **own: str) -> Callable[[Made], Made]:
     return decorate
 
 
+class Checked:
+    """Makes a configuration check its values when it is made."""
+
+    def __post_init__(self) -> None:
+        """Hold the rules of its options."""
+        check_options(self)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
+class ReadOptions(Checked):
     """How data that are named or lie on disk are read."""
 
     image_size: tuple[int, int] | None = option(
@@ -224,12 +219,9 @@ class ReadOptions:
         False, "Leave unreadable files of a folder out and count them.", kind="flag"
     )
 
-    def __post_init__(self) -> None:
-        check_options(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class TestPartOptions:
+class TestPartOptions(Checked):
     """How the examples to test on are set aside."""
 
     test_part: float = option(
@@ -239,6 +231,3 @@ class TestPartOptions:
         above=0,
         below=1,
     )
-
-    def __post_init__(self) -> None:
-        check_options(self)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from headstart.errors import python_spelling, suggest
-from headstart.options import check_options, option
+from headstart.options import Checked, option
 from pretrain.engine.progress import Reporter
 from pretrain.engine.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(Checked):
     """How a run is carried out; none of it changes a result's numbers but ``threads``, by rounding."""
 
     threads: int | None = option(
@@ -27,9 +27,6 @@ class RunOptions:
         kind="flag",
         usual="on a terminal and in a notebook",
     )
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
     @property
     def shown(self) -> bool:

@@ -4,7 +4,7 @@ import click
 import pytest
 from commands import run
 
-from headstart.cli import FilePath
+from headstart.cli import FilePath, shape, span
 
 
 def test_a_path_may_begin_with_the_users_home(tmp_path, monkeypatch):
@@ -16,6 +16,21 @@ def test_a_path_may_begin_with_the_users_home(tmp_path, monkeypatch):
     )
     with pytest.raises(click.BadParameter, match="user that is not known"):
         convert("~no-such-user-here/x", None, None)
+
+
+def test_shapes_and_ranges_are_read_and_checked():
+    assert shape.convert("20", None, None) == (20,)
+    assert shape.convert("96X96x3", None, None) == (96, 96, 3)
+    assert span.convert("0,255", None, None) == (0.0, 255.0)
+    for kind, text, says in (
+        (shape, "1x2", "HEIGHTxWIDTHxCHANNELS"),
+        (shape, "0x1x1", "HEIGHTxWIDTHxCHANNELS"),
+        (span, "2,1", "rising"),
+        (span, "1", "rising"),
+        (span, "nan,1", "rising"),
+    ):
+        with pytest.raises(click.BadParameter, match=says):
+            kind.convert(text, None, None)
 
 
 @pytest.mark.parametrize("command", ["pretrain", "transfer", "benchmark"])
