@@ -15,7 +15,15 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from headstart.errors import HeadstartError, Spelling, option_spelling
-from headstart.options import OptionInfo, ReadOptions, TestPartOptions, default_of, options_of
+from headstart.options import (
+    CheckpointOptions,
+    OptionInfo,
+    ReadOptions,
+    RunOptions,
+    TestPartOptions,
+    default_of,
+    options_of,
+)
 from headstart.packages import check_packages
 
 Config = TypeVar("Config")
@@ -280,13 +288,7 @@ def _click_type(info: OptionInfo) -> Any:
 
 data_options = config_options(ReadOptions)
 test_part = config_options(TestPartOptions)
-checkpoint_seconds = click.option(
-    "--checkpoint-seconds",
-    default=5.0,
-    show_default=True,
-    type=click.FloatRange(min=0),
-    help="Seconds between checkpoints.",
-)
+checkpoint_seconds = config_options(CheckpointOptions, without=("threads", "force", "resume"))
 import_options = options(
     click.option(
         "--cut",
@@ -307,15 +309,12 @@ import_options = options(
 
 
 def import_arguments(given: dict[str, Any], weights: str) -> dict[str, Any]:
-    """Take the options of an imported model out of those of a command, named as ``import_model`` does.
+    """Take the options of an imported model out of a command's, named as ``import_model`` does.
 
-    Args:
-        given: the options of a command; those of the imported model are removed.
-        weights: the name of the option for the weights of keras.applications.
+    ``weights`` is the name of the option for the weights of keras.applications.
     """
-    names = {"weights": weights, "cut": "cut", "input_shape": "input_shape"}
-    names["value_range"] = "value_range"
-    return {name: given.pop(option) for name, option in names.items()}
+    own = {name: given.pop(name) for name in ("cut", "input_shape", "value_range")}
+    return {"weights": given.pop(weights), **own}
 
 
 run_options = options(
@@ -326,12 +325,7 @@ run_options = options(
         type=click.IntRange(0, 2**31 - 1),
         help="Random seed; it decides every random choice.",
     ),
-    click.option(
-        "--threads",
-        type=positive,
-        help="Threads of one operation. [default: all cores; of benchmark, one]",
-    ),
-    click.option("--force", is_flag=True, help="Replace an existing output."),
+    config_options(RunOptions),
     click.option("--quiet", is_flag=True, help="Show no progress."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON."),
 )

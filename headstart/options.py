@@ -18,6 +18,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
+from inspect import Parameter
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -177,14 +178,8 @@ def documented(*configs: type) -> Callable[[Made], Made]:
                     continue
                 known.add(row.name)
                 default = default_of(row)
-                named.append(
-                    inspect.Parameter(
-                        row.name,
-                        inspect.Parameter.KEYWORD_ONLY,
-                        default=inspect.Parameter.empty if default is MISSING else default,
-                        annotation=row.type,
-                    )
-                )
+                made = Parameter(row.name, Parameter.KEYWORD_ONLY, annotation=row.type)
+                named.append(made if default is MISSING else made.replace(default=default))
                 text = f"{info.help} Default: {info.usual}." if info.usual else info.help
                 lines.append(textwrap.fill(f"{row.name}: {text}", 96, subsequent_indent="    "))
         function.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
@@ -230,4 +225,37 @@ class TestPartOptions(Checked):
         kind="float",
         above=0,
         below=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Checked):
+    """How a run is carried out; none of it changes a result's numbers but ``threads``, by rounding."""
+
+    threads: int | None = option(
+        None,
+        "Threads of one operation.",
+        kind="int",
+        at_least=1,
+        usual="all cores; of benchmark, one",
+    )
+    force: bool = option(False, "Replace an existing output.", kind="flag")
+    progress: bool | None = option(
+        None,
+        "Show the progress on stderr, or as a bar in a notebook.",
+        kind="flag",
+        command=False,
+        usual="on a terminal and in a notebook",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOptions(RunOptions):
+    """The same of a run that can be interrupted and resumed."""
+
+    resume: bool = option(
+        False, "With an output: go on where an interrupted run stopped.", kind="flag"
+    )
+    checkpoint_seconds: float = option(
+        5.0, "Seconds between checkpoints, of a run with an output.", kind="float", at_least=0
     )

@@ -17,7 +17,7 @@ def check_packages() -> None:
     overwrites it silently. Imports nothing of theirs, so it may stand before any import.
 
     Raises:
-        InputError: a package is loaded from elsewhere.
+        InputError: one is loaded from elsewhere.
     """
     ours = Path(__file__).resolve().parent.parent
     for name in PACKAGES:

@@ -31,14 +31,13 @@ def to_array(values: Any, key: str) -> np.ndarray:
         if not key.startswith("y") or len(values.columns) != 1:
             return _from_frame(values, key)
         values = np.asarray(values.to_numpy())[:, 0]
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise InputError("has masked values", argument=key, hint="Fill them or leave them out.")
+    masked = isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values)
+    require(not masked, key, "has masked values", hint="Fill them or leave them out.")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"must be an array, every example of one shape ({error})", argument=key
-        ) from None
+        rule = f"must be an array, every example of one shape ({error})"
+        raise InputError(rule, argument=key) from None
     if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
         # NumPy writes the numbers of a mixed list as text: only what was text already may be text.
         array = np.asarray(values, dtype=object)
@@ -54,12 +53,9 @@ def _from_frame(frame: Any, key: str) -> np.ndarray:
         column = array[:, place]
         wrong = [v for v in column.tolist() if not isinstance(v, bool | int | float | np.number)]
         if wrong:
-            raise InputError(
-                f"has a column {name!r} that does not hold numbers only",
-                argument=key,
-                value=wrong[0],
-                hint="Encode it as numbers or leave it out.",
-            )
+            rule = f"has a column {name!r} that does not hold numbers only"
+            hint = "Encode it as numbers or leave it out."
+            raise InputError(rule, argument=key, value=wrong[0], hint=hint)
     return _from_objects(array, key)
 
 
@@ -99,14 +95,10 @@ def check_finite(x: np.ndarray, key: str) -> None:
 
 
 def natural_range(x: np.ndarray) -> tuple[float, float]:
-    """Return the range that values are taken to span.
+    """Return the range that values of ``x``, not empty, are taken to span: of uint8 (0, 255).
 
-    Args:
-        x: array of any shape, not empty.
-
-    Returns:
-        (0, 255) for uint8; for floats (0, 1) or (-1, 1) when all values lie within (with a tolerance of
-        ``OVERSHOOT`` around (0, 1)), else minimum and maximum.
+    Of floats (0, 1), with a tolerance of ``OVERSHOOT``, or (-1, 1) when all values lie within, else minimum
+    and maximum.
     """
     if x.dtype == np.uint8:
         return (0.0, 255.0)

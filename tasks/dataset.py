@@ -137,6 +137,9 @@ class Dataset:
         examples, tested, value_range = to_examples(
             to_array(x, "x"), None if x_test is None else to_array(x_test, "x_test")
         )
+        if class_names is not None:
+            listed = np.ndim(class_names) == 1 and all(isinstance(n, str) for n in class_names)
+            require(listed, "class_names", "must be a list of names, as text", value=class_names)
         targets = test_targets = names = None
         if y is not None:
             targets, test_targets, names = to_targets(
@@ -145,7 +148,7 @@ class Dataset:
                 len(examples),
                 0 if tested is None else len(tested),
                 kind=y_kind,
-                names=_names(class_names),
+                names=None if class_names is None else tuple(map(str, class_names)),
             )
         return cls(
             name=name,
@@ -207,14 +210,6 @@ class Dataset:
 
 def _described(x: np.ndarray) -> str:
     return f"{x.dtype} of shape {tuple(x.shape[1:])}"
-
-
-def _names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
-    if class_names is None:
-        return None
-    listed = np.ndim(class_names) == 1 and all(isinstance(name, str) for name in class_names)
-    require(listed, "class_names", "must be a list of names, as text", value=class_names)
-    return tuple(map(str, class_names))
 
 
 def _examples(key: str, x: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config import BenchmarkConfig, ReadingConfig, RunnerConfig
-from headstart.api.session import RunOptions, parse
-from headstart.options import documented
+from headstart.api.session import parse, shown
+from headstart.options import RunOptions, documented
 from tasks.loading.resolve import as_dataset
 
 
@@ -142,7 +142,7 @@ def benchmark(
         given(data, "data"), given(pool, "pool"), DataConfig(**asdict(reading), seed=config.seed)
     )
     plan = BenchmarkPlan.make([read], config, folder, session=session, runner=runner)
-    run_benchmark(plan, session, progress=make_progress(not running.shown, python_spelling))
+    run_benchmark(plan, session, progress=make_progress(not shown(running), python_spelling))
     return load_result(folder)
 
 

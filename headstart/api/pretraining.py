@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.api.session import CheckpointOptions, parse
+from headstart.api.session import parse, session_of
 from headstart.errors import require, worded
-from headstart.options import ReadOptions, documented
+from headstart.options import CheckpointOptions, ReadOptions, documented
 from pretrain.config import PretrainConfig
 from tasks.loading.resolve import as_dataset
 
@@ -135,7 +135,7 @@ def pretrain(
     )
     how = asdict(reading)
     path = None if out is None else Path(out).expanduser()
-    session = running.session()
+    session = session_of(running)
     try:
         plan = PretrainPlan.make(
             as_dataset(data, seed=config.seed, **how),

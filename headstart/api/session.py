@@ -1,69 +1,42 @@
-"""Options of runs from Python, and the session that they make."""
+"""From the keywords of a call to its configurations, and the session that they make."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from headstart.errors import python_spelling, suggest
-from headstart.options import Checked, option
+from headstart.options import CheckpointOptions, RunOptions
 from pretrain.engine.progress import Reporter
 from pretrain.engine.session import Session
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions(Checked):
-    """How a run is carried out; none of it changes a result's numbers but ``threads``, by rounding."""
+def shown(options: RunOptions) -> bool:
+    """Say whether the progress is shown."""
+    from pretrain.engine.progress import in_notebook
 
-    threads: int | None = option(
-        None, "Threads in one operation.", kind="int", at_least=1, usual="all cores"
+    if options.progress is None:
+        return in_notebook() or sys.stderr.isatty()
+    return options.progress
+
+
+def session_of(options: CheckpointOptions) -> Session:
+    """Return the session of these options, silent where the progress is not shown."""
+    from pretrain.engine.progress import NotebookReporter, in_notebook, make_reporter
+
+    if shown(options) and in_notebook():
+        reporter: Reporter = NotebookReporter()
+    else:
+        reporter = make_reporter(not shown(options), python_spelling)
+    return Session(
+        threads=options.threads,
+        reporter=reporter,
+        resume=options.resume,
+        force=options.force,
+        checkpoint_seconds=options.checkpoint_seconds,
     )
-    force: bool = option(False, "Replace an existing output.", kind="flag")
-    progress: bool | None = option(
-        None,
-        "Show the progress on stderr, or as a bar in a notebook.",
-        kind="flag",
-        usual="on a terminal and in a notebook",
-    )
-
-    @property
-    def shown(self) -> bool:
-        """Whether the progress is shown."""
-        from pretrain.engine.progress import in_notebook
-
-        if self.progress is None:
-            return in_notebook() or sys.stderr.isatty()
-        return self.progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointOptions(RunOptions):
-    """The same of a run that can be interrupted and resumed."""
-
-    resume: bool = option(
-        False, "With an output: go on where an interrupted run stopped.", kind="flag"
-    )
-    checkpoint_seconds: float = option(
-        5.0, "With an output: seconds between two checkpoints.", kind="float", at_least=0
-    )
-
-    def session(self) -> Session:
-        """Return the session of these options, silent where the progress is not shown."""
-        from pretrain.engine.progress import NotebookReporter, in_notebook, make_reporter
-
-        if self.shown and in_notebook():
-            reporter: Reporter = NotebookReporter()
-        else:
-            reporter = make_reporter(not self.shown, python_spelling)
-        return Session(
-            threads=self.threads,
-            reporter=reporter,
-            resume=self.resume,
-            force=self.force,
-            checkpoint_seconds=self.checkpoint_seconds,
-        )
 
 
 def parse(function: str, given: Mapping[str, Any], *configs: type) -> list[Any]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.api.pretraining import load_encoder
-from headstart.api.session import CheckpointOptions, parse
+from headstart.api.session import parse, session_of
 from headstart.errors import InputError
-from headstart.options import ReadOptions, TestPartOptions, documented
+from headstart.options import CheckpointOptions, ReadOptions, TestPartOptions, documented
 from tasks.loading.resolve import as_dataset, folder_size
 from tasks.task import TargetTask
 from transfer.config import TransferConfig
@@ -223,7 +223,7 @@ def transfer(
     how = {**asdict(reading), "seed": config.seed}
     if reading.image_size is None and isinstance(data, str | Path):
         how["image_size"] = folder_size(str(data), source.weights_file.encoder["input_shape"])
-    session = running.session()
+    session = session_of(running)
     try:
         dataset = as_dataset(data, **how)
         more = None

@@ -130,17 +130,9 @@ def exact_hashes(x: np.ndarray) -> np.ndarray:
 
 
 def thumbnails(x: np.ndarray, size: tuple[int, int], down: int = 0, right: int = 0) -> np.ndarray:
-    """Average the inner part of each image over 8x8 grey cells.
+    """Return images, without the outermost pixels of the pool's ``size``, as 8x8 grey cells (N, 64) float32.
 
-    Args:
-        x: (N, H, W, C) images.
-        size: (height, width) of the pool's images, whose outermost pixels are cut off. Images of another size
-            lose as great a part of theirs.
-        down: -1, 0 or 1, the shift of the part in pixels of the pool's images.
-        right: the same, across.
-
-    Returns:
-        (N, 64) float32.
+    ``down`` and ``right`` shift the part by -1, 0 or 1 pixels of the pool's images.
     """
     (height, width), (tall, wide) = x.shape[1:3], size
     rows = _averages(height, (1 + down) * height / tall, (tall - 1 + down) * height / tall)

@@ -99,8 +99,8 @@ def all_sources() -> dict[str, Source]:
                     f"Data set {point.name!r} of the package {owner} failed to load: {error!r}."
                 ) from error
 
-        row = Source(name=point.name, summary=f"from the package {owner}", loader=loader)
-        table.setdefault(point.name, row)
+        about = f"from the package {owner}"
+        table.setdefault(point.name, Source(name=point.name, summary=about, loader=loader))
     return table
 
 

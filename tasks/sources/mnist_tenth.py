@@ -55,16 +55,10 @@ def load_mnist_tenth(seed: int = 0) -> dict[str, Any]:
 
 
 def read_digits(path: Path) -> np.ndarray:
-    """Read the images of one file.
+    """Return the images (N, 28, 28, 1) uint8 of one file. Raises InputError where it is damaged.
 
     The file is ``{"data": [...]}``: 784 numbers an image, row by row, each a byte / 255 that was rounded to
     three decimals, so that the nearest integer of 255 times the number is the byte.
-
-    Returns:
-        (N, 28, 28, 1) uint8.
-
-    Raises:
-        InputError: the file is damaged.
     """
     try:
         if path.stat().st_size > MAX_BYTES:

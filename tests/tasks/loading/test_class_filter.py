@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from headstart.errors import InputError
 from tasks.dataset import Dataset
-from tasks.loading.class_filter import filter_classes, pick_classes
+from tasks.loading.resolve import filter_classes, pick_classes
 
 NAMES = ("T-shirt/top", "ankle boot", "7", "shirt", "Shirt ", "0")
 
