@@ -8,7 +8,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -70,11 +69,10 @@ def run_command(command: click.Command) -> NoReturn:
 
 def spelling(command: click.Command) -> Spelling:
     """Return the way ``command`` and its subcommands spell arguments: ``--lr find``, ``--no-map``."""
-    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
-    known: dict[str, click.Option] = {}
-    for parameter in (parameter for each in commands for parameter in each.params):
-        if isinstance(parameter, click.Option) and parameter.name:
-            known.setdefault(parameter.name, parameter)
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    found = [parameter for each in (command, *inner) for parameter in each.params]
+    # Backwards, so that of equal names the first counts.
+    known = {str(p.name): p for p in reversed(found) if isinstance(p, click.Option)}
 
     def spell(name: str, value: str | None) -> str:
         option = known.get(name)
@@ -195,6 +193,11 @@ def _image_size(value: Any) -> tuple[int, int]:
     return found[0], found[-1]
 
 
+def _shape(value: Any) -> tuple[int, ...]:
+    rule = "must be HEIGHTxWIDTHxCHANNELS, or the number of columns"
+    return _sizes(value, (1, 3), 1 << 24, rule)
+
+
 def _span(value: Any) -> tuple[float, float]:
     try:
         low, high = map(float, value if isinstance(value, tuple) else value.split(","))
@@ -207,15 +210,7 @@ def _span(value: Any) -> tuple[float, float]:
 
 positive = click.IntRange(min=1)
 image_size = Parsed(_image_size, "HxW")
-shape = Parsed(
-    partial(
-        _sizes,
-        counts=(1, 3),
-        most=1 << 24,
-        rule="must be HEIGHTxWIDTHxCHANNELS, or the number of columns",
-    ),
-    "HxWxC",
-)
+shape = Parsed(_shape, "HxWxC")
 span = Parsed(_span, "LOW,HIGH")
 
 

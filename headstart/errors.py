@@ -174,9 +174,7 @@ class Interrupted(HeadstartError):
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the names nearest to ``name``, or "" when none is near."""
     near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.5)
-    if not near:
-        return ""
-    return " Did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def check_known(name: str, known: Iterable[str], argument: str) -> None:

@@ -49,16 +49,13 @@ def check_folder(path: Path, ours: Callable[[Path], bool], force: bool = False) 
         InputError: as ``check_output`` does, and when the folder is not ``ours``.
     """
     with _tried(path) as final:
+        away = "Move it away."
         if final.exists() and not final.is_dir():
-            raise InputError(
-                f"{path} is a file, and a folder is to be written there.", hint="Move it away."
-            )
+            raise InputError(f"{path} is a file, and a folder is to be written there.", hint=away)
         if final.is_dir() and any(final.iterdir()):
             if not ours(final):
-                raise InputError(
-                    f"The folder {path} holds something else, and is not replaced.",
-                    hint="Move it away.",
-                )
+                rule = f"The folder {path} holds something else, and is not replaced."
+                raise InputError(rule, hint=away)
             _check_new(path, not force)
 
 

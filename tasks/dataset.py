@@ -121,19 +121,14 @@ class Dataset:
         """
         there = {"y": y, "x_test": x_test, "y_test": y_test}
         there |= {"class_names": class_names, "y_kind": y_kind}
-        whole, rule = (
-            y is None or x_test is None or y_test is not None,
-            "is missing: there are y and x_test",
-        )
+        whole = y is None or x_test is None or y_test is not None
+        rule = "is missing: there are y and x_test"
         require(whole, "y_test", rule, hint="Add y_test or drop x_test.")
         # (an argument, the one that it makes no sense without)
         needs = (("y_test", "x_test"), ("y_test", "y"), ("class_names", "y"), ("y_kind", "y"))
         for key, needed in needs:
-            whole, rule = (
-                there[key] is None or there[needed] is not None,
-                f"is missing: there is {key}",
-            )
-            require(whole, needed, rule, hint=f"Add {needed} or drop {key}.")
+            rule, hint = f"is missing: there is {key}", f"Add {needed} or drop {key}."
+            require(there[key] is None or there[needed] is not None, needed, rule, hint=hint)
         examples, tested, value_range = to_examples(
             to_array(x, "x"), None if x_test is None else to_array(x_test, "x_test")
         )
@@ -229,9 +224,9 @@ def _check_names(names: tuple[str, ...], y: np.ndarray) -> None:
     kind, key = target_kind(y), "class_names"
     require(kind != "numbers", key, "must be left out: y is numbers, which have no class names")
     if kind == "multi-label":
-        rule = f"must be as many as y has labels, {y.shape[1]}"
-        require(len(names) == y.shape[1], key, rule, value=len(names))
+        good, rule = len(names) == y.shape[1], f"must be as many as y has labels, {y.shape[1]}"
     else:
-        rule = f"must be {int(y.max()) + 1} or more, as y has class {int(y.max())}"
-        require(int(y.max()) < len(names), key, rule, value=len(names))
+        most = int(y.max())
+        good, rule = len(names) > most, f"must be {most + 1} or more, as y has class {most}"
+    require(good, key, rule, value=len(names))
     require(len(set(names)) == len(names), key, "must differ: two classes have the same name")

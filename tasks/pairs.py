@@ -1,7 +1,6 @@
-"""Pairs of examples, same item or not: an auxiliary task for pretraining, and its evaluation.
+"""Pairs of examples: *same* when the two have one label (one person, one item), else *different*.
 
-A pair is *same* when its two examples have one label (one person, one item) and *different* otherwise.
-No example is ever paired with itself.
+An auxiliary task for pretraining, and its evaluation. No example is ever paired with itself.
 """
 
 from __future__ import annotations

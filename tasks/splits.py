@@ -14,8 +14,7 @@ def stratified_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split 0..n-1 into (kept, held out): two sorted int64 index arrays, disjoint and complete.
 
-    Every class keeps at least one example, so nothing is held out when n < 2 or when every class has a single
-    example.
+    Every class keeps at least one example, so of classes of a single example nothing is held out.
 
     Args:
         y: (n,) integer labels to stratify by, or None for a plain random split.
@@ -58,9 +57,7 @@ def class_split(y: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, 
     count = min(len(classes) - 2, max(2, round(fraction * len(classes))))
     require(0 < fraction < 1, "fraction", "must be above 0 and below 1", value=fraction)
     if count < 2:
-        raise InputError(
-            f"A split by classes needs four classes or more, and y has {len(classes)}."
-        )
+        raise InputError(f"A split by classes needs four or more, and y has {len(classes)}.")
     held = np.isin(y, generator(seed).permutation(classes)[:count])
     return np.flatnonzero(~held), np.flatnonzero(held)
 

@@ -33,8 +33,8 @@ def strata(y: np.ndarray) -> np.ndarray:
 
     Returns:
         (N,) int64 group numbers 0..S-1. Classes are their own groups; numbers are grouped by quantile, ten
-        bins of five examples or more; several labels by the rarest label of an example, with one more group
-        for examples without any, so that rare labels are spread evenly and common ones nearly.
+        bins of five examples or more; several labels by the rarest of an example, with a group for examples
+        without any, so that rare labels are spread evenly and common ones nearly.
     """
     kind = target_kind(y)
     if kind == "classes":

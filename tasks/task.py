@@ -131,14 +131,13 @@ class TargetTask:
         """
         groups = strata(self.y)
         least = self.n_classes if self.target == "classes" else int(groups.max()) + 1
-        if n < least:
-            reason = {
-                "classes": "one a class",
-                "numbers": f"one in each of {least} quantile bins",
-                "multi-label": "so that each label is seen once",
-            }[self.target]
-            rule = f"must be {least} or more for {self.name!r}, {reason}"
-            raise InputError(rule, argument="labels", value=n)
+        reason = {
+            "classes": "one a class",
+            "numbers": f"one in each of {least} quantile bins",
+            "multi-label": "so that each label is seen once",
+        }[self.target]
+        rule = f"must be {least} or more for {self.name!r}, {reason}"
+        require(n >= least, "labels", rule, value=n)
         require(
             n <= len(self.x),
             "labels",

@@ -165,8 +165,8 @@ class TransferredModel:
 
     def __repr__(self) -> str:
         result = self.result
-        names = ("accuracy", "rmse", "micro_f1")
-        measured = ", ".join(f"{name} {result[name]:.4f}" for name in names if name in result)
+        names = [name for name in ("accuracy", "rmse", "micro_f1") if name in result]
+        measured = ", ".join(f"{name} {result[name]:.4f}" for name in names)
         kind = f"{len(result['classes'])} classes" if result["classes"] else "numbers"
         return (
             f"<TransferredModel: {kind} from {result['labels']} labels of {result['data']}, "

@@ -3,11 +3,11 @@
 Each example leaves an exact hash, 8 bytes; each image also a signature, 64 bytes, by which its near
 duplicates are found: shifted by a pixel, saved as JPEG, made a little brighter or darker.
 
-The signature of an image is its inner part, one pixel cut off on every side, averaged over 8x8 equal
-cells of grey, minus the mean, divided by the largest absolute value. Mean and scale are gone, so
-brightness and contrast do not count. A query is looked up by its nine inner parts: one of them is free
-of any shift by a pixel, whatever came in at the border. Two signatures, brought to length 1, are near
-when their Euclidean distance is at most ``TOLERANCE``.
+The signature of an image is its inner part, one pixel cut off on every side, averaged over 8x8 equal cells of
+grey, minus the mean, divided by the largest absolute value, so that brightness and contrast do not count. A
+query is looked up by its nine inner parts: one of them is free of any shift by a pixel, whatever came in at
+the border. Two signatures, brought to length 1, are near when their Euclidean distance is at most
+``TOLERANCE``.
 """
 
 from __future__ import annotations
@@ -56,12 +56,7 @@ class Fingerprints:
 
     @classmethod
     def of(cls, x: np.ndarray, value_range: tuple[float, float]) -> Fingerprints:
-        """Return the fingerprints of a pool.
-
-        Args:
-            x: (N, ...) uint8 or float32 examples, N at least 1.
-            value_range: the (low, high) that values of ``x`` span.
-        """
+        """Return the fingerprints of a pool (N, ...) uint8 or float32, whose values span ``value_range``."""
         hashes = exact_hashes(x)
         _, first = np.unique(_as_integers(hashes), return_index=True)
         rows = first[:MAX_EXACT]
@@ -83,11 +78,7 @@ class Fingerprints:
     def find(
         self, x: np.ndarray, value_range: tuple[float, float]
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Find the examples that are in the pool, exactly or nearly.
-
-        Args:
-            x: (N, ...) examples.
-            value_range: the (low, high) that values of ``x`` span.
+        """Find the examples (N, ...), of values that span ``value_range``, that are in the pool.
 
         Returns:
             Two bool arrays (N,), exact and near. The first is None when dtype or shape are not the pool's, so
@@ -117,16 +108,11 @@ def comparable(shape: tuple[int, ...]) -> bool:
 
 def exact_hashes(x: np.ndarray) -> np.ndarray:
     """Return (N, 8) uint8: BLAKE2b of dtype, shape and bytes of each example of ``x`` (N, ...)."""
-    begun = hashlib.blake2b(f"{x.dtype.str} {tuple(x.shape[1:])}\n".encode(), digest_size=8)
-
-    def one(row: bytes) -> bytes:
-        hasher = begun.copy()
-        hasher.update(row)
-        return hasher.digest()
-
+    head = f"{x.dtype.str} {tuple(x.shape[1:])}\n".encode()
     # In chunks, so that a large pool is not in memory twice.
-    parts = (map(one, example_bytes(x[i : i + CHUNK])) for i in range(0, len(x), CHUNK))
-    return np.frombuffer(b"".join(map(b"".join, parts)), np.uint8).reshape(-1, 8)
+    parts = (example_bytes(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK))
+    hashes = (hashlib.blake2b(head + row, digest_size=8).digest() for part in parts for row in part)
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 8)
 
 
 def thumbnails(x: np.ndarray, size: tuple[int, int], down: int = 0, right: int = 0) -> np.ndarray:

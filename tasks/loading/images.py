@@ -1,7 +1,4 @@
-"""Images in folders: decoded into one uint8 array of one size, each file once.
-
-Subfolders are classes, flat files are unlabelled.
-"""
+"""Folders of images, decoded into one uint8 array of one size, each file once."""
 
 from __future__ import annotations
 

@@ -29,16 +29,15 @@ def load_npz(path: Path) -> Dataset:
             never read) or arrays that ``Dataset.from_arrays`` refuses.
     """
     arrays, where = _read(path), path.name
-    given: dict[str, Any] = dict(arrays)
     if "y_kind" in arrays:
-        given["y_kind"] = arrays["y_kind"].tolist()
+        arrays["y_kind"] = arrays["y_kind"].tolist()
     try:
-        return Dataset.from_arrays(**given, name=where, source=f"file {where}")
+        return Dataset.from_arrays(**arrays, name=where, source=f"file {where}")
     except InputError as error:
         raise error.about(f"{where}:") from None
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> dict[str, Any]:
     """Return the arrays by key; all keys are in KEYS, and x is there."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -68,7 +67,6 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         if key in members:
             raise InputError(f"{path} holds {key!r} twice.")
         members[key] = member
-    for key in members:
         if key not in KEYS:
             other = _OTHER_NAMES.get(key.lower())
             hint = f" Is it {other!r}?" if other else suggest(key, KEYS)

@@ -77,8 +77,7 @@ def load_dataset(
         spec: a name ("digits"), an alias ("fashion-mnist/A"), the path of a .npz file or of a folder of
             images, or one of these with a class filter ("digits[3,8]", "fashion-mnist[^sandal]"). A spec
             that exists as a path is a path.
-        image_size: (height, width) in pixels to which images are resized, bilinear: a folder's when they
-            are decoded, those of any other source afterwards. None: their own size.
+        image_size: (height, width) in pixels to which images are resized, bilinear; None: their own size.
         skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
         seed: for sources that draw their examples at random; none of the built-in ones does.
 
@@ -129,14 +128,11 @@ def check_apart(output: Path, *given: str | Path | None) -> None:
 
 
 def folder_size(spec: str, shape: Sequence[int]) -> tuple[int, int] | None:
-    """Return the size at which to read a folder of images for a model.
+    """Return the size (height, width) at which to read a folder of images for a model.
 
     Args:
-        spec: a path, with or without a class filter.
-        shape: of one example that the model takes.
-
-    Returns:
-        (height, width) in pixels; None when ``spec`` names no folder or the model takes no images.
+        spec: a path, with or without a class filter; of anything but a folder None is returned.
+        shape: of one example that the model takes; None is returned where it takes no images.
     """
     base, _ = _split_filter(spec.strip(), all_sources())
     if len(shape) != 3 or not _exists(base) or not Path(base).expanduser().is_dir():
@@ -301,22 +297,19 @@ def filter_classes(dataset: Dataset, classes: str) -> Dataset:
 
 def pick_classes(owner: str, names: tuple[str, ...], classes: str) -> list[int]:
     """Return the indices of the classes ``names`` that a filter of the set ``owner`` picks."""
+    about = f"The class filter [{classes}] of {owner!r}"
     exclude = classes.strip().startswith("^")
     listed: list[int] = []
     for part in classes.strip().removeprefix("^").split(","):
         k = _find_class(owner, names, part.strip())
         if k in listed:
-            raise InputError(
-                f"The class filter [{classes}] of {owner!r} lists class {names[k]!r} twice."
-            )
+            raise InputError(f"{about} lists class {names[k]!r} twice.")
         listed.append(k)
     if not exclude:
         return listed
     rest = [k for k in range(len(names)) if k not in listed]
     if not rest:
-        raise InputError(
-            f"The class filter [{classes}] of {owner!r} leaves no class out of {', '.join(names)}."
-        )
+        raise InputError(f"{about} leaves no class out of {', '.join(names)}.")
     return rest
 
 

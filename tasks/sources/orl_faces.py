@@ -1,8 +1,7 @@
 """ORL faces: 400 photographs of 40 people, as greyscale PGM files in a folder a person.
 
-Samaria & Harter 1994, "Parameterisation of a stochastic model for human face identification"
-(AT&T Laboratories Cambridge). Split by person, A against B, it asks whether features tell apart people
-that were never seen in training.
+Samaria & Harter 1994, "Parameterisation of a stochastic model for human face identification". Split by
+person, A against B, it asks whether features tell apart people that were never seen in training.
 """
 
 from __future__ import annotations
@@ -58,10 +57,9 @@ def read_face(path: Path) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PPM",)) as image:
-                if (image.height, image.width) != SIZE or image.mode != "L":
-                    raise ValueError(
-                        f"it is {image.height}x{image.width} of mode {image.mode}, not 112x92 grey"
-                    )
+                height, width, mode = image.height, image.width, image.mode
+                if (height, width) != SIZE or mode != "L":
+                    raise ValueError(f"it is {height}x{width} of mode {mode}, not 112x92 grey")
                 pixels = np.array(image)
     except Exception as error:  # decoders of hostile bytes raise nearly anything
         raise InputError(f"{path} is damaged: {error}.", hint=FETCH) from None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, suggest
-from headstart.files import atomic_folder, atomic_write, check_folder, check_output
+from headstart.files import atomic_write, check_folder, check_output
 from pretrain.engine.runtime import keras_defaults
 from transfer.export.keras_file import ModelInfo, difference, load_model
 from transfer.export.onnx import run_onnx, write_onnx
@@ -146,8 +146,7 @@ def export_model(
     def write(row: Format) -> float:
         """Write a format, run it and return the greatest difference, before it counts."""
         beside, differences = row.beside(path), []
-        atomic = atomic_folder if row.folder else atomic_write
-        atomic(
+        atomic_write(
             beside,
             lambda temporary: row.write(loaded, temporary, info.to_json()),
             verify=lambda temporary: differences.append(
