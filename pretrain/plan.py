@@ -370,10 +370,11 @@ def choose_encoder(
     hint = f"Choose one of: {', '.join(fresh_names())}."
     fresh = not known or not ARCHITECTURES[name].imported
     require(fresh, "encoder", rule, value=name, hint=hint)
-    if row is not None and row.encoders is not None:
+    if row is not None:
         rule = f"cannot be trained by the strategy {row.name!r}"
-        hint = f"It can train: {', '.join(row.encoders)}."
-        require(not known or name in row.encoders, "encoder", rule, value=name, hint=hint)
+        hint = f"It can train: {', '.join(n for n in ARCHITECTURES if row.trains(n))}."
+        require(not known or row.trains(name), "encoder", rule, value=name, hint=hint)
+    if row is not None and row.encoders is not None:
         options = {**row.encoders.get(name, {}), **options}
     config = encoder_config(name, dataset.input_shape, options)
     expected_shapes(config)

@@ -85,6 +85,8 @@ def unfit(
         if choose_encoder(pool, choice.encoder or "auto", choice.encoder_options, row) == encoder:
             return None
     own = dict(row.encoders or {})
+    if not own:
+        return f"it learns by gradients, and the encoder {encoder['architecture']} is computed."
     name = encoder["architecture"] if encoder["architecture"] in own else next(iter(own))
     return (
         f"it trains the encoder {with_options(name, own[name])}, which is not what the other rows have. "

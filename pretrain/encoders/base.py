@@ -98,6 +98,8 @@ class Architecture:
         decode: (input_shape, options) -> a keras.Model from features (B, D) to logits of the input's shape
             (B, ...), used by strategies that reconstruct.
         convolutional: True when it holds convolutions (XLA on CPU is then never used).
+        computed: True when its weights are computed, not learnt by gradients: only strategies that name it
+            train it.
         imported: True when its options describe a model from elsewhere, which no pretraining can choose.
         options: its own, by name.
     """
@@ -108,6 +110,7 @@ class Architecture:
     build: Callable[[tuple[int, ...], Mapping[str, Any]], list[tuple[str, Any]]]
     decode: Callable[[tuple[int, ...], Mapping[str, Any]], Any]
     convolutional: bool
+    computed: bool = False
     imported: bool = False
     options: Mapping[str, Option] = field(default_factory=dict)
 

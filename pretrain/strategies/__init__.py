@@ -16,6 +16,7 @@ from pretrain.strategies import (
     gan,
     greedy,
     masked,
+    patch_dictionary,
     rbm,
     rotation,
     siamese,
@@ -40,6 +41,7 @@ STRATEGIES: dict[str, Strategy] = {
         siamese.ROW,
         gan.ROW,
         rbm.ROW,
+        patch_dictionary.ROW,
     )
 }
 GROUP = "headstart.strategies"

@@ -142,7 +142,7 @@ class Strategy:
         augments: True when it learns from random views of an example, which must differ.
         square_images: True when examples must be images as high as wide.
         encoders: the architectures that it can train, each with the options that it sets unless the user
-            does; None when it can train any.
+            does; None when it can train any that learns by gradients.
         split: held out for validation: "examples", or "classes" when there are labels and enough classes
             (then no held-out class is ever trained on).
         advice: a sentence to try when the features collapse.
@@ -178,6 +178,7 @@ class Strategy:
 
     def trains(self, architecture: str) -> bool:
         """Return True when it can train encoders of this architecture."""
-        if ARCHITECTURES[architecture].imported:
-            return False
-        return self.encoders is None or architecture in self.encoders
+        row = ARCHITECTURES[architecture]
+        if self.encoders is None:
+            return not row.imported and not row.computed
+        return architecture in self.encoders and not row.imported
