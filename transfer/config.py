@@ -96,9 +96,9 @@ class TransferConfig:
     )
     head: str | None = option(
         None,
-        "linear or hidden (with one hidden layer), which are trained; logistic (regression) or knn "
-        "(nearest neighbours), which are solved on frozen features.",
-        usual="linear",
+        "linear or hidden (with one hidden layer), which are trained; logistic (regression), ridge (least "
+        "squares) or knn (nearest neighbours), which are solved on frozen features.",
+        usual="linear; ridge for a dictionary of patches",
     )
     unlabelled_method: str | None = option(
         None,

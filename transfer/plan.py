@@ -95,7 +95,8 @@ class TransferPlan:
             rows = np.array(config.rows)
         else:
             rows = task.labels(len(task.x) if config.labels is None else config.labels, config.seed)
-        fit = FitPlan.make(config, source, inputs, target_of(task, rows), data=task.name)
+        target, trained = target_of(task, rows), unlabelled is not None
+        fit = FitPlan.make(config, source, inputs, target, data=task.name, trained=trained)
         lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
         lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
         found = None

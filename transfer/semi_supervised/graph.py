@@ -5,8 +5,8 @@ one-hot at the labelled examples, else 0:
 
 - ``spreading``, Zhou et al. 2004, "Learning with Local and Global Consistency", equation 4: the limit of
   F <- a S F + (1 - a) Y with S = D^(-1/2) W D^(-1/2), each class's labels adding up to 1.
-- ``poisson``, Calder et al. 2020, "Poisson Learning", algorithm 1: the sum over t of (D^(-1) W)^t D^(-1) B, in
-  which B is Y less the mean label, at the labelled examples: better where a class has one label or two.
+- ``poisson``, Calder et al. 2020, "Poisson Learning", algorithm 1: the sum over t of (D^(-1) W)^t D^(-1) B,
+  in which B is Y less the mean label, at the labelled examples: better where a class has one label or two.
 
 Neighbours weigh exp(-4 d^2 / d_k^2), with d_k the distance to the last of k neighbours (the same paper,
 section 4). Since both are linear, one run gives what each label, or group of labels, contributes, and the
@@ -149,9 +149,7 @@ class Graphs:
                 if best is None or one.about["loss"] < best.about["loss"]:
                     best = Taught(soft=one.soft, held_out=one.held_out, about=tried[-1])
         assert best is not None
-        return Taught(
-            soft=best.soft, held_out=best.held_out, about={**best.about, "tried": tried}
-        )
+        return Taught(soft=best.soft, held_out=best.held_out, about={**best.about, "tried": tried})
 
 
 def _taught(

@@ -15,7 +15,7 @@ from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.config import TransferConfig
 from transfer.data.input_adapter import InputAdapter
 from transfer.encoder_source import EncoderSource
-from transfer.heads import HEADS, SolvedHead, head_of, usual_above
+from transfer.heads import HEADS, SolvedHead, head_of, usual_above, usual_head
 from transfer.heads.base import Labelled
 from transfer.inference import FeatureCache
 from transfer.recipes import TransferRecipe, recipe
@@ -61,15 +61,20 @@ class FitPlan:
         target: Target,
         *,
         data: str,
+        trained: bool = False,
     ) -> FitPlan:
         """Plan what a configuration asks for; of a reuse search, where it begins.
 
-        Other arguments are the attributes, and ``data`` is what has the target, for messages.
+        Other arguments are the attributes, ``data`` is what has the target, for messages, and ``trained``
+        says that the head must be one that is trained.
 
         Raises:
             InputError: something would train nothing, be passed over or contradicts something else.
         """
-        head, kept = head_of(config.head or "linear"), config.kept_blocks
+        name, kept = config.head, config.kept_blocks
+        if name is None:
+            name = "linear" if trained or config.search else usual_head(source.encoder, target.name)
+        head = head_of(name)
         named = config.recipe != "default" and isinstance(config.recipe, str)
         head.check_options([*config.training, *(["recipe"] if named else [])])
         head.check_target(target.name, data)

@@ -26,7 +26,7 @@ def begun(request):
 def normalised(setup):
     """Every normalised patch of the pool, (N, S S C)."""
     x = setup.arrays["x"] / 255
-    side, _, channels, size = setup.encoder.tensors()["block1/whiten/kernel"].shape
+    side, _, _, size = setup.encoder.tensors()["block1/whiten/kernel"].shape
     patches = sliding_window_view(x, (side, side), axis=(1, 2))
     patches = np.moveaxis(patches, 3, -1).reshape(-1, size)
     patches = patches - patches.mean(axis=1, keepdims=True)
