@@ -13,6 +13,7 @@ from benchmark.store import BenchmarkFolder
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NUMBERED = re.compile(r"^(?P<what>.+)-(?P<number>\d{3,})$")
+SMALL = 200
 MAX_BYTES = 400_000
 MAX_BYTES_TOGETHER = 2_000_000
 
@@ -30,6 +31,12 @@ class Picture:
     what: str
     epoch: int | None
     path: Path
+    data: bytes = b""
+
+    @property
+    def small(self) -> bool:
+        """Whether it is so few pixels across that it is shown enlarged."""
+        return int.from_bytes(self.data[16:20], "big") < SMALL
 
     @property
     def caption(self) -> str:
@@ -64,7 +71,7 @@ def pictures(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Picture]:
     return sorted(kept, key=lambda p: (rows.index(p.row), p.encoder, p.what != "curves", p.what))
 
 
-def read_pictures(found: Sequence[Picture]) -> tuple[list[tuple[Picture, bytes]], list[str]]:
+def read_pictures(found: Sequence[Picture]) -> tuple[list[Picture], list[str]]:
     """Return the pictures that fit into a report with their bytes, and the captions of the others."""
     kept, left, total = [], [], 0
     for picture in found:
@@ -76,7 +83,7 @@ def read_pictures(found: Sequence[Picture]) -> tuple[list[tuple[Picture, bytes]]
             left.append(f"{picture.caption} ({picture.path.name})")
             continue
         total += len(data)
-        kept.append((picture, data))
+        kept.append(replace(picture, data=data))
     return kept, left
 
 
