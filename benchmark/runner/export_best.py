@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config import ALL, BUDGET
@@ -14,18 +13,12 @@ from benchmark.work.cell import CellItem, ExportItem
 from headstart.errors import HeadstartError
 
 
-@dataclass(frozen=True, kw_only=True)
-class BestNetwork:
-    """The item that writes the network, and a note on the choice."""
-
-    item: ExportItem
-    note: str
-
-
 def best_network(
     plan: TaskPlan, records: Sequence[Record], out: Path, labels: str = BUDGET
-) -> BestNetwork:
+) -> tuple[ExportItem, str]:
     """Choose the network with the best mean over the seeds at the largest budget, and its first seed.
+
+    Returns the item that writes it, and a note on the choice.
 
     Classical models take no part: there is nothing of theirs to write. A frozen random encoder does.
 
@@ -52,8 +45,7 @@ def best_network(
     ]
     if not wanted:
         raise HeadstartError("No network has a result, so there is no best model to write.")
-    # The first of the best, and of its seeds.
-    cell = max(wanted, key=lambda c: (means[c.row], -plan.cells.index(c)))
+    cell = max(wanted, key=lambda c: means[c.row])  # the first of the best, and of its seeds
     (item,) = [item for item in plan.compile([cell]) if isinstance(item, CellItem)]
     amount = f"{budget} labels of seed {cell.seed}" if labels == BUDGET else "all labels"
     note = (
@@ -63,5 +55,12 @@ def best_network(
     top = max(means, key=lambda row: means[row])
     if means[top] > means[cell.row]:
         note += f" {top} had {100 * means[top]:.2f} %, and is no network."
-    export = ExportItem(key=f"export {out.name}", cell=item, out=out, everything=labels == ALL)
-    return BestNetwork(item=export, note=note)
+    export = ExportItem(
+        key=f"export {out.name}",
+        data=item.data,
+        environment=item.environment,
+        cell=item,
+        out=out,
+        everything=labels == ALL,
+    )
+    return export, note

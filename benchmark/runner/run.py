@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmark.config import RunnerConfig
 from benchmark.planning.plan import BenchmarkPlan
-from benchmark.runner.base import Runner
+from benchmark.runner.base import InProcess, Runner
 from benchmark.runner.export_best import best_network
 from benchmark.runner.progress import LineProgress, Progress
 from benchmark.store import Record
@@ -40,8 +40,6 @@ def make_runner(config: RunnerConfig, threads: int | None = None) -> Runner:
         from benchmark.runner.workers import WorkerProcesses
 
         return WorkerProcesses(config.workers, threads or 1)
-    from benchmark.runner.in_process import InProcess
-
     return InProcess(threads)
 
 
@@ -120,11 +118,11 @@ def _export(plan: BenchmarkPlan, runner: Runner, records: list[Record]) -> list[
     notes = []
     for number, task in enumerate(plan.tasks, start=1):
         out = plan.folder.best(number, len(plan.tasks))
-        best = best_network(task, records, out, str(plan.runner.export_best))
-        for _, outcome in runner.run([best.item]):
+        item, note = best_network(task, records, out, str(plan.runner.export_best))
+        for _, outcome in runner.run([item]):
             if outcome["status"] != "done":
                 raise HeadstartError(f"The best model was not written: {outcome['reason']}")
-        notes.append(best.note)
+        notes.append(note)
     return notes
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmark.data import DataCache
-from benchmark.work.queue import Outcome
+from benchmark.data import DataCache, DataConfig
+from benchmark.environment import check_environment
+from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, Interrupted
 
 if TYPE_CHECKING:
@@ -50,27 +50,47 @@ class WorkerContext:
         return self.session().programs
 
 
-def guarded(work: Callable[[], Outcome], prepare: Callable[[], object] = lambda: None) -> Outcome:
-    """Return the result of ``work`` with its status and cost: "done", or "failed" with the reason.
+@dataclass(frozen=True, kw_only=True)
+class DataItem(WorkItem):
+    """Work on a benchmark's data, in the environment that it was planned for.
 
-    prepare: called first, and not counted: it starts TensorFlow and loads data.
+    environment: what ``check_environment`` compares.
     """
-    began, cpu = time.monotonic(), time.process_time()
-    try:
-        prepare()
+
+    data: DataConfig
+    environment: dict[str, Any]
+
+    def run(self, context: WorkerContext, reporter: Reporter | None = None) -> Outcome:
+        """Return the result of ``work`` with its status and cost: "done", or "failed" with the reason.
+
+        Raises Interrupted on Ctrl-C only.
+        """
         began, cpu = time.monotonic(), time.process_time()
-        result: Outcome = {"status": "done", **work()}
-    except Interrupted:
-        raise
-    except HeadstartError as error:
-        result = {"status": "failed", "reason": str(error), "error": type(error).__name__}
-    except Exception as error:
-        if os.environ.get("HEADSTART_TRACEBACK"):
+        try:
+            self.prepare(context)
+            # Not counted: loading data and starting TensorFlow.
+            began, cpu = time.monotonic(), time.process_time()
+            result: Outcome = {"status": "done", **self.work(context, reporter)}
+        except Interrupted:
             raise
-        reason = f"{type(error).__name__}: {error}"
-        result = {"status": "failed", "reason": reason, "error": type(error).__name__}
-    return {
-        **result,
-        "seconds": round(time.monotonic() - began, 3),
-        "cpu_seconds": round(time.process_time() - cpu, 3),
-    }
+        except Exception as error:
+            name, known = type(error).__name__, isinstance(error, HeadstartError)
+            if not known and os.environ.get("HEADSTART_TRACEBACK"):
+                raise
+            reason = str(error) if known else f"{name}: {error}"
+            result = {"status": "failed", "reason": reason, "error": name}
+        return {
+            **result,
+            "seconds": round(time.monotonic() - began, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+        }
+
+    def prepare(self, context: WorkerContext) -> None:
+        """Load the data, and start TensorFlow."""
+        check_environment(self.environment)
+        context.data.get(self.data)
+        context.session()
+
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+        """Return the outcome's other fields."""
+        raise NotImplementedError

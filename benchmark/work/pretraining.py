@@ -6,11 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark.data import DataConfig
-from benchmark.environment import check_environment
 from benchmark.store import BenchmarkFolder
-from benchmark.work.context import WorkerContext, guarded
-from benchmark.work.queue import Outcome, WorkItem
+from benchmark.work.context import DataItem, WorkerContext
+from benchmark.work.queue import Outcome
 from pretrain.config import PretrainConfig
 
 if TYPE_CHECKING:
@@ -19,37 +17,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainItem(WorkItem):
+class PretrainItem(DataItem):
     """A pretraining on the pool of ``data``.
 
     name: of the weights file that it makes in the folder.
     encoder: its name in the benchmark's configuration.
     """
 
-    data: DataConfig
     pretrain: PretrainConfig
     folder: BenchmarkFolder
     name: str
     encoder: str
-    environment: dict[str, Any]
 
     @property
     def title(self) -> str:
         """The item in words."""
         return f"pretraining {self.pretrain.strategy}, seed {self.pretrain.seed}"
 
-    def run(self, context: WorkerContext, reporter: Reporter | None = None) -> Outcome:
-        """Make the weights file, unless it is there; return its cost or the reason why it failed."""
-
-        def prepare() -> None:
-            check_environment(self.environment)
-            context.data.get(self.data)
-            context.session()
-
-        return guarded(lambda: {"cost": self.weights(context, reporter)[1]}, prepare)
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+        """Make the weights file, unless it is there, and return its cost."""
+        return {"cost": self.weights(context, reporter)[1]}
 
     def weights(
-        self, context: WorkerContext, reporter: Reporter | None = None
+        self, context: WorkerContext, reporter: Reporter | None
     ) -> tuple[WeightsFile, dict[str, Any]]:
         """Return the weights and their cost, pretraining if need be; two processes never train the same.
 

@@ -19,7 +19,7 @@ from benchmark.config import BenchmarkConfig, Mode, RunnerConfig
 from benchmark.data import paired
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.report.build import redraw
-from benchmark.runner.in_process import InProcess
+from benchmark.runner.base import InProcess
 from headstart.errors import InputError
 from tasks.task import TargetTask
 
