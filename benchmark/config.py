@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ from headstart.options import ReadOptions, TestPartOptions, check_options, optio
 if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe
 
-FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
+MODES = FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
+OWN = "own"
+"""The name that stands for a data set's own training part, without its labels, as the pool."""
 BUDGET, ALL = "budget", "all"
 """Labels that the best network is trained on again: those of the largest budget, or all."""
 
@@ -32,24 +34,14 @@ class Mode:
     search: float | None = None
 
 
-def _searching(recipe: TransferRecipe) -> Mode:
+def _mode(name: str, recipe: TransferRecipe) -> Mode:
+    """Return a mode of MODES, from the benchmark's recipe."""
     from transfer.config import SEARCH_SECONDS
-
-    return Mode(recipe=recipe, search=SEARCH_SECONDS)
-
-
-def _probing(recipe: TransferRecipe) -> Mode:
     from transfer.recipes import recipe as named
 
-    return Mode(recipe=named(LINEAR_PROBE))
-
-
-MODES: Mapping[str, Callable[[TransferRecipe], Mode]] = {
-    FINE_TUNE: lambda recipe: Mode(recipe=recipe),
-    LINEAR_PROBE: _probing,
-    AUTO: _searching,
-}
-"""Name -> from the benchmark's recipe to the mode."""
+    if name == LINEAR_PROBE:
+        return Mode(recipe=named(LINEAR_PROBE))
+    return Mode(recipe=recipe, search=SEARCH_SECONDS if name == AUTO else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +220,7 @@ class BenchmarkConfig:
                     argument="modes",
                     hint=f"There are: {', '.join(MODES)}.",
                 )
-        return {name: MODES[name](recipe) for name in dict.fromkeys(self.modes)}
+        return {name: _mode(name, recipe) for name in self.modes}
 
     def with_recipe(self) -> BenchmarkConfig:
         """Return the configuration with the encoder and fields of pretraining that its recipe brings."""

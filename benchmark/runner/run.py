@@ -24,11 +24,6 @@ class BenchmarkRun:
     records: list[Record]
     notes: list[str]
 
-    @property
-    def rows(self) -> list[str]:
-        """The names of the tables' rows."""
-        return list(dict.fromkeys(record["row"] for record in self.records))
-
 
 def make_runner(config: RunnerConfig, threads: int | None = None) -> Runner:
     """Return the runner. Raises InputError when there is no cluster that answers."""
@@ -136,11 +131,8 @@ class GridRecords:
         self._fields: dict[str, Record] = {}
         for task in plan.tasks:
             for cell in task.cells:
-                identity = task.identity(cell)
-                record = task.skipped_record(cell)
-                if record is None and keep:
-                    record = task.finished(cell)
-                self._records[identity] = record
+                identity, kept = task.identity(cell), task.finished(cell) if keep else None
+                self._records[identity] = task.skipped_record(cell) or kept
                 self._fields[identity] = task.record_fields(cell)
         self.write()
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.baselines import run_baseline
 from benchmark.config import Mode
-from benchmark.environment import check_environment
 from benchmark.grid import RANDOM, Cell
 from benchmark.store import BenchmarkFolder
-from benchmark.work.context import DataItem, WorkerContext
+from benchmark.work.context import DataItem, WorkerContext, check_environment
 from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome
 from headstart.files import write_text

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.data import DataCache, DataConfig
-from benchmark.environment import check_environment
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, Interrupted
+from pretrain.engine import runtime
 
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.session import Session
 
+PACKAGES = (*runtime.PACKAGES, "scikit-learn")
 # A search has some dozens.
 MAX_PROGRAMS = 64
 
@@ -48,6 +50,31 @@ class WorkerContext:
     def programs(self) -> Programs:
         """The compiled steps."""
         return self.session().programs
+
+
+def threads_here(given: int | None) -> int:
+    """Return the threads of one operation in this process: those given, else one.
+
+    A process that runs TensorFlow already, such as a notebook, keeps what that has (0: every core).
+    """
+    if given is None and "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        return int(tf.config.threading.get_intra_op_parallelism_threads())
+    return given or 1
+
+
+def check_environment(expected: dict[str, Any]) -> None:
+    """Refuse to run a cell where it could have another result. Raises HeadstartError."""
+    found = runtime.environment(expected["threads"]["intra_op"], PACKAGES)
+    for part, values in expected.items():
+        for name in values | found[part]:
+            here, planned = found[part].get(name), values.get(name)
+            if here != planned:
+                raise HeadstartError(
+                    f"This worker has {name} {here!r}, and the benchmark was planned with {planned!r}.",
+                    hint="Give all machines the same environment.",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
