@@ -77,10 +77,6 @@ def label_budgets(value: Any) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _modes(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else names(value) if value else ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
     """The choices that decide a benchmark's results, except for the data.
@@ -109,7 +105,9 @@ class BenchmarkConfig:
         (),
         "Ways of the transfer side by side, with commas: fine-tune, linear-probe, auto (a search of the "
         "reuse).",
-        parse=_modes,
+        parse=lambda value: (
+            dict(value) if isinstance(value, Mapping) else names(value) if value else ()
+        ),
         metavar="TEXT",
         usual="the recipe's",
     )
@@ -253,9 +251,7 @@ class RunnerConfig:
         choices=("local", "dask"),
     )
     scheduler: str | None = option(
-        None,
-        "The Dask scheduler's address.",
-        usual="processes of this machine",
+        None, "The Dask scheduler's address.", usual="processes of this machine"
     )
     export_best: str | None = option(
         None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -44,10 +43,7 @@ class DataConfig(ReadingConfig):
     def read(self, name: str) -> Dataset:
         """Read one data set."""
         return load_dataset(
-            name,
-            image_size=self.image_size,
-            skip_unreadable=self.skip_unreadable,
-            seed=self.seed,
+            name, image_size=self.image_size, skip_unreadable=self.skip_unreadable, seed=self.seed
         )
 
 
@@ -220,22 +216,20 @@ class DataCache:
     """The data that this process has loaded; of those that can be loaded again the least used goes first."""
 
     def __init__(self, most: int = 2) -> None:
-        self._loaded: OrderedDict[DataConfig, BenchmarkData] = OrderedDict()
+        self._loaded: dict[DataConfig, BenchmarkData] = {}
         self._most = most
 
     def put(self, data: BenchmarkData) -> None:
         """Keep data that are loaded already."""
+        self._loaded.pop(data.config, None)
         self._loaded[data.config] = data
-        self._loaded.move_to_end(data.config)
         again = [config for config in self._loaded if config.data or config.file]
         for config in again[: -self._most]:
             del self._loaded[config]
 
     def get(self, config: DataConfig) -> BenchmarkData:
         """Return the data, loaded once."""
-        if config not in self._loaded:
-            self.put(load(config))
-        self._loaded.move_to_end(config)
+        self.put(self._loaded[config] if config in self._loaded else load(config))
         return self._loaded[config]
 
 

@@ -12,7 +12,7 @@ from benchmark.grid import Cell
 from benchmark.planning.plan import BenchmarkPlan, TaskPlan
 from benchmark.runner.progress import duration
 from benchmark.store import BenchmarkFolder, Record
-from benchmark.work.pretraining import PretrainItem
+from benchmark.work.cell import PretrainItem
 from pretrain.encoders import expected_shapes
 
 # Rough seconds on one core of 2026, where nothing was measured yet: an update, a classical model, a cell, a

@@ -18,10 +18,9 @@ from benchmark.grid import SCRATCH, Arm, Cell, cells, short_hash
 from benchmark.planning.eligibility import choose
 from benchmark.planning.pretrainings import Pretrainings
 from benchmark.store import BenchmarkFolder, Record
-from benchmark.work.cell import CellItem
+from benchmark.work.cell import CellItem, PretrainItem
 from benchmark.work.context import PACKAGES, threads_here
 from benchmark.work.measure import MeasureItem
-from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, slug
@@ -208,9 +207,7 @@ class TaskPlan:
                     argument="options",
                 )
         self.skipped = self._check_budgets(lenient)
-        self.cells = cells(
-            self.arms, list(BASELINES), config.labels, config.seed_values, self.task.name
-        )
+        self.cells = cells(self.arms, BASELINES, config.labels, config.seed_values, self.task.name)
         self._identities: dict[Cell, str] = {}
         for cell in self.cells:
             self.identity(cell)
@@ -250,10 +247,9 @@ class TaskPlan:
 
     def budget_notes(self) -> list[str]:
         """Return a sentence for each encoder on what the budget came to."""
-        seed = self.config.seed
-        strategies = {arm.encoder: arm.strategies for arm in self.arms}
-        said = [self.pretrainings.note(str(n), found, seed) for n, found in strategies.items()]
-        return [line for line in said if line is not None]
+        strategies = {str(arm.encoder): arm.strategies for arm in self.arms}
+        said = [self.pretrainings.note(name, found) for name, found in strategies.items()]
+        return list(filter(None, said))
 
     def identity(self, cell: Cell) -> str:
         """Return the cell's id, over all that decides its result and nothing else: grids can grow."""
@@ -273,14 +269,12 @@ class TaskPlan:
 
     def measurements(self, every: bool) -> Iterator[MeasureItem]:
         """Yield what must be measured for the cells that are not finished, or for ``every`` one."""
-        pairs = set()
-        for cell in self.runnable:
-            pair = (cell.encoder, cell.base)
-            if cell.kind != "strategy" or pair in pairs:
-                continue
-            if not every and self.finished(cell) is not None:
-                continue
-            pairs.add(pair)
+        wanted = (
+            cell
+            for cell in self.runnable
+            if cell.kind == "strategy" and (every or self.finished(cell) is None)
+        )
+        for cell in {(cell.encoder, cell.base): cell for cell in wanted}.values():
             plan = self.pretrainings.get(cell.encoder, cell.base, self.config.seed)
             undecided = self.config.budget is not None and self.pretrainings.decided(plan) is None
             if not undecided and plan.augmentation is None:
@@ -301,14 +295,14 @@ class TaskPlan:
         architecture = str(self.pretrainings.architecture(name))
         encoder = self.pretrainings.fresh[name].encoder
         one = replace(self.config, encoder=name, encoder_options=self.pretrainings.options[name])
-        chosen = choose(self.data.pool, self.config.strategies, encoder, one)
+        names, notes = choose(self.data.pool, self.config.strategies, encoder, one)
         parts = [architecture] * (len(self.pretrainings.fresh) > 1)
-        self.notes += [note + _bracketed(parts) for note in chosen.notes]
+        self.notes += [note + _bracketed(parts) for note in notes]
         return [
             Arm(
                 encoder=name,
                 mode=mode,
-                strategies=chosen.names,
+                strategies=names,
                 suffix=_bracketed([*parts, *[mode] * (len(self.modes) > 1)]),
             )
             for mode in self.modes

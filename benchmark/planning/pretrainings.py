@@ -121,21 +121,19 @@ class Pretrainings:
         self._decided = self.folder.budgets()
         self._plans.clear()
 
-    def note(self, encoder: str, strategies: Sequence[str], seed: int) -> str | None:
-        """Return a sentence on what the budget came to on this encoder."""
+    def note(self, encoder: str, strategies: Sequence[str]) -> str:
+        """Return a sentence on what the budget came to on this encoder, or ""."""
         parts = []
         for strategy in strategies:
-            found = self.decided(self.get(encoder, strategy, seed))
+            found = self.decided(self.get(encoder, strategy, self.config.seed))
             if found is not None:
                 seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
                 ones = "epoch" if found["epochs"] == 1 else "epochs"
                 parts.append(f"{strategy} {found['epochs']} {ones}{seconds}{self._exceeded(found)}")
-        if not parts:
-            return None
-        return (
-            f"Of {self.config.budget} of pretraining each, on {self.architecture(encoder)}, became: "
-            f"{'; '.join(parts)}. Compiling is not counted."
+        about = (
+            f"Of {self.config.budget} of pretraining each, on {self.architecture(encoder)}, became"
         )
+        return f"{about}: {'; '.join(parts)}. Compiling is not counted." if parts else ""
 
     def _exceeded(self, found: Mapping[str, Any]) -> str:
         """Return by how much a budget is exceeded, where it is by much: there is no half epoch."""

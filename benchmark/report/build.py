@@ -87,7 +87,7 @@ def _drawn(
 ) -> tuple[str, dict[str, bytes]]:
     """Return the page, and the figures' files by name."""
     from benchmark.report.html import render
-    from benchmark.report.run_artifacts import pictures, read_pictures, spreads
+    from benchmark.report.run_artifacts import pictures, spreads
 
     about, records = results.about, results.records
     classes = {t["name"]: _strings(t.get("class_names")) for t in _tasks(about)}
@@ -96,7 +96,7 @@ def _drawn(
     ranking, confusions = ranked(found), confusions_of(records, found, judged, classes)
     drawings = draw(found, judged, confusions, ranking)
     rows = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
-    shown, left = read_pictures(pictures(results.folder, rows))
+    shown, left = pictures(results.folder, rows)
     names = [task["name"] for task in _tasks(about)]
     on = f" on {', '.join(names)}" if names else ""
     page = render(

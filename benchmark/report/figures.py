@@ -148,7 +148,9 @@ def gains(name: str, title: str, rows: Sequence[Row], styles: Mapping[str, RowSt
     axes.axvline(0, color=INK, lw=1)
     axes.set_yticks(range(len(shown)), [r.name for r in shown])
     axes.set_ylim(-0.7, len(shown) - 0.3)
-    axes.set_xlim(*style.gain_limits(shown))
+    sure = [row.gained for row in shown if row.kind == "strategy" and row.gained.n > 1]
+    held = [*(row.gained.mean for row in shown), *(e for g in sure for e in (g.low, g.high))]
+    axes.set_xlim(*style.padded([0.0, *held]))
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("accuracy minus scratch, percentage points")
@@ -164,6 +166,8 @@ def curves(
     banded: set[str],
 ) -> Drawing:
     """Draw accuracy over labels, on a logarithmic axis; rows in ``banded`` get their 95 % band."""
+    from matplotlib.ticker import NullLocator
+
     rows = [row for there in by_labels.values() for row in there]
     figure, axes = style.new_axes(4.0, right=0.35 + 0.066 * longest(rows))
     low, high = style.accuracy_limits(rows, banded)
@@ -185,7 +189,12 @@ def curves(
         ends.append((y[-1], row_name))
         alt.append(f"{row_name} {', '.join(percent(v / 100) for v in y)}")
     budgets = sorted(by_labels)
-    style.budget_axis(axes, budgets)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(budgets, [f"{b:,}" for b in budgets])
+    axes.set_xlim(budgets[0] / 1.08, budgets[-1] * 1.04)
+    axes.grid(True)
+    axes.set_xlabel("labels (logarithmic)")
     axes.set_ylim(low, high)
     axes.set_ylabel("test accuracy, %")
     style.label_ends(axes, ends, styles, gap=(high - low) * 0.047)

@@ -152,18 +152,6 @@ def mark(axes: Any, x: float, y: float, style: RowStyle, size: float, **more: An
     axes.plot([x], [y], ls="", **how, clip_on=True, **more)
 
 
-def budget_axis(axes: Any, budgets: Sequence[int]) -> None:
-    """Make the x axis one of labels, logarithmic, with a tick a budget."""
-    from matplotlib.ticker import NullLocator
-
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(budgets, [f"{b:,}" for b in budgets])
-    axes.set_xlim(budgets[0] / 1.08, budgets[-1] * 1.04)
-    axes.grid(True)
-    axes.set_xlabel("labels (logarithmic)")
-
-
 def label_ends(
     axes: Any, ends: Sequence[tuple[float, str]], styles: Mapping[str, RowStyle], gap: float
 ) -> None:
@@ -181,16 +169,6 @@ def label_ends(
         axes.text(1.065, place, name, fontsize=8, va="center", **across)
 
 
-def gain_limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return an axis that holds every mean and the strategies' 95 % intervals."""
-    values = [0.0]
-    for row in rows:
-        values.append(row.gained.mean)
-        if row.kind == "strategy" and row.gained.n > 1:
-            values += [row.gained.low, row.gained.high]
-    return _padded(values)
-
-
 def accuracy_limits(rows: Sequence[Row], banded: Any) -> tuple[float, float]:
     """Return an axis that holds every mean; intervals may widen it by half of that at each end."""
     means = [row.accuracy.mean for row in rows if row.accuracy.n]
@@ -203,9 +181,10 @@ def accuracy_limits(rows: Sequence[Row], banded: Any) -> tuple[float, float]:
     slack = 0.5 * max(max(means) - min(means), 0.01)
     low = max(min([*means, *edges]), min(means) - slack)
     high = min(max([*means, *edges]), max(means) + slack)
-    return _padded([low, high])
+    return padded([low, high])
 
 
-def _padded(values: Sequence[float]) -> tuple[float, float]:
+def padded(values: Sequence[float]) -> tuple[float, float]:
+    """Return an axis in percent that holds the values, with some room at both ends."""
     pad = 0.06 * max(max(values) - min(values), 0.002)
     return 100 * (min(values) - pad), 100 * (max(values) + pad)

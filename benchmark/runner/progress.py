@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmark.work.pretraining import PretrainItem
+from benchmark.work.cell import PretrainItem
 from benchmark.work.queue import WorkItem
 from headstart.errors import Spelling, python_spelling, worded
 

@@ -69,15 +69,6 @@ class Worker:
             self.process.kill()
             self.process.join()
 
-    @property
-    def died_of(self) -> str:
-        """How it ended, in words."""
-        self.process.join(GRACE)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            return f"was killed ({signal.Signals(-code).name})"
-        return f"ended with code {code}"
-
 
 class WorkerProcesses(Runner):
     """``workers`` processes of one thread each (or ``threads``)."""
@@ -144,8 +135,12 @@ class WorkerProcesses(Runner):
         except (EOFError, OSError):
             pass
         self._workers.remove(worker)
-        died = worker.died_of
+        worker.process.join(GRACE)
+        code = worker.process.exitcode
         worker.end(now=True)
+        died = f"ended with code {code}"
+        if code is not None and code < 0:
+            died = f"was killed ({signal.Signals(-code).name})"
         if item is not None:
             yield from queue.lost(item, f"The worker process {died}", on_event)
 

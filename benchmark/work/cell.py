@@ -1,8 +1,9 @@
-"""A cell of the grid, and the best network once more, as pure functions of their configuration."""
+"""Pretrainings, the cells that need them, and the best network once more: pure functions of their fields."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,9 @@ from benchmark.config import Mode
 from benchmark.grid import RANDOM, Cell
 from benchmark.store import BenchmarkFolder
 from benchmark.work.context import DataItem, WorkerContext, check_environment
-from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome
 from headstart.files import write_text
+from pretrain.config import PretrainConfig
 from pretrain.engine.runtime import keras_defaults
 from transfer.config import TransferConfig
 from transfer.encoder_source import EncoderSource
@@ -23,10 +24,59 @@ from transfer.run import Transferred, transfer
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
+    from pretrain.weights.file import WeightsFile
 
 # Of a search, its choice; how each candidate did is in no record.
 SEARCH_FIELDS = ("chosen", "runner_up", "reason", "complete", "seconds")
 FIELDS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "confusion", "digest", "updates")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainItem(DataItem):
+    """A pretraining on the pool of ``data``.
+
+    name: of the weights file that it makes in the folder.
+    encoder: its name in the benchmark's configuration.
+    """
+
+    pretrain: PretrainConfig
+    folder: BenchmarkFolder
+    name: str
+    encoder: str
+
+    @property
+    def title(self) -> str:
+        """The item in words."""
+        return f"pretraining {self.pretrain.strategy}, seed {self.pretrain.seed}"
+
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+        """Make the weights file, unless it is there, and return its cost."""
+        return {"cost": self.weights(context, reporter)[1]}
+
+    def weights(
+        self, context: WorkerContext, reporter: Reporter | None
+    ) -> tuple[WeightsFile, dict[str, Any]]:
+        """Return the weights and their cost, pretraining if need be; two processes never train the same.
+
+        Cost: seconds, cpu_seconds, updates; of a run that was interrupted, of all its parts.
+        """
+        from pretrain.plan import PretrainPlan
+        from pretrain.run import pretrain
+
+        pool, session = context.data.get(self.data).pool, context.session(reporter)
+        with self.folder.locked_weights(self.name) as path:
+            cpu = time.process_time()
+            plan = PretrainPlan.make(pool, self.pretrain, out=path, session=session)
+            made = pretrain(plan, session)
+            if made.updates:
+                cost = {
+                    "seconds": round(made.seconds, 3),
+                    "cpu_seconds": round(time.process_time() - cpu + made.before[1], 3),
+                    "updates": made.updates,
+                    "resumed": made.resumed_from is not None,
+                }
+                self.folder.write_cost(self.name, cost)
+        return made.weights, self.folder.cost(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from headstart.errors import HeadstartError, Interrupted
 from pretrain.engine import runtime
 
 if TYPE_CHECKING:
-    from pretrain.engine.program import Programs
     from pretrain.engine.progress import Reporter
     from pretrain.engine.session import Session
 
@@ -45,11 +44,6 @@ class WorkerContext:
 
             self._session = session.sharing(Programs(MAX_PROGRAMS))
         return replace(self._session, reporter=reporter or Reporter())
-
-    @property
-    def programs(self) -> Programs:
-        """The compiled steps."""
-        return self.session().programs
 
 
 def threads_here(given: int | None) -> int:

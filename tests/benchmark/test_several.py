@@ -151,7 +151,7 @@ def test_steps_are_traced_as_often_for_two_seeds_as_for_one(tmp_path):
     for seeds in (1, 2):
         runner = InProcess()
         run(plan(task, replace(CONFIG, seeds=seeds), tmp_path / str(seeds)), runner=runner)
-        traces.append(runner.context.programs.traces)
+        traces.append(runner.context.session().programs.traces)
     assert traces[0] == traces[1] > 0
 
 

@@ -16,7 +16,7 @@ from benchmark.baselines import BASELINES
 from benchmark.config import BenchmarkConfig
 from benchmark.data import BenchmarkData
 from benchmark.grid import RANDOM, SCRATCH
-from benchmark.work.pretraining import PretrainItem
+from benchmark.work.cell import PretrainItem
 from headstart.errors import InputError
 from pretrain.strategies import strategies
 from pretrain.weights.file import WeightsFile
