@@ -234,13 +234,11 @@ class DataCache:
 
 
 def _whole(task: TargetTask) -> Dataset:
-    """Return the task as a data set: its training part, and its test part."""
     parts = ("x", "y", "x_test", "y_test", "class_names", "name", "value_range", "source", "kind")
     return Dataset(**{part: getattr(task, part) for part in parts})
 
 
 def _unlabelled(task: TargetTask) -> Dataset:
-    """Return the task's training part as a pool without labels."""
     name = f"{task.name} (training part, unlabelled)"
     whole = _whole(task)
     return replace(whole, name=name, y=None, x_test=None, y_test=None, class_names=None)

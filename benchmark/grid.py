@@ -39,12 +39,9 @@ class Cell:
     mode: str | None = None
 
     def identity(self, decisive: dict[str, Any]) -> str:
-        """Return 16 hex digits over the cell and all that decides its result.
+        """Return 16 hex digits over the cell and ``decisive``, JSON of all else that decides its result.
 
         Names in tables do not count: they change when a second encoder is added.
-
-        Args:
-            decisive: JSON of everything beside the cell that decides its result.
         """
         return short_hash([[self.kind, self.base, self.labels, self.seed], decisive])
 

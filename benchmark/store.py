@@ -84,18 +84,15 @@ class BenchmarkFolder:
         from filelock import FileLock, Timeout
 
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".running.lock")
         try:
-            lock.acquire(timeout=0)
+            held = FileLock(self.path / ".running.lock").acquire(timeout=0)
         except Timeout:
             raise InputError(
                 f"Another benchmark is running in {self}.",
                 hint="Wait for it, or choose another folder.",
             ) from None
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     # Records.
 
@@ -109,10 +106,9 @@ class BenchmarkFolder:
 
     def finished_cell(self, identity: str) -> Record | None:
         """Return the record that an earlier run left of a cell, if it is whole and done."""
-        record = read_json(self._cell(identity))
-        if record is None or record.get("status") != "done" or record.get("id") != identity:
-            return None
-        return record
+        record = read_json(self._cell(identity)) or {}
+        whole = record.get("status") == "done" and record.get("id") == identity
+        return record if whole else None
 
     def cell_records(self) -> Iterator[Record]:
         """Yield the records of all cells that ran in this folder, of whatever grid."""

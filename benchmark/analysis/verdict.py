@@ -228,7 +228,6 @@ def _helped(
     raw: Row | None,
     rival: Row | None,
 ) -> str:
-    """A strategy helped: its accuracy, its worth in labels, its rivals and its cost."""
     parts = [f"{winner.name} reaches {percent(winner.accuracy.mean)} %, {_certainty(winner)}."]
     if worth is not None:
         parts.append(f"Scratch would need {worth} labels for that.")
@@ -259,7 +258,6 @@ def _helped(
 
 
 def _certainty(row: Row) -> str:
-    """Return the gain with its interval and its corrected p value."""
     among = f" after correction for {row.comparisons} comparisons" if row.comparisons > 1 else ""
     return (
         f"{points(row.gained.mean)} points against scratch (95 % interval {span(row.gained)}, "
@@ -279,7 +277,6 @@ def _reached(row: Row) -> str:
 
 
 def _unclear(best: Row, instead: str) -> str:
-    """Nothing is shown, and little is ruled out."""
     gain = best.gained
     if gain.n < 2:
         seen = f"{points(gain.mean)} points against scratch"

@@ -1,13 +1,6 @@
 """A benchmark's options from a TOML file: the same names, checked, and errors that name the line.
 
-data = "fashion-mnist/B"            # or a list, or [[task]] tables with data and pretrain-data
-pretrain-data = "fashion-mnist/A"
-strategies = ["autoencoder", "simclr"]
-labels = [50, 200, 1000]
-seeds = 5
-
-[opt]                               # of options that are spelled name=value
-"rbm.k" = 2
+docs/running.md has an example.
 """
 
 from __future__ import annotations
@@ -153,7 +146,6 @@ def _flat(table: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as one would type it."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(_text, value)) if isinstance(value, list) else str(value)

@@ -42,7 +42,6 @@ def _json(report: Report) -> Any:
 
 
 def _show(report: Report) -> None:
-    """Print the verdict, then the tables, then their claims."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

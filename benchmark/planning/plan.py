@@ -234,11 +234,10 @@ class TaskPlan:
 
     def skipped_record(self, cell: Cell) -> Record | None:
         """Return the record of a cell whose label budget is skipped; None where it is not."""
-        reason = self.skipped.get(cell.labels)
-        if reason is None:
+        if cell.labels not in self.skipped:
             return None
-        fields = self.record_fields(cell)
-        return {"id": self.identity(cell), **fields, "status": "skipped", "reason": reason}
+        why = {"status": "skipped", "reason": self.skipped[cell.labels]}
+        return {"id": self.identity(cell), **self.record_fields(cell), **why}
 
     def reread(self) -> None:
         """Take the folder's decisions on how long each strategy is trained."""

@@ -126,8 +126,7 @@ def _family(found: Tables) -> str:
 
 
 def _table(judged: Verdict, title: str, labels: int, rows: Sequence[Row]) -> dict[str, Any]:
-    use = judged.use(title, labels)
-    cpu = in_cpu(rows)
+    use, cpu = judged.use(title, labels), in_cpu(rows)
     # The best first; rows without any result last.
     order = sorted(rows, key=lambda r: -r.accuracy.mean if r.accuracy.n else 1.0)
     return {
@@ -195,17 +194,13 @@ def _matrix(found: Confusion) -> dict[str, Any]:
     where = place_name(found.title, found.labels)
     classes, matrix = found.classes[:MAX_CLASSES], found.matrix[:MAX_CLASSES, :MAX_CLASSES]
     rows = [
-        (name, [(_share(value), f"{0.45 * value:.2f}") for value in values])
+        # A dot for none, so that the diagonal stands out.
+        (name, [("·" if v < 0.005 else f"{100 * v:.0f}", f"{0.45 * v:.2f}") for v in values])
         for name, values in zip(classes, matrix.tolist(), strict=True)
     ]
     more = len(found.classes) - len(classes)
     note = f" (the first {MAX_CLASSES} of {len(found.classes)} classes)" if more else ""
     return {"title": f"{found.row}, {where}{note}", "classes": classes, "rows": rows}
-
-
-def _share(value: float) -> str:
-    """Return percent without decimals; a dot for none, so that the diagonal stands out."""
-    return "·" if value < 0.005 else f"{100 * value:.0f}"
 
 
 def _cell_groups(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

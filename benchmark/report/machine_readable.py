@@ -25,9 +25,7 @@ def summary_rows(found: Tables) -> list[dict[str, Any]]:
 
 def _flat(found: Tables, row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {
-        "task": row.task or None,
-        "encoder": row.encoder,
-        "mode": row.mode,
+        **_where(row),
         "labels": row.labels,
         "row": row.name,
         "kind": row.kind,
@@ -81,9 +79,12 @@ def summary_json(found: Tables, judged: Verdict, claims: list[str], method: str)
 
 
 def _place(found: Tables, judgement: Judgement) -> dict[str, Any]:
-    row = found[judgement.title][judgement.labels][0]
-    where = {"task": row.task or None, "encoder": row.encoder, "mode": row.mode}
+    where = _where(found[judgement.title][judgement.labels][0])
     return where | {name: getattr(judgement, name) for name in ("labels", "kind", "use", "text")}
+
+
+def _where(row: Row) -> dict[str, Any]:
+    return {"task": row.task or None, "encoder": row.encoder, "mode": row.mode}
 
 
 def _finite(value: float | None) -> float | None:

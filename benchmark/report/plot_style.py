@@ -116,17 +116,15 @@ def finish(
     FigureCanvasSVG(figure).print_figure(
         text, facecolor="none", metadata={"Date": None, "Creator": None}
     )
-    return Drawing(name=name, alt=alt, svg=scheme(text.getvalue()).encode(), png=picture.getvalue())
-
-
-def scheme(svg: str) -> str:
-    """Return the SVG with its ink in the colour of the reader's scheme, and without its prologue."""
     style = (
         f"<style>svg{{color:{INK}}}"
         f"@media (prefers-color-scheme:dark){{svg{{color:{INK_ON_DARK}}}}}</style>"
     )
-    body = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", body, count=1)
+    drawn = text.getvalue()
+    # Without its prologue, and its ink in the colour of the reader's scheme.
+    body = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"(<svg[^>]*>)", rf"\1{style}", body, count=1)
+    return Drawing(name=name, alt=alt, svg=svg.encode(), png=picture.getvalue())
 
 
 def new_axes(

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.data import BenchmarkData
 from benchmark.work.context import WorkerContext
-from benchmark.work.queue import OnEvent, Outcome, Queue, WorkItem, ignore
+from benchmark.work.queue import OnEvent, Outcome, Queue, WorkItem
 from headstart.errors import Interrupted
 from pretrain.engine.progress import Reporter
 
@@ -30,7 +30,7 @@ class Runner:
         """Take data that this process has loaded already; other processes load their own."""
 
     def run(
-        self, items: Sequence[WorkItem], on_event: OnEvent = ignore
+        self, items: Sequence[WorkItem], on_event: OnEvent = lambda *_: None
     ) -> Iterator[tuple[WorkItem, Outcome]]:
         """Yield each item with its outcome as it ends. Raises Interrupted on Ctrl-C."""
         try:

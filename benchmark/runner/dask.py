@@ -36,12 +36,8 @@ class Dask(Runner):
         self._threads, self._cluster = threads, None
         # How often an item is tried is decided here, and an item waits here rather than at a worker that
         # may die of another one.
-        dask.config.set(
-            {
-                "distributed.scheduler.allowed-failures": 0,
-                "distributed.scheduler.worker-saturation": 1.0,
-            }
-        )
+        how = {"allowed-failures": 0, "worker-saturation": 1.0}
+        dask.config.set({f"distributed.scheduler.{name}": value for name, value in how.items()})
         if scheduler is None:
             self._cluster = LocalCluster(
                 n_workers=workers,
@@ -90,11 +86,9 @@ class Dask(Runner):
 
     def close(self) -> None:
         """Leave the cluster, and end it if it was started here."""
-        with contextlib.suppress(Exception):
-            self._client.close()
-        if self._cluster is not None:
+        for started in filter(None, (self._client, self._cluster)):
             with contextlib.suppress(Exception):
-                self._cluster.close()
+                started.close()
 
     def _ended(self, futures: Sequence[Any]) -> list[Any]:
         from distributed import wait

@@ -108,11 +108,10 @@ def _run(plan: BenchmarkPlan, runner: Runner, progress: Progress, force: bool) -
 
 
 def _export(plan: BenchmarkPlan, runner: Runner, records: list[Record]) -> list[str]:
-    """Write the best network of each data set; return a note each."""
     notes = []
     for number, task in enumerate(plan.tasks, start=1):
         out = plan.folder.best(number, len(plan.tasks))
-        item, note = best_network(task, records, out, str(plan.runner.export_best))
+        item, note = _best_network(task, records, out, plan.runner.export_best)
         for _, outcome in runner.run([item]):
             if outcome["status"] != "done":
                 raise HeadstartError(f"The best model was not written: {outcome['reason']}")
@@ -120,25 +119,11 @@ def _export(plan: BenchmarkPlan, runner: Runner, records: list[Record]) -> list[
     return notes
 
 
-def best_network(
-    plan: TaskPlan, records: Sequence[Record], out: Path, labels: str
+def _best_network(
+    plan: TaskPlan, records: Sequence[Record], out: Path, labels: str | None
 ) -> tuple[ExportItem, str]:
-    """Choose the network with the best mean over the seeds at the largest budget, and its first seed.
-
-    Classical models take no part: there is nothing of theirs to write. A frozen random encoder does.
-
-    Args:
-        plan: of the data set.
-        records: of the whole benchmark.
-        out: the .keras file to write.
-        labels: BUDGET or ALL.
-
-    Returns:
-        The item that writes the network, and a note on the choice.
-
-    Raises:
-        HeadstartError: no network has a result there.
-    """
+    """Return the item that writes the network with the best mean at the largest budget, and a note on it."""
+    # Classical models take no part: there is nothing of theirs to write. A frozen random encoder does.
     own = [r for r in records if r["task"] == plan.task.name and r["status"] == "done"]
     budget = max((r["labels"] for r in own), default=0)
     scores: dict[str, list[float]] = defaultdict(list)

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 
 from benchmark.runner.base import EventReporter, Runner
+from benchmark.work.context import WorkerContext
 from benchmark.work.queue import OnEvent, Outcome, Queue, WorkItem
 from headstart.errors import Interrupted
 
@@ -162,12 +163,8 @@ def serve(pipe: Connection, alive: Connection, threads: int) -> None:
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine listens for it while it trains
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
-    from benchmark.work.context import WorkerContext
-
-    def send(kind: str, payload: object) -> None:
-        pipe.send((kind, payload))
-
     context = WorkerContext(threads=threads)
+    reporter = EventReporter(lambda kind, payload: pipe.send((kind, payload)))
     while True:
         try:
             item = pipe.recv()
@@ -175,7 +172,7 @@ def serve(pipe: Connection, alive: Connection, threads: int) -> None:
             return
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            outcome = item.run(context, EventReporter(send))
+            outcome = item.run(context, reporter)
         except (Interrupted, KeyboardInterrupt):
             return
         finally:

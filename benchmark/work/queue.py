@@ -55,10 +55,6 @@ OnEvent = Callable[[str, WorkItem, Any], None]
 that is done, "say" with a line."""
 
 
-def ignore(kind: str, item: WorkItem, payload: Any) -> None:
-    """Do nothing with an event."""
-
-
 class Queue:
     """Items that are not done yet, in order."""
 
