@@ -262,20 +262,15 @@ def _compare(found: Tables, method: str) -> None:
         ]
     )
     count = sum(p == p for p in corrected)
+    # Bonferroni's interval, wide enough for all comparisons at once.
+    wide = 1 - (1 - CONFIDENCE) / max(1, count)
     for (rows, i), raw, p, p_raw in zip(tested, against, corrected, over, strict=True):
+        rival = scratch_of(rows) if count else None
         rows[i] = replace(
             rows[i],
             corrected=p,
             comparisons=count,
-            simultaneous=_simultaneous(rows[i], rows, count),
+            simultaneous=None if rival is None else paired(rows[i].scores, rival.scores, wide),
             over_raw=paired(rows[i].scores, raw, method=method),
             over_raw_corrected=p_raw,
         )
-
-
-def _simultaneous(row: Row, rows: Sequence[Row], comparisons: int) -> Interval | None:
-    """Return the gain with Bonferroni's interval, wide enough for all comparisons at once."""
-    rival = scratch_of(rows)
-    if rival is None or not comparisons:
-        return None
-    return paired(row.scores, rival.scores, 1 - (1 - CONFIDENCE) / comparisons)

@@ -132,9 +132,12 @@ def _judge(
         )
     best_plain, best = (max(here, key=lambda r: r.accuracy.mean) for here in (plain, strategies))
     raw, rival = best_of(rows, "raw"), scratch_of(rows)
-    if guess is not None and _guesses([*strategies, *plain], *guess):
+    share, tests = guess or (0.0, 1)
+    # By two standard errors of the test part.
+    most = share + 2 * (share * (1 - share) / tests) ** 0.5
+    if guess is not None and all(r.accuracy.mean <= most for r in (*strategies, *plain)):
         text = (
-            f"nothing does better than naming the commonest class every time ({percent(guess[0])} %): "
+            f"nothing does better than naming the commonest class every time ({percent(share)} %): "
             f"{best.name}, the best strategy, reaches {percent(best.accuracy.mean)} %. What was tried here "
             f"cannot tell these labels from the examples, with or without pretraining."
         )
@@ -171,11 +174,6 @@ def _judge(
         )
         return judged(NO_HELP, best_plain.name, text)
     return judged(UNCLEAR, None, _unclear(best, instead))
-
-
-def _guesses(rows: Sequence[Row], share: float, n: int) -> bool:
-    """Whether no row exceeds guessing by more than two standard errors of the test part."""
-    return all(r.accuracy.mean <= share + 2 * (share * (1 - share) / n) ** 0.5 for r in rows)
 
 
 def _headline(kind: str, here: Sequence[Judgement], found: Tables, mixed: bool) -> str:

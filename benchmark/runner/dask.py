@@ -93,12 +93,9 @@ class Dask(Runner):
     def _ended(self, futures: Sequence[Any]) -> list[Any]:
         from distributed import wait
 
-        try:
-            # Looked up now and then, for workers that joined meanwhile.
-            with self._client.as_current():
-                wait(futures, timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED")
-        except TimeoutError:
-            return []
+        # Looked up now and then, for workers that joined meanwhile.
+        with contextlib.suppress(TimeoutError), self._client.as_current():
+            wait(futures, timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED")
         return [future for future in futures if future.done()]
 
 
