@@ -72,9 +72,9 @@ def test_all_leaves_out_what_cannot_train_this_encoder_and_says_how_it_could(tab
 def test_all_leaves_out_what_the_pool_does_not_allow(table):
     pool = patterns(40, labelled=False)
     pool = replace(pool, x=pool.x[:, :6])
-    found = chosen(pool=pool, encoder="mlp")
-    assert found.names == ["any", "views", "dense"]
-    notes = as_options(" ".join(found.notes))
+    names, said = chosen(pool=pool, encoder="mlp")
+    assert names == ["any", "views", "dense"]
+    notes = as_options(" ".join(said))
     assert "labelled was left out: it needs a labelled pool (--pretrain-data)." in notes
     assert "square was left out: it needs images as high as wide." in notes
 
