@@ -1,4 +1,4 @@
-"""What all runners have in common, the runner in this process, and what is reported while an item runs."""
+"""The common part of all runners, the runner in this process, and its reports while an item runs."""
 
 from __future__ import annotations
 
