@@ -159,7 +159,8 @@ ARGUMENTS = ["--data", "digits[0,1]", "--labels", "8,10", "--seeds", "1", "--enc
 ARGUMENTS += ["--pretrain-epochs", "1", "--strategies", "rotation", "--quiet", "--out"]
 
 
-@pytest.fixture(scope="module")
+# Of the session, for the slow tests of all files come first.
+@pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     with pytest.MonkeyPatch.context() as patch:
