@@ -91,10 +91,8 @@ class BenchmarkConfig:
     labels: tuple[int, ...] = option(
         MISSING, "Label budgets with commas, as 50,200.", parse=label_budgets, metavar="TEXT"
     )
-    seeds: int = option(5, "Number of seeds, counted up from the first.", kind="int", at_least=1)
-    seed: int = option(
-        0, "Random seed; decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1
-    )
+    seeds: int = option(5, "Number of seeds, counted up from the first.", within="[1, inf)")
+    seed: int = option(0, "Random seed; decides every random choice.", within=f"[0, {2**31 - 1}]")
     recipe: str | TransferRecipe = option(
         "default",
         "default, linear-probe (the encoder stays frozen) or notebook (the notebook's).",
@@ -117,46 +115,34 @@ class BenchmarkConfig:
         usual="the recipe's",
     )
     encoder_options: Mapping[str, Any] = option(
-        {},
-        "name=value, of the encoder; of several, ENCODER.name=value.",
-        kind="pairs",
-        spelled=("encoder-opt",),
+        {}, "name=value, of the encoder; of several, ENCODER.name=value.", spelled=("encoder-opt",)
     )
     augment: str = option(
         "auto",
         "The random views, of strategies that learn from them; the list of pretrain names them.",
     )
     augment_options: Mapping[str, Any] = option(
-        {}, "name=value, of the augmentation.", kind="pairs", spelled=("augment-opt",)
+        {}, "name=value, of the augmentation.", spelled=("augment-opt",)
     )
     options: Mapping[str, Any] = option(
-        {},
-        "STRATEGY.name=value, of a strategy, as rbm.finetune=10.",
-        kind="pairs",
-        spelled=("opt",),
+        {}, "STRATEGY.name=value, of a strategy, as rbm.finetune=10.", spelled=("opt",)
     )
     pretrain_epochs: int | None = option(
-        None, "Epochs of every strategy.", kind="int", at_least=1, usual="its own"
+        None, "Epochs of every strategy.", within="[1, inf)", usual="its own"
     )
     pretrain_seconds: float | None = option(
         None,
         "Equal cost: as many epochs of every strategy as take this long on one thread, measured once.",
-        kind="float",
-        above=0,
+        within="(0, inf)",
     )
     pretrain_updates: int | None = option(
-        None, "As many epochs of every strategy as make these updates.", kind="int", at_least=1
+        None, "As many epochs of every strategy as make these updates.", within="[1, inf)"
     )
     pretrain_fields: Mapping[str, Any] = option(
-        {}, "Fields of every pretraining's recipe, by name.", kind="pairs", command=False
+        {}, "Fields of every pretraining's recipe, by name.", command=False
     )
     validation: float = option(
-        0.1,
-        "Share of the pool that pretraining holds out.",
-        kind="float",
-        at_least=0,
-        below=1,
-        command=False,
+        0.1, "Share of the pool that pretraining holds out.", within="[0, 1)", command=False
     )
 
     def __post_init__(self) -> None:
@@ -242,9 +228,7 @@ class ReadingConfig(ReadOptions, TestPartOptions):
 class RunnerConfig:
     """Where the work is done; it changes none of the results."""
 
-    workers: int = option(
-        1, "Processes of one thread each; 1 is this process.", kind="int", at_least=1
-    )
+    workers: int = option(1, "Processes of one thread each; 1 is this process.", within="[1, inf)")
     engine: str = option(
         "local",
         "Where the cells run: this machine's processes, or a Dask cluster (extra: dask).",

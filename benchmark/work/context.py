@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.data import DataCache, DataConfig
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, Interrupted
+from headstart.lazy import tf
 from pretrain.engine import runtime
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def threads_here(given: int | None) -> int:
     A process that runs TensorFlow already, such as a notebook, keeps what that has (0: every core).
     """
     if given is None and "tensorflow" in sys.modules:
-        import tensorflow as tf
-
         return int(tf.config.threading.get_intra_op_parallelism_threads())
     return given or 1
 

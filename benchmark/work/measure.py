@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.config import Budget
 from benchmark.work.context import DataItem, WorkerContext
 from benchmark.work.queue import Outcome
+from headstart.lazy import tf
 from pretrain.config import PretrainConfig
 from pretrain.plan import PretrainPlan
 
@@ -147,7 +148,6 @@ def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[St
 def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool) -> float:
     """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
     import numpy as np
-    import tensorflow as tf
 
     from pretrain.engine.order import learning_rates, permutation
     from pretrain.engine.program import Program

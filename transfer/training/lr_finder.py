@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.lazy import tf
+
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.stage import Stage
@@ -52,8 +54,6 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
 
     Raises NonFiniteError when the very first losses are not finite.
     """
-    import tensorflow as tf
-
     from headstart.errors import NonFiniteError
     from pretrain.engine.order import permutation
     from pretrain.engine.program import assign

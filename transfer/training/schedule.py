@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import tf
 from transfer.recipes import TransferRecipe
 
 if TYPE_CHECKING:
@@ -96,8 +97,6 @@ class Stages:
 
     def _loss(self) -> float:
         """Return the loss on the labels trained on (some of many), at the network's present weights."""
-        import tensorflow as tf
-
         from pretrain.engine.stage import Batch
 
         x, arrays = self.parts[0]
