@@ -227,7 +227,7 @@ def test_each_resumes_the_others_checkpoint(first, capfd, tmp_path, monkeypatch,
     out = tmp_path / "w.h5"
     command = ["pretrain", "--data", "digits[0,1]", "--out", out, *words(PRETRAIN)]
     with monkeypatch.context() as patch:
-        for module in ("engine.progress", "commands.pretrain"):
+        for module in ("commands.pretrain", "engine.progress"):
             patch.setattr(f"pretrain.{module}.make_reporter", lambda *_, **__: StopAt(2, 2))
         if first == "python":
             with pytest.raises(hs.HeadstartError):
