@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ from headstart.options import ReadOptions, TestPartOptions, check_options, optio
 if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe
 
-FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
+MODES = FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
+OWN = "own"
+"""The name that stands for a data set's own training part, without its labels, as the pool."""
 BUDGET, ALL = "budget", "all"
 """Labels that the best network is trained on again: those of the largest budget, or all."""
 
@@ -32,24 +34,14 @@ class Mode:
     search: float | None = None
 
 
-def _searching(recipe: TransferRecipe) -> Mode:
+def _mode(name: str, recipe: TransferRecipe) -> Mode:
+    """Return a mode of MODES, from the benchmark's recipe."""
     from transfer.config import SEARCH_SECONDS
-
-    return Mode(recipe=recipe, search=SEARCH_SECONDS)
-
-
-def _probing(recipe: TransferRecipe) -> Mode:
     from transfer.recipes import recipe as named
 
-    return Mode(recipe=named(LINEAR_PROBE))
-
-
-MODES: Mapping[str, Callable[[TransferRecipe], Mode]] = {
-    FINE_TUNE: lambda recipe: Mode(recipe=recipe),
-    LINEAR_PROBE: _probing,
-    AUTO: _searching,
-}
-"""Name -> from the benchmark's recipe to the mode."""
+    if name == LINEAR_PROBE:
+        return Mode(recipe=named(LINEAR_PROBE))
+    return Mode(recipe=recipe, search=SEARCH_SECONDS if name == AUTO else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +77,6 @@ def label_budgets(value: Any) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _modes(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else names(value) if value else ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
     """The choices that decide a benchmark's results, except for the data.
@@ -103,10 +91,8 @@ class BenchmarkConfig:
     labels: tuple[int, ...] = option(
         MISSING, "Label budgets with commas, as 50,200.", parse=label_budgets, metavar="TEXT"
     )
-    seeds: int = option(5, "Number of seeds, counted up from the first.", kind="int", at_least=1)
-    seed: int = option(
-        0, "Random seed; decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1
-    )
+    seeds: int = option(5, "Number of seeds, counted up from the first.", within="[1, inf)")
+    seed: int = option(0, "Random seed; decides every random choice.", within=f"[0, {2**31 - 1}]")
     recipe: str | TransferRecipe = option(
         "default",
         "default, linear-probe (the encoder stays frozen) or notebook (the notebook's).",
@@ -117,7 +103,9 @@ class BenchmarkConfig:
         (),
         "Ways of the transfer side by side, with commas: fine-tune, linear-probe, auto (a search of the "
         "reuse).",
-        parse=_modes,
+        parse=lambda value: (
+            dict(value) if isinstance(value, Mapping) else names(value) if value else ()
+        ),
         metavar="TEXT",
         usual="the recipe's",
     )
@@ -127,46 +115,34 @@ class BenchmarkConfig:
         usual="the recipe's",
     )
     encoder_options: Mapping[str, Any] = option(
-        {},
-        "name=value, of the encoder; of several, ENCODER.name=value.",
-        kind="pairs",
-        spelled=("encoder-opt",),
+        {}, "name=value, of the encoder; of several, ENCODER.name=value.", spelled=("encoder-opt",)
     )
     augment: str = option(
         "auto",
         "The random views, of strategies that learn from them; the list of pretrain names them.",
     )
     augment_options: Mapping[str, Any] = option(
-        {}, "name=value, of the augmentation.", kind="pairs", spelled=("augment-opt",)
+        {}, "name=value, of the augmentation.", spelled=("augment-opt",)
     )
     options: Mapping[str, Any] = option(
-        {},
-        "STRATEGY.name=value, of a strategy, as rbm.finetune=10.",
-        kind="pairs",
-        spelled=("opt",),
+        {}, "STRATEGY.name=value, of a strategy, as rbm.finetune=10.", spelled=("opt",)
     )
     pretrain_epochs: int | None = option(
-        None, "Epochs of every strategy.", kind="int", at_least=1, usual="its own"
+        None, "Epochs of every strategy.", within="[1, inf)", usual="its own"
     )
     pretrain_seconds: float | None = option(
         None,
         "Equal cost: as many epochs of every strategy as take this long on one thread, measured once.",
-        kind="float",
-        above=0,
+        within="(0, inf)",
     )
     pretrain_updates: int | None = option(
-        None, "As many epochs of every strategy as make these updates.", kind="int", at_least=1
+        None, "As many epochs of every strategy as make these updates.", within="[1, inf)"
     )
     pretrain_fields: Mapping[str, Any] = option(
-        {}, "Fields of every pretraining's recipe, by name.", kind="pairs", command=False
+        {}, "Fields of every pretraining's recipe, by name.", command=False
     )
     validation: float = option(
-        0.1,
-        "Share of the pool that pretraining holds out.",
-        kind="float",
-        at_least=0,
-        below=1,
-        command=False,
+        0.1, "Share of the pool that pretraining holds out.", within="[0, 1)", command=False
     )
 
     def __post_init__(self) -> None:
@@ -228,7 +204,7 @@ class BenchmarkConfig:
                     argument="modes",
                     hint=f"There are: {', '.join(MODES)}.",
                 )
-        return {name: MODES[name](recipe) for name in dict.fromkeys(self.modes)}
+        return {name: _mode(name, recipe) for name in self.modes}
 
     def with_recipe(self) -> BenchmarkConfig:
         """Return the configuration with the encoder and fields of pretraining that its recipe brings."""
@@ -252,18 +228,14 @@ class ReadingConfig(ReadOptions, TestPartOptions):
 class RunnerConfig:
     """Where the work is done; it changes none of the results."""
 
-    workers: int = option(
-        1, "Processes of one thread each; 1 is this process.", kind="int", at_least=1
-    )
+    workers: int = option(1, "Processes of one thread each; 1 is this process.", within="[1, inf)")
     engine: str = option(
         "local",
         "Where the cells run: this machine's processes, or a Dask cluster (extra: dask).",
         choices=("local", "dask"),
     )
     scheduler: str | None = option(
-        None,
-        "The Dask scheduler's address.",
-        usual="processes of this machine",
+        None, "The Dask scheduler's address.", usual="processes of this machine"
     )
     export_best: str | None = option(
         None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.config import ReadingConfig
+from benchmark.config import OWN, ReadingConfig
 from benchmark.store import read_data, write_data
 from headstart.errors import InputError, arg
 from tasks.dataset import Dataset
@@ -20,9 +19,6 @@ from tasks.loading.resolve import load_dataset
 from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.data.leakage import NEAR_ALLOWED
-
-OWN = "own"
-"""The name that stands for a data set's own training part, without its labels, as the pool."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +43,7 @@ class DataConfig(ReadingConfig):
     def read(self, name: str) -> Dataset:
         """Read one data set."""
         return load_dataset(
-            name,
-            image_size=self.image_size,
-            skip_unreadable=self.skip_unreadable,
-            seed=self.seed,
+            name, image_size=self.image_size, skip_unreadable=self.skip_unreadable, seed=self.seed
         )
 
 
@@ -103,8 +96,8 @@ class BenchmarkData:
                 f"A benchmark compares classifiers only, and y of {data.name!r} is {KINDS[data.target]}.",
                 hint="A transfer learns and measures it, one strategy at a time.",
             )
-        clean, left_out = without_test_examples(data, pool or unlabelled(data))
-        config = replace(config, task_print=fingerprint(data), pool_print=clean.fingerprint)
+        clean, left_out = _without_test_examples(data, pool or _unlabelled(data))
+        config = replace(config, task_print=_whole(data).fingerprint, pool_print=clean.fingerprint)
         return cls(task=data, pool=clean, config=config, left_out=left_out)
 
     def handed_over(self, file: Path) -> BenchmarkData:
@@ -121,11 +114,12 @@ class BenchmarkData:
         """Say what was left out, if anything was."""
         if not self.left_out:
             return []
-        one = self.left_out == 1
+        examples, are, were = ("examples", "are test examples", "were")
+        if self.left_out == 1:
+            examples, are, were = ("example", "is a test example", "was")
         return [
-            f"{self.left_out:,} {'example' if one else 'examples'} of the pool "
-            f"{'is a test example' if one else 'are test examples'} of {self.task.name} too and "
-            f"{'was' if one else 'were'} left out of it."
+            f"{self.left_out:,} {examples} of the pool {are} of {self.task.name} too and {were} left "
+            f"out of it."
         ]
 
     @property
@@ -137,28 +131,29 @@ class BenchmarkData:
                 f"Leakage: the test examples of {self.task.name} are not of the pool's shape, so equal ones "
                 f"were not looked for."
             )
-        elif self.left_out:
-            said = self.notes[0]
+        if self.left_out:
+            (said,) = self.notes
         if self.near:
-            test, are = len(self.task.x_test), "is" if self.near == 1 else "are"
+            are = "is" if self.near == 1 else "are"
             said += (
-                f" Of its {test:,} test examples, {self.near:,} {are} nearly the same as an example that "
-                f"stays in the pool (moved by a pixel, re-encoded, brightened)."
+                f" Of its {len(self.task.x_test):,} test examples, {self.near:,} {are} nearly the same as an "
+                f"example that stays in the pool (moved by a pixel, re-encoded, brightened)."
             )
         return said
 
     @property
     def warned(self) -> list[str]:
         """Warn of more near duplicates than ``transfer`` lets pass."""
-        if not self.near or self.near <= NEAR_ALLOWED * len(self.task.x_test):
+        count = len(self.task.x_test)
+        if not self.near or self.near <= NEAR_ALLOWED * count:
             return []
         may = "gain from having seen them"
         if self.pool.y is not None:
             may = "know the answers where it uses the pool's labels"
         return [
-            f"Warning: {self.near:,} of the {len(self.task.x_test):,} test examples of {self.task.name} "
-            f"have near duplicates in the pool {self.pool.name}, more than 1 %: pretraining may {may}. Take "
-            f"them out of the pool before you rely on the gains."
+            f"Warning: {self.near:,} of the {count:,} test examples of {self.task.name} have near duplicates "
+            f"in the pool {self.pool.name}, more than 1 %: pretraining may {may}. Take them out of the pool "
+            f"before you rely on the gains."
         ]
 
     @cached_property
@@ -183,7 +178,9 @@ def load(config: DataConfig) -> BenchmarkData:
         found = BenchmarkData(
             task=task,
             pool=pool,
-            config=replace(config, task_print=fingerprint(task), pool_print=pool.fingerprint),
+            config=replace(
+                config, task_print=_whole(task).fingerprint, pool_print=pool.fingerprint
+            ),
             left_out=None,
         )
     else:
@@ -219,60 +216,36 @@ class DataCache:
     """The data that this process has loaded; of those that can be loaded again the least used goes first."""
 
     def __init__(self, most: int = 2) -> None:
-        self._loaded: OrderedDict[DataConfig, BenchmarkData] = OrderedDict()
+        self._loaded: dict[DataConfig, BenchmarkData] = {}
         self._most = most
 
     def put(self, data: BenchmarkData) -> None:
         """Keep data that are loaded already."""
+        self._loaded.pop(data.config, None)
         self._loaded[data.config] = data
-        self._loaded.move_to_end(data.config)
         again = [config for config in self._loaded if config.data or config.file]
         for config in again[: -self._most]:
             del self._loaded[config]
 
     def get(self, config: DataConfig) -> BenchmarkData:
         """Return the data, loaded once."""
-        if config not in self._loaded:
-            self.put(load(config))
-        self._loaded.move_to_end(config)
+        self.put(self._loaded[config] if config in self._loaded else load(config))
         return self._loaded[config]
 
 
-def unlabelled(task: TargetTask) -> Dataset:
-    """Return the task's training part as a pool without labels."""
-    return Dataset(
-        name=f"{task.name} (training part, unlabelled)",
-        x=task.x,
-        y=None,
-        x_test=None,
-        y_test=None,
-        class_names=None,
-        value_range=task.value_range,
-        source=task.source,
-        kind=task.kind,
-    )
+def _whole(task: TargetTask) -> Dataset:
+    parts = ("x", "y", "x_test", "y_test", "class_names", "name", "value_range", "source", "kind")
+    return Dataset(**{part: getattr(task, part) for part in parts})
 
 
-def fingerprint(task: TargetTask) -> str:
-    """Return the fingerprint of a task's four arrays and class names."""
-    return Dataset(
-        name=task.name,
-        x=task.x,
-        y=task.y,
-        x_test=task.x_test,
-        y_test=task.y_test,
-        class_names=task.class_names,
-        value_range=task.value_range,
-        source=task.source,
-    ).fingerprint
+def _unlabelled(task: TargetTask) -> Dataset:
+    name = f"{task.name} (training part, unlabelled)"
+    whole = _whole(task)
+    return replace(whole, name=name, y=None, x_test=None, y_test=None, class_names=None)
 
 
-def without_test_examples(task: TargetTask, pool: Dataset) -> tuple[Dataset, int | None]:
-    """Drop pool examples that are also test examples: pretraining must not see those.
-
-    Returns the rest, and how many were dropped; None if they cannot be compared. Raises InputError when
-    nothing is left.
-    """
+def _without_test_examples(task: TargetTask, pool: Dataset) -> tuple[Dataset, int | None]:
+    """Return the pool without test examples, and how many were dropped; None if they cannot be compared."""
     if pool.input_shape != task.input_shape:
         return pool, None
     found = np.unique(overlap(task.x_test, pool.x))

@@ -6,10 +6,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 SCRATCH = "scratch"
 RANDOM = "frozen random encoder"
+
+
+def short_hash(parts: Any, digits: int = 16) -> str:
+    """Return hex digits over JSON."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +39,11 @@ class Cell:
     mode: str | None = None
 
     def identity(self, decisive: dict[str, Any]) -> str:
-        """Return 16 hex digits over the cell and all that decides its result.
+        """Return 16 hex digits over the cell and ``decisive``, JSON of all else that decides its result.
 
         Names in tables do not count: they change when a second encoder is added.
-
-        Args:
-            decisive: JSON of everything beside the cell that decides its result.
         """
-        own = [self.kind, self.base, self.labels, self.seed]
-        text = json.dumps([own, decisive], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return short_hash([[self.kind, self.base, self.labels, self.seed], decisive])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +66,10 @@ def cells(
     """Return the cells in the order in which they run: cheap rows first, seeds innermost."""
     rows: list[dict[str, Any]] = [{"row": n, "base": n, "kind": "raw"} for n in baselines]
     for arm in arms:
-        named = [(RANDOM, "fresh"), (SCRATCH, "fresh")]
-        named += [(name, "strategy") for name in arm.strategies]
+        kinds = {RANDOM: "fresh", SCRATCH: "fresh"} | dict.fromkeys(arm.strategies, "strategy")
         common = {"encoder": arm.encoder, "mode": arm.mode}
-        rows += [
-            {"row": base + arm.suffix, "base": base, "kind": kind, **common} for base, kind in named
-        ]
+        rows += [{"row": n + arm.suffix, "base": n, "kind": kinds[n], **common} for n in kinds]
     return [
         Cell(**row, task=task, labels=budget, seed=seed)
-        for row in rows
-        for budget in labels
-        for seed in seeds
+        for row, budget, seed in product(rows, labels, seeds)
     ]

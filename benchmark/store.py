@@ -22,6 +22,7 @@ from tasks.task import TargetTask
 
 ABOUT, RESULTS, BUDGETS = "benchmark.json", "results.jsonl", "budgets.json"
 KINDS = ("raw", "fresh", "strategy")
+WORDS = ("task", "base", "encoder", "mode")
 STATUSES = ("done", "failed", "skipped")
 NUMBERS = (
     "seconds",
@@ -83,18 +84,15 @@ class BenchmarkFolder:
         from filelock import FileLock, Timeout
 
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".running.lock")
         try:
-            lock.acquire(timeout=0)
+            held = FileLock(self.path / ".running.lock").acquire(timeout=0)
         except Timeout:
             raise InputError(
                 f"Another benchmark is running in {self}.",
                 hint="Wait for it, or choose another folder.",
             ) from None
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     # Records.
 
@@ -103,16 +101,14 @@ class BenchmarkFolder:
 
     def write_cell(self, record: Record) -> None:
         """Write a cell's record to a file of its own, unless it is there already."""
-        path = self._cell(record["id"])
-        if read_json(path) != record:
-            write_text(path, json.dumps(record) + "\n")
+        if read_json(self._cell(record["id"])) != record:
+            write_text(self._cell(record["id"]), json.dumps(record) + "\n")
 
     def finished_cell(self, identity: str) -> Record | None:
         """Return the record that an earlier run left of a cell, if it is whole and done."""
-        record = read_json(self._cell(identity))
-        if record is None or record.get("status") != "done" or record.get("id") != identity:
-            return None
-        return record
+        record = read_json(self._cell(identity)) or {}
+        whole = record.get("status") == "done" and record.get("id") == identity
+        return record if whole else None
 
     def cell_records(self) -> Iterator[Record]:
         """Yield the records of all cells that ran in this folder, of whatever grid."""
@@ -161,12 +157,14 @@ class BenchmarkFolder:
                 f"{path} cannot be read: {(error.strerror or str(error)).lower()}."
             ) from None
         about, warnings = _read_about(self.path / ABOUT)
-        records, damaged = [], []
+        records: list[Record] = []
+        damaged: list[int] = []
         for number, line in enumerate(lines, start=1):
-            if line.strip():
-                record = _record(line)
-                records += [record] if record is not None else []
-                damaged += [number] if record is None else []
+            record = _record(line)
+            if record is not None:
+                records.append(record)
+            elif line.strip():
+                damaged.append(number)
         if damaged:
             which = ", ".join(map(str, damaged[:10])) + (", ..." if len(damaged) > 10 else "")
             lines_ = "line" if len(damaged) == 1 else "lines"
@@ -178,8 +176,10 @@ class BenchmarkFolder:
             raise InputError(
                 f"{path} holds no result that can be read.", hint="Run the benchmark again."
             )
-        found = _first_of_each(records)
-        return Results(folder=self, records=found, about=about, warnings=warnings)
+        first: dict[str, Record] = {}
+        for record in records:
+            first.setdefault(json.dumps([record.get(name) for name in CELL]), record)
+        return Results(folder=self, records=[*first.values()], about=about, warnings=warnings)
 
     # Pretrainings.
 
@@ -294,24 +294,22 @@ def _record(line: str) -> Record | None:
     """Return the line's record, or None when it lacks what every record has."""
     try:
         record = json.loads(line)
+        texts = [record["row"]]
+        texts += [record[n] for n in WORDS if record.get(n) is not None]
+        numbers = [record[n] for n in NUMBERS if record.get(n) is not None]
         whole = (
-            isinstance(record["row"], str)
-            and all(
-                record.get(name) is None or isinstance(record[name], str)
-                for name in ("task", "base", "encoder", "mode")
-            )
+            all(isinstance(text, str) for text in texts)
             and record["kind"] in KINDS
             and record["status"] in STATUSES
             and all(type(record[name]) is int for name in ("labels", "seed"))
             and record["labels"] > 0
-            and all(record.get(name) is None or _number(record[name]) for name in NUMBERS)
         )
         if record["status"] == "done":
-            whole = whole and _number(record["accuracy"]) and 0 <= record["accuracy"] <= 1
-            whole = whole and _number(record["seconds"]) and _matrix(record.get("confusion"))
+            numbers += [record["accuracy"], record["seconds"]]
+            whole = whole and 0 <= record["accuracy"] <= 1 and _matrix(record.get("confusion"))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return record if whole else None
+    return record if whole and all(map(_number, numbers)) else None
 
 
 def _number(value: Any) -> bool:
@@ -342,10 +340,3 @@ def _read_about(path: Path) -> tuple[dict[str, Any], list[str]]:
     return {}, [
         f"{path.name} was not used, for {reason}: names, versions and the command are missing."
     ]
-
-
-def _first_of_each(records: list[Record]) -> list[Record]:
-    found: dict[tuple[Any, ...], Record] = {}
-    for record in records:
-        found.setdefault(tuple(json.dumps(record.get(name)) for name in CELL), record)
-    return list(found.values())

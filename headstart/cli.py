@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import textwrap
@@ -271,13 +272,15 @@ def _click_type(info: OptionInfo) -> Any:
         return Parsed(info.parse, info.metavar or info.kind.upper())
     if info.choices:
         return click.Choice(info.choices)
-    low: Any = info.at_least if info.above is None else info.above
-    high: Any = info.at_most if info.below is None else info.below
-    edges: dict[str, Any] = {"min_open": info.above is not None, "max_open": info.below is not None}
-    if info.kind == "int":
-        return click.INT if low is None and high is None else click.IntRange(low, high, **edges)
-    if info.kind == "float":
-        return Rate(low, high, **edges)
+    if info.kind in ("int", "float"):
+        low, high, above, below = info.interval
+        # Whole ends are shown without a decimal point.
+        whole = [int(end) if end.is_integer() else end for end in (low, high)]
+        ends: list[Any] = [end if math.isfinite(end) else None for end in whole]
+        if info.kind == "int" and ends == [None, None]:
+            return click.INT
+        kind: Any = click.IntRange if info.kind == "int" else Rate
+        return kind(*ends, min_open=above, max_open=below)
     return {"path": FilePath(), "size": image_size}.get(info.kind, str)
 
 

@@ -5,7 +5,7 @@ turns them into click's options, ``documented`` into the signature and the Args 
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
-        epochs: int | None = option(None, "Epochs of training.", kind="int", at_least=1)
+        epochs: int | None = option(None, "Epochs of training.", within="[1, inf)")
 """
 
 from __future__ import annotations
@@ -35,32 +35,34 @@ class OptionInfo:
 
     Attributes:
         help: one or two sentences, for a person who has the problem and not the jargon.
-        kind: the type of its value, made of a command's text: "text", "int", "float", "flag" or "path";
-            "pairs", {name: value} of repeated name=value; "texts", a tuple of repeated options; "size",
-            (height, width).
-        at_least, above, at_most, below: the bounds of a number; None: unbounded.
+        within: the interval of a number, "[1, inf)" or "(0, 1]": a round bracket leaves its end out.
         choices: the words that are allowed; empty: any.
         metavar: stands for the value in a command's help.
         spelled: how commands spell it, without hyphens in front, the first in errors too; empty: by its
             name. A flag that is on by default can be turned off, by "no-" before its spelling.
         usual: the effect of leaving it out, where the default does not say it: "the strategy's".
-        parse: the whole value from its text (or the value itself), in place of ``kind``; raises
+        parse: the whole value from its text (or the value itself), not its type's way; raises
             ValueError with the rule.
         command: False where commands do not have it.
+        kind: by the field's type: "text", "int", "float", "flag", "path"; "pairs", {name: value} of repeated
+            name=value; "texts", a tuple of repeated options; "size", (height, width).
     """
 
     help: str
-    kind: str = "text"
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
+    within: str = "(-inf, inf)"
     choices: tuple[str, ...] = ()
     metavar: str | None = None
     spelled: tuple[str, ...] = ()
     usual: str | None = None
     parse: Callable[[Any], Any] | None = None
     command: bool = True
+    kind: str = "text"
+
+    @property
+    def interval(self) -> tuple[float, float, bool, bool]:
+        """Lowest and highest number, and whether each is left out."""
+        low, high = self.within[1:-1].split(",")
+        return float(low), float(high), self.within[0] == "(", self.within[-1] == ")"
 
 
 def option(default: Any, help: str, **how: Any) -> Any:
@@ -73,8 +75,6 @@ def option(default: Any, help: str, **how: Any) -> Any:
         **how: the other attributes of ``OptionInfo``.
     """
     info = OptionInfo(help=help, **how)
-    if info.kind not in _TYPES:
-        raise ValueError(f"kind must be one of {', '.join(_TYPES)}. Got {info.kind!r}.")
     if isinstance(default, Mapping):
         return field(default_factory=lambda: dict(default), metadata={"option": info})
     return field(default=default, metadata={"option": info})
@@ -84,7 +84,19 @@ def options_of(config: type) -> Iterator[tuple[dataclasses.Field[Any], OptionInf
     """Yield the fields of a configuration that are options, each with how it is read."""
     for row in dataclasses.fields(config):
         if "option" in row.metadata:
-            yield row, row.metadata["option"]
+            info = row.metadata["option"]
+            kind = _kind(row.type) if info.parse is None else "text"
+            yield row, dataclasses.replace(info, kind=kind)
+
+
+def _kind(given: Any) -> str:
+    """Return the kind of a field by its type, or by that as it is written: "int | None"."""
+    written = given if isinstance(given, str) else inspect.formatannotation(given)
+    first = re.sub(r"\b(\w+\.)+(?=[A-Z])", "", written).split(" |")[0]
+    for kind, types in _KINDS.items():
+        if first in types or first.split("[")[0] in types:
+            return kind
+    raise ValueError(f"An option's type must be one of {list(_KINDS.values())}. Got {written!r}.")
 
 
 def default_of(row: dataclasses.Field[Any]) -> Any:
@@ -137,6 +149,18 @@ _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+_KINDS = {
+    "text": ("str",),
+    "int": ("int",),
+    "float": ("float",),
+    "flag": ("bool",),
+    "path": ("Path",),
+    "pairs": ("Mapping", "dict"),
+    "texts": ("tuple[str, ...]",),
+    "size": ("tuple[int, int]",),
+}
+
+
 def _broken_rule(value: Any, info: OptionInfo) -> str:
     """Return the rule that a value breaks, or ""."""
     if info.parse is not None:
@@ -150,16 +174,14 @@ def _broken_rule(value: Any, info: OptionInfo) -> str:
     good, rule = _TYPES[info.kind]
     if not good(value):
         return rule
-    bounds = (
-        (info.at_least, "{:g} or more", lambda bound: value >= bound),
-        (info.above, "above {:g}", lambda bound: value > bound),
-        (info.at_most, "{:g} or less", lambda bound: value <= bound),
-        (info.below, "below {:g}", lambda bound: value < bound),
-    )
-    given = [row for row in bounds if row[0] is not None]
-    if all(holds(bound) for bound, _, holds in given):
+    if info.kind not in ("int", "float"):
         return ""
-    return f"must be {' and '.join(text.format(bound) for bound, text, _ in given)}"
+    low, high, above, below = info.interval
+    if (value > low if above else value >= low) and (value < high if below else value <= high):
+        return ""
+    ends = [f"above {low:g}" if above else f"{low:g} or more"] * math.isfinite(low)
+    ends += [f"below {high:g}" if below else f"{high:g} or less"] * math.isfinite(high)
+    return f"must be {' and '.join(ends)}"
 
 
 def documented(*configs: type) -> Callable[[Made], Made]:
@@ -206,13 +228,10 @@ class ReadOptions(Checked):
     image_size: tuple[int, int] | None = option(
         None,
         "Height and width in pixels to which images are resized.",
-        kind="size",
         metavar="HxW",
         usual="their own",
     )
-    skip_unreadable: bool = option(
-        False, "Leave unreadable files of a folder out and count them.", kind="flag"
-    )
+    skip_unreadable: bool = option(False, "Leave unreadable files of a folder out and count them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +241,7 @@ class TestPartOptions(Checked):
     test_part: float = option(
         0.2,
         "Part held out for the test, when the data has no test part of its own.",
-        kind="float",
-        above=0,
-        below=1,
+        within="(0, 1)",
     )
 
 
@@ -233,17 +250,12 @@ class RunOptions(Checked):
     """How a run is carried out; none of it changes a result's numbers but ``threads``, by rounding."""
 
     threads: int | None = option(
-        None,
-        "Threads of one operation.",
-        kind="int",
-        at_least=1,
-        usual="all cores; of benchmark, one",
+        None, "Threads of one operation.", within="[1, inf)", usual="all cores; of benchmark, one"
     )
-    force: bool = option(False, "Replace an existing output.", kind="flag")
+    force: bool = option(False, "Replace an existing output.")
     progress: bool | None = option(
         None,
         "Show the progress on stderr, or as a bar in a notebook.",
-        kind="flag",
         command=False,
         usual="on a terminal and in a notebook",
     )
@@ -253,9 +265,7 @@ class RunOptions(Checked):
 class CheckpointOptions(RunOptions):
     """The same of a run that can be interrupted and resumed."""
 
-    resume: bool = option(
-        False, "With an output: go on where an interrupted run stopped.", kind="flag"
-    )
+    resume: bool = option(False, "With an output: go on where an interrupted run stopped.")
     checkpoint_seconds: float = option(
-        5.0, "Seconds between checkpoints, of a run with an output.", kind="float", at_least=0
+        5.0, "Seconds between checkpoints, of a run with an output.", within="[0, inf)"
     )

@@ -69,48 +69,41 @@ class PretrainConfig:
 
     strategy: str = option(dataclasses.MISSING, "How to pretrain: see the list of strategies.")
     options: Mapping[str, Any] = option(
-        {}, "name=value, an option of the strategy.", kind="pairs", spelled=("opt",)
+        {}, "name=value, an option of the strategy.", spelled=("opt",)
     )
     recipe: str = option("default", "default, or notebook (the notebook's net and epochs).")
     encoder: str | None = option(
         None, "convnet, resnet, mlp or auto (by the data).", usual="the recipe's"
     )
     encoder_options: Mapping[str, Any] = option(
-        {}, "name=value, an option of the encoder.", kind="pairs", spelled=("encoder-opt",)
+        {}, "name=value, an option of the encoder.", spelled=("encoder-opt",)
     )
     epochs: int | None = option(
         None,
         "Passes over the pool.",
-        kind="int",
-        at_least=1,
+        within="[1, inf)",
         usual="the strategy's, more for a small pool",
     )
-    batch_size: int | None = option(
-        None, "Examples in a step.", kind="int", at_least=1, usual=STRATEGYS
-    )
+    batch_size: int | None = option(None, "Examples in a step.", within="[1, inf)", usual=STRATEGYS)
     learning_rate: float | None = option(
-        None, "Peak learning rate.", kind="float", above=0, at_most=100, usual=STRATEGYS
+        None, "Peak learning rate.", within="(0, 100]", usual=STRATEGYS
     )
     optimizer: str | None = option(None, "Optimizer.", choices=("adam", "sgd"), usual=STRATEGYS)
     schedule: str | None = option(
         None, "Learning-rate schedule.", choices=("constant", "cosine"), usual=STRATEGYS
     )
     validation: float = option(
-        0.1,
-        "Part of the pool held out to measure the loss on.",
-        kind="float",
-        at_least=0,
-        at_most=0.9,
+        0.1, "Part of the pool held out to measure the loss on.", within="[0, 0.9]"
     )
     augment: str = option(
         "auto",
         "The random views, of strategies that learn from them: see the list of augmentations.",
     )
     augment_options: Mapping[str, Any] = option(
-        {}, "name=value, an option of the augmentation.", kind="pairs", spelled=("augment-opt",)
+        {}, "name=value, an option of the augmentation.", spelled=("augment-opt",)
     )
     probe_every: int | None = option(
-        None, "Epochs between two probes.", kind="int", at_least=1, usual="about 20 probes a stage"
+        None, "Epochs between two probes.", within="[1, inf)", usual="about 20 probes a stage"
     )
     keep_best: str | None = option(
         None,
@@ -125,6 +118,5 @@ class PretrainConfig:
         True,
         "Store fingerprints of the pool's examples in the file, so that a transfer can tell which "
         "examples were in it.",
-        kind="flag",
     )
-    seed: int = option(0, "Decides every random choice.", kind="int", at_least=0, at_most=2**31 - 1)
+    seed: int = option(0, "Decides every random choice.", within=f"[0, {2**31 - 1}]")

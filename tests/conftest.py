@@ -15,15 +15,17 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 
-# Files whose tests share no costly fixture, and take up to minutes each.
+# Files whose tests take up to minutes each, and share no costly fixture but SHARED.
 APART = ("test_kill.py", "test_engines.py", "test_readme.py", "test_several.py", "test_docs.py")
+SHARED = {"expected", "exported"}
 
 
 def pytest_collection_modifyitems(items):
     """Keep what shares costly fixtures on one worker (pytest-xdist), and begin with what takes longest."""
     for item in items:
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        alone = item.name if item.path.name in APART else item.path.name
+        apart = item.path.name in APART and not SHARED & set(item.fixturenames)
+        alone = item.name if apart else item.path.name
         group = "-".join(case) if isinstance(case, tuple) else alone
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{group}"))
     # A slow test that comes last keeps one worker busy while the other has nothing left to do.

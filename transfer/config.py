@@ -66,15 +66,14 @@ class TransferConfig:
         parse=lambda value: value,
         metavar="NAME",
     )
-    labels: int | None = option(None, "Number of labels to use.", kind="int", usual="all")
+    labels: int | None = option(None, "Number of labels to use.", usual="all")
     labels_from: Path | None = option(
         None,
         "Use the labels of these examples: the file of `transfer suggest`.",
-        kind="path",
         metavar="FILE.csv",
     )
     allow_leakage: bool = option(
-        False, "Measure even on test examples whose labels the pretraining used.", kind="flag"
+        False, "Measure even on test examples whose labels the pretraining used."
     )
     reuse: int | str | None = option(
         "all",
@@ -85,8 +84,7 @@ class TransferConfig:
     search_seconds: float | None = option(
         None,
         "With automatic reuse: begin no training after this many seconds.",
-        kind="float",
-        above=0,
+        within="(0, inf)",
         usual=f"{SEARCH_SECONDS:g}",
     )
     above: str | None = option(
@@ -109,32 +107,27 @@ class TransferConfig:
     unlabelled_size: int | None = option(
         None,
         "Maximum number of unlabelled examples.",
-        kind="int",
-        at_least=1,
+        within="[1, inf)",
         spelled=("unlabelled-size", "pool-size"),
         usual="5000",
     )
     unlabelled_temperature: float | None = option(
         None,
         "Temperature of the teacher's labels in self-training.",
-        kind="float",
-        above=0,
-        at_most=100,
+        within="(0, 100]",
         spelled=("unlabelled-temperature", "pool-temperature"),
         usual="1",
     )
     freeze_epochs: int | None = option(
-        None, "Epochs of the head alone.", kind="int", at_least=0, usual="the recipe's"
+        None, "Epochs of the head alone.", within="[0, inf)", usual="the recipe's"
     )
     epochs: int | None = option(
-        None, "Epochs of fine-tuning after that.", kind="int", at_least=0, usual="the recipe's"
+        None, "Epochs of fine-tuning after that.", within="[0, inf)", usual="the recipe's"
     )
     head_learning_rate: float | None = option(
         None,
         "Learning rate while the reused blocks are frozen.",
-        kind="float",
-        above=0,
-        at_most=100,
+        within="(0, 100]",
         usual="the recipe's",
     )
     learning_rate: float | str | None = option(
@@ -146,7 +139,7 @@ class TransferConfig:
         usual="the recipe's",
     )
     batch_size: int | None = option(
-        None, "Examples in a step.", kind="int", at_least=1, usual="the recipe's"
+        None, "Examples in a step.", within="[1, inf)", usual="the recipe's"
     )
     unfreeze: int | str | None = option(
         None,
@@ -155,36 +148,24 @@ class TransferConfig:
         metavar="all|K",
         usual="all",
     )
-    gradual: bool | None = option(None, "Unfreeze block by block, from the top.", kind="flag")
+    gradual: bool | None = option(None, "Unfreeze block by block, from the top.")
     layer_decay: float | None = option(
-        None,
-        "Multiply the learning rate by this for each block down.",
-        kind="float",
-        above=0,
-        at_most=1,
+        None, "Multiply the learning rate by this for each block down.", within="(0, 1]"
     )
     schedule: str | None = option(None, "constant or cosine.", usual="the recipe's")
     warmup: float | None = option(
-        None,
-        "Part of a stage in which the rate rises.",
-        kind="float",
-        at_least=0,
-        at_most=0.99,
-        usual="0",
+        None, "Part of a stage in which the rate rises.", within="[0, 0.99]", usual="0"
     )
     solve: float | None = option(
         None,
         "Solve the frozen stage as a logistic regression of this C.",
-        kind="float",
-        above=0,
+        within="(0, inf)",
         metavar="C",
     )
     interpolate: float | None = option(
         None,
         "End this share of the way from the frozen weights to the fine-tuned ones.",
-        kind="float",
-        at_least=0,
-        at_most=1,
+        within="[0, 1]",
         metavar="SHARE",
         usual="1",
     )
@@ -193,29 +174,25 @@ class TransferConfig:
         "Statistics of normalisation in fine-tuned blocks: kept as they came, or moving.",
         usual="kept",
     )
-    balance: bool | None = option(None, "Weigh all classes alike.", kind="flag")
+    balance: bool | None = option(None, "Weigh all classes alike.")
     validation: float | None = option(
         None,
         "Hold out this part of the labels and keep the epoch that was best on them.",
-        kind="float",
-        at_least=0,
-        at_most=0.9,
+        within="[0, 0.9]",
         usual="0",
     )
     export: tuple[str, ...] = option(
         (),
         "Write the model as onnx or savedmodel too, beside it; can be given several times.",
-        kind="texts",
         metavar="FORMAT",
     )
     figures: bool = option(
         False,
         "Draw curves, confusion, a map of features and doubtful examples into a folder beside it.",
-        kind="flag",
         spelled=("figures", "pictures"),
     )
     map: str = option("pca", "How the figures put the features on a map.", choices=("pca", "umap"))
-    seed: int = option(0, "Decides every random choice.", kind="int", at_least=0, at_most=MAX_SEED)
+    seed: int = option(0, "Decides every random choice.", within=f"[0, {MAX_SEED}]")
     rows: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:

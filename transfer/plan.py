@@ -12,6 +12,7 @@ import numpy as np
 from headstart.errors import InputError, arg
 from headstart.files import read_json
 from pretrain.engine.checkpoint import Checkpoints
+from pretrain.engine.runtime import settings
 from pretrain.engine.session import Session
 from tasks.dataset import Dataset
 from tasks.targets import KINDS
@@ -151,8 +152,6 @@ class TransferPlan:
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the result's bits, as JSON; TensorFlow must have been started."""
-        from pretrain.engine.runtime import settings
-
         config, own = self.config, self.config.rows is None and self.config.labels_from is None
         # The same data with another test part, or other unlabelled examples, is another run.
         data = f"{self.task.fingerprint}, test part: {self.task.test_origin}"

@@ -35,23 +35,19 @@ class Equivalent:
 
     def parts(self) -> tuple[str, str]:
         """Return the number and its interval: ("210", "150 to more than 1,000"), "" for no interval."""
-        value, low, high = (_at(self, end) for end in (self.value, self.low, self.high))
-        if np.isnan(self.low) or low == high == value:
-            return value, ""
-        return value, f"{low} to {high}"
+        value, low, high = map(self._words, (self.value, self.low, self.high))
+        shown = not np.isnan(self.low) and not low == high == value
+        return value, f"{low} to {high}" if shown else ""
 
     def __str__(self) -> str:
         """Return the words of a sentence: "210 (150 to more than 1,000)"."""
         value, interval = self.parts()
         return f"{value} ({interval})" if interval else value
 
-
-def _at(found: Equivalent, labels: float) -> str:
-    if np.isinf(labels):
-        return f"more than {found.largest:,}"
-    if labels == 0:
-        return f"fewer than {found.smallest:,}"
-    return f"{labels:,.0f}"
+    def _words(self, labels: float) -> str:
+        if np.isinf(labels):
+            return f"more than {self.largest:,}"
+        return f"fewer than {self.smallest:,}" if labels == 0 else f"{labels:,.0f}"
 
 
 def isotonic(values: np.ndarray) -> np.ndarray:

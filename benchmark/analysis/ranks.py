@@ -16,13 +16,12 @@ class Ranking:
 
     ranks: row -> average rank; equal accuracies share the mean of their ranks.
     n: data sets.
-    statistic, p: Friedman's chi squared and its p value; NaN with fewer than three rows.
+    p: Friedman's; NaN with fewer than three rows.
     critical: two rows whose average ranks differ by less are not shown to differ.
     """
 
     ranks: dict[str, float]
     n: int
-    statistic: float
     p: float
     critical: float
 
@@ -31,11 +30,8 @@ class Ranking:
         names = list(self.ranks)
         found: list[tuple[int, int]] = []
         for i, name in enumerate(names):
-            last = max(
-                j
-                for j in range(i, len(names))
-                if self.ranks[names[j]] - self.ranks[name] <= self.critical
-            )
+            first = self.ranks[name]
+            last = sum(other - first <= self.critical for other in self.ranks.values()) - 1
             if last > i and not (found and last <= found[-1][1]):
                 found.append((i, last))
         return [names[i : j + 1] for i, j in found]
@@ -66,7 +62,6 @@ def rank(scores: Sequence[Mapping[str, float]]) -> Ranking | None:
     return Ranking(
         ranks={names[i]: float(means[i]) for i in order},
         n=n,
-        statistic=float(test.statistic) if test else float("nan"),
         p=float(test.pvalue) if test else float("nan"),
         critical=q * (k * (k + 1) / (6 * n)) ** 0.5,
     )

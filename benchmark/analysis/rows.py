@@ -50,12 +50,15 @@ def grouped(records: Sequence[Record]) -> list[Group]:
     found: list[Group] = []
     records = [record for record in records if record["status"] != "skipped"]
     tasks = list(dict.fromkeys(record.get("task") or "" for record in records))
-    arms = {arm for record in records if (arm := _arm(record)) is not None}
+    arms = _arms(records)
     several = [len({arm[i] for arm in arms if arm[i] is not None}) > 1 for i in (0, 1)]
     for task in tasks:
         here = [record for record in records if (record.get("task") or "") == task]
-        for arm in _arms(here):
-            rows = [r for r in here if _belongs(_arm(r), arm)]
+        arms = _arms(here)
+        # An arm that says less than another is a part of that.
+        whole = [a for a in arms if not any(b != a and _belongs(a, b) for b in arms)]
+        for arm in whole or [(None, None)]:
+            rows = [r for r in here if r["kind"] == "raw" or _belongs(_arm(r), arm)]
             words = [task] * (len(tasks) > 1)
             words += [str(word) for word, many in zip(arm, several, strict=True) if many and word]
             found.append(
@@ -78,22 +81,17 @@ def base(record: Record) -> str:
 Arm = tuple[str | None, str | None]
 
 
-def _arm(record: Record) -> Arm | None:
-    """Return encoder and mode; None of classical models."""
-    return None if record["kind"] == "raw" else (record.get("encoder"), record.get("mode"))
+def _arm(record: Record) -> Arm:
+    return record.get("encoder"), record.get("mode")
 
 
 def _arms(records: Sequence[Record]) -> list[Arm]:
-    """Return the arms; one that says less than another is a part of that."""
-    found = list(dict.fromkeys(arm for r in records if (arm := _arm(r)) is not None))
-    whole = [a for a in found if not any(b != a and _belongs(a, b) for b in found)]
-    return whole or [(None, None)]
+    """Return each encoder with each mode, once; classical models have none."""
+    return list(dict.fromkeys(_arm(r) for r in records if r["kind"] != "raw"))
 
 
-def _belongs(record: Arm | None, arm: Arm) -> bool:
-    return record is None or all(
-        own in (None, given) for own, given in zip(record, arm, strict=True)
-    )
+def _belongs(record: Arm, arm: Arm) -> bool:
+    return all(own in (None, given) for own, given in zip(record, arm, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +172,14 @@ def tables(records: Sequence[Record], method: str = "t") -> Tables:
                 _row(group, [r for r in cells if r["row"] == name], cells, method)
                 for name in dict.fromkeys(r["row"] for r in cells)
             ]
-    return _compared(found, method)
+    _compare(found, method)
+    return found
 
 
-def best_raw(rows: Sequence[Row]) -> Row | None:
-    """Return the raw baseline with the highest mean accuracy, or None."""
-    raw = [row for row in rows if row.kind == "raw" and row.accuracy.n]
-    return max(raw, key=lambda row: row.accuracy.mean) if raw else None
+def best_of(rows: Sequence[Row], kind: str) -> Row | None:
+    """Return the row of a kind with the highest mean accuracy, or None."""
+    there = [row for row in rows if row.kind == kind and row.accuracy.n]
+    return max(there, key=lambda row: row.accuracy.mean, default=None)
 
 
 def scratch_of(rows: Sequence[Row]) -> Row | None:
@@ -218,27 +217,23 @@ def equivalent(found: Tables, row: Row) -> Equivalent | None:
 
 def _row(group: Group, records: Sequence[Record], place: Sequence[Record], method: str) -> Row:
     name, done = records[0]["row"], [r for r in records if r["status"] == "done"]
-    scores = _by_seed(records, name)
-    against = _by_seed(place, SCRATCH)
+    scores, against = _by_seed(records, name), _by_seed(place, SCRATCH)
     spent = [r.get("transfer_seconds", r["seconds"]) for r in done]
-    is_scratch = name == SCRATCH
+    costs = ("pretrain_seconds", "cpu_seconds", "pretrain_cpu_seconds")
+    fields: dict[str, Any] = {cost: _mean(done, cost) for cost in costs}
+    fields |= {n: getattr(group, n) for n in ("title", "task", "encoder", "mode")}
+    if name != SCRATCH:
+        fields["p"] = p_value(differences(scores, against))
     return Row(
         name=name,
         kind=records[0]["kind"],
         accuracy=interval(list(scores.values()), method),
-        gain=None if is_scratch else paired(scores, against, method=method),
+        gain=None if name == SCRATCH else paired(scores, against, method=method),
         seconds=sum(spent) / len(spent) if spent else float("nan"),
-        pretrain_seconds=_mean(done, "pretrain_seconds"),
-        cpu_seconds=_mean(done, "cpu_seconds"),
-        pretrain_cpu_seconds=_mean(done, "pretrain_cpu_seconds"),
         failed=tuple(r.get("reason", r["status"]) for r in records if r["status"] != "done"),
-        title=group.title,
-        task=group.task,
-        encoder=group.encoder,
-        mode=group.mode,
         labels=records[0]["labels"],
-        p=float("nan") if is_scratch else p_value(differences(scores, against)),
         scores=scores,
+        **fields,
     )
 
 
@@ -252,45 +247,30 @@ def _by_seed(records: Sequence[Record], name: str) -> dict[int, float]:
     return {r["seed"]: r["accuracy"] for r in records if r["row"] == name and r["status"] == "done"}
 
 
-def _keyed(rows: Sequence[Row], p_values: Sequence[float]) -> dict[tuple[str, int, str], float]:
-    """Return Holm's corrected p values by title, budget and name."""
-    corrected = holm(p_values)
-    return {(r.title, r.labels, r.name): p for r, p in zip(rows, corrected, strict=True)}
-
-
-def _compared(found: Tables, method: str) -> Tables:
+def _compare(found: Tables, method: str) -> None:
     """Correct the strategies' p values together, and compare each with the best raw baseline."""
-    tested = [row for *_, rows in places(found) for row in rows if row.kind == "strategy"]
-    corrected = _keyed(tested, [row.p for row in tested])
-    count = sum(p == p for p in corrected.values())
-    raws = {(title, labels): best_raw(rows) for title, labels, rows in places(found)}
-
-    def raw_scores(row: Row) -> dict[int, float]:
-        raw = raws[row.title, row.labels]
-        return raw.scores if raw is not None else {}
-
-    over = _keyed(tested, [p_value(differences(r.scores, raw_scores(r))) for r in tested])
-    made: Tables = {}
-    for title, labels, rows in places(found):
-        made.setdefault(title, {})[labels] = here = []
-        for row in rows:
-            if row.kind == "strategy":
-                key = (title, labels, row.name)
-                row = replace(
-                    row,
-                    corrected=corrected[key],
-                    comparisons=count,
-                    simultaneous=_simultaneous(row, rows, count),
-                    over_raw=paired(row.scores, raw_scores(row), method=method),
-                    over_raw_corrected=over[key],
-                )
-            here.append(row)
-    return made
-
-
-def _simultaneous(row: Row, rows: Sequence[Row], comparisons: int) -> Interval | None:
-    """Return the gain with Bonferroni's interval, wide enough for all comparisons at once."""
-    rival = scratch_of(rows)
-    if rival is None or not comparisons:
-        return None
-    return paired(row.scores, rival.scores, 1 - (1 - CONFIDENCE) / comparisons)
+    tested = [
+        (rows, i) for *_, rows in places(found) for i, r in enumerate(rows) if r.kind == "strategy"
+    ]
+    corrected = holm([rows[i].p for rows, i in tested])
+    raws = [best_of(rows, "raw") for rows, _ in tested]
+    against = [{} if raw is None else raw.scores for raw in raws]
+    over = holm(
+        [
+            p_value(differences(rows[i].scores, raw))
+            for (rows, i), raw in zip(tested, against, strict=True)
+        ]
+    )
+    count = sum(p == p for p in corrected)
+    # Bonferroni's interval, wide enough for all comparisons at once.
+    wide = 1 - (1 - CONFIDENCE) / max(1, count)
+    for (rows, i), raw, p, p_raw in zip(tested, against, corrected, over, strict=True):
+        rival = scratch_of(rows) if count else None
+        rows[i] = replace(
+            rows[i],
+            corrected=p,
+            comparisons=count,
+            simultaneous=None if rival is None else paired(rows[i].scores, rival.scores, wide),
+            over_raw=paired(rows[i].scores, raw, method=method),
+            over_raw_corrected=p_raw,
+        )

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.analysis.equivalent_labels import Equivalent
 from benchmark.analysis.formatting import listed, p_text, percent, place_name, points, seconds, span
 from benchmark.analysis.rows import (
     Row,
     Tables,
-    best_raw,
+    best_of,
     equivalent,
     in_cpu,
     places,
@@ -39,6 +40,8 @@ USEFUL = 0.1
 MIN_SEEDS = 3
 MAX_GAINS = 3
 """At most this number of gains are listed one by one in the headline."""
+POWER = 0.8
+MAX_SEEDS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,11 @@ class Verdict:
     kind: str
     headline: str
     judgements: tuple[Judgement, ...]
+
+    def use(self, title: str, labels: int) -> str | None:
+        """Return the row to use in a place, if one is recommended."""
+        here = (j.use for j in self.judgements if (j.title, j.labels) == (title, labels))
+        return next(here, None)
 
     def lines(self) -> list[str]:
         """Return the headline and a paragraph a place."""
@@ -122,10 +130,18 @@ def _judge(
         return judged(
             EMPTY, None, "no strategy can be compared with scratch: the cells are missing."
         )
-    best_plain = max(plain, key=lambda r: r.accuracy.mean)
-    raw, best = best_raw(rows), max(strategies, key=lambda r: r.accuracy.mean)
-    if guess is not None and _guesses([*strategies, *plain], *guess):
-        return judged(NO_HELP, None, guessing_text(guess[0], best))
+    best_plain, best = (max(here, key=lambda r: r.accuracy.mean) for here in (plain, strategies))
+    raw, rival = best_of(rows, "raw"), scratch_of(rows)
+    share, tests = guess or (0.0, 1)
+    # By two standard errors of the test part.
+    most = share + 2 * (share * (1 - share) / tests) ** 0.5
+    if guess is not None and all(r.accuracy.mean <= most for r in (*strategies, *plain)):
+        text = (
+            f"nothing does better than naming the commonest class every time ({percent(share)} %): "
+            f"{best.name}, the best strategy, reaches {percent(best.accuracy.mean)} %. What was tried here "
+            f"cannot tell these labels from the examples, with or without pretraining."
+        )
+        return judged(NO_HELP, None, text)
     winners = [
         r
         for r in strategies
@@ -134,67 +150,55 @@ def _judge(
     if winners:
         winner = max(winners, key=lambda r: r.accuracy.mean)
         if raw is None or raw.accuracy.mean < winner.accuracy.mean:
-            return judged(HELPED, winner.name, helped_text(found, winner, winners, rows, raw))
-        text = f"{winner.name} is at {certainty(winner)}, but {raw_best(raw, winner)}"
+            text = _helped(winner, winners, equivalent(found, winner), raw, rival)
+            return judged(HELPED, winner.name, text)
+        text = f"{winner.name} is at {_certainty(winner)}, but {_raw_best(raw, winner)}"
         return judged(NO_HELP, raw.name, text)
     seeds = min(r.gained.n for r in strategies)
     if seeds >= MIN_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
-        text = f"no strategy is shown to beat scratch, and {raw_best(raw, best)}"
-        return judged(NO_HELP, best_plain.name, text + also(best_plain, raw))
-    useful = [USEFUL * (1 - _scratch_mean(rows)) for r in strategies]
+        text = f"no strategy is shown to beat scratch, and {_raw_best(raw, best)}"
+        if best_plain is not raw:
+            text += f" Best of all without pretraining is {_reached(best_plain)}."
+        return judged(NO_HELP, best_plain.name, text)
+    errors = float("nan") if rival is None else 1 - rival.accuracy.mean
     highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
-    if seeds >= MIN_SEEDS and _scratch_mean(rows) > 1 - 1e-12:
+    instead = f"The best without pretraining is {_reached(best_plain)}."
+    if seeds >= MIN_SEEDS and errors < 1e-12:
+        text = "scratch is right in every test example with every seed, so nothing is left to gain."
+        return judged(NO_HELP, best_plain.name, f"{text} {instead}")
+    if seeds > 1 and all(r.gained.high < USEFUL * errors for r in strategies):
         text = (
-            f"scratch is right in every test example with every seed, so nothing is left to gain. "
-            f"The best without pretraining is {reached(best_plain)}."
-        )
-        return judged(NO_HELP, best_plain.name, text)
-    if seeds > 1 and all(r.gained.high < u for r, u in zip(strategies, useful, strict=True)):
-        text = (
-            f"no strategy gains what would be of use, {points(min(useful))} points or more over scratch "
+            f"no strategy gains what would be of use, {points(USEFUL * errors)} points or more over scratch "
             f"(a tenth of its errors): the 95 % intervals end at {points(highest.gained.high)} at most "
-            f"({highest.name}). The best without pretraining is {reached(best_plain)}."
+            f"({highest.name}). {instead}"
         )
         return judged(NO_HELP, best_plain.name, text)
-    return judged(UNCLEAR, None, unclear_text(best, best_plain))
-
-
-def _guesses(rows: Sequence[Row], share: float, n: int) -> bool:
-    """Whether no row exceeds guessing by more than two standard errors of the test part."""
-    return all(r.accuracy.mean <= share + 2 * (share * (1 - share) / n) ** 0.5 for r in rows)
-
-
-def _scratch_mean(rows: Sequence[Row]) -> float:
-    rival = scratch_of(rows)
-    return rival.accuracy.mean if rival is not None else float("nan")
+    return judged(UNCLEAR, None, _unclear(best, instead))
 
 
 def _headline(kind: str, here: Sequence[Judgement], found: Tables, mixed: bool) -> str:
     where = _where(here) if mixed or here[0].title else ""
     at = f" at {where}" if where else " here"
+    uses: dict[str, list[Judgement]] = {}
+    for j in here:
+        if j.use is not None:
+            uses.setdefault(j.use, []).append(j)
     if kind == HELPED:
-        gains = []
-        for j in here:
-            gain = points(_used(found, j).gained.mean)
-            gains.append(f"{gain} points at {place(j)} ({j.use})")
-        names = list(dict.fromkeys(str(j.use) for j in here))
+        gains = {
+            j: next(r for r in found[j.title][j.labels] if r.name == j.use).gained.mean
+            for j in here
+        }
+        at = ""
         if len(here) > MAX_GAINS:
-            means = [_used(found, j).gained.mean for j in here]
-            return (
-                f"Pretraining helped at {_where(here)}: use {listed(names)}. Over training from "
-                f"scratch it gains {points(min(means))} to {points(max(means))} points."
+            at = f" at {_where(here)}"
+            text = f"{points(min(gains.values()))} to {points(max(gains.values()))} points"
+        else:
+            name = " ({})" if len(uses) > 1 else ""
+            text = listed(
+                [f"{points(g)} points at {place(j)}{name.format(j.use)}" for j, g in gains.items()]
             )
-        if len(names) == 1:
-            gains = [text.removesuffix(f" ({names[0]})") for text in gains]
-        return (
-            f"Pretraining helped: use {listed(names)}. Over training from scratch it gains "
-            f"{listed(gains)}."
-        )
+        return f"Pretraining helped{at}: use {listed([*uses])}. Over training from scratch it gains {text}."
     if kind == NO_HELP:
-        uses: dict[str, list[Judgement]] = {}
-        for j in here:
-            if j.use is not None:
-                uses.setdefault(j.use, []).append(j)
         if not uses:
             return f"Pretraining did not help{at}: nothing did better than guessing."
         if len(uses) == 1:
@@ -206,11 +210,6 @@ def _headline(kind: str, here: Sequence[Judgement], found: Tables, mixed: bool) 
     return f"Nothing can be compared{at}."
 
 
-def _used(found: Tables, judgement: Judgement) -> Row:
-    (row,) = [r for r in found[judgement.title][judgement.labels] if r.name == judgement.use]
-    return row
-
-
 def _where(here: Sequence[Judgement]) -> str:
     """Return "50 and 200 labels", after the tables' titles where there are several."""
     parts = []
@@ -220,45 +219,43 @@ def _where(here: Sequence[Judgement]) -> str:
     return "; ".join(parts)
 
 
-POWER = 0.8
-MAX_SEEDS = 50
-
-
-def guessing_text(share: float, best: Row) -> str:
-    """Nothing exceeds guessing."""
-    return (
-        f"nothing does better than naming the commonest class every time ({percent(share)} %): "
-        f"{best.name}, the best strategy, reaches {percent(best.accuracy.mean)} %. What was tried here "
-        f"cannot tell these labels from the examples, with or without pretraining."
-    )
-
-
-def helped_text(
-    found: Tables, winner: Row, winners: Sequence[Row], rows: Sequence[Row], raw: Row | None
+def _helped(
+    winner: Row,
+    winners: Sequence[Row],
+    worth: Equivalent | None,
+    raw: Row | None,
+    rival: Row | None,
 ) -> str:
-    """A strategy helped: its accuracy, its worth in labels, its rivals and its cost."""
-    parts = [f"{winner.name} reaches {percent(winner.accuracy.mean)} %, {certainty(winner)}."]
-    worth = equivalent(found, winner)
+    parts = [f"{winner.name} reaches {percent(winner.accuracy.mean)} %, {_certainty(winner)}."]
     if worth is not None:
         parts.append(f"Scratch would need {worth} labels for that.")
     if raw is not None and winner.over_raw is not None and winner.over_raw.n:
         shown = winner.over_raw_corrected < ALPHA
         word = "It also beats" if shown else "It is not shown to beat"
         parts.append(
-            f"{word} the best baseline on raw values, {reached(raw)} "
+            f"{word} the best baseline on raw values, {_reached(raw)} "
             f"({points(winner.over_raw.mean)} points, {span(winner.over_raw)})."
         )
-    level = [r.name for r in winners if r is not winner and not _differ(winner, r, len(winners))]
+    count = max(1, len(winners) - 1)
+    level = [
+        r.name
+        for r in winners
+        if r is not winner and not p_value(differences(winner.scores, r.scores)) * count < ALPHA
+    ]
     if level:
         parts.append(f"Not shown to be worse than it: {', '.join(level)}.")
-    rival = scratch_of(rows)
     if rival is not None:
-        parts.append(_cost(winner, rival))
+        cpu = in_cpu([winner, rival])
+        pretraining, transfer = winner.cost(cpu)
+        unit = " of processor time" if cpu else ""
+        parts.append(
+            f"It costs {seconds(pretraining or 0.0)} of pretraining and {seconds(transfer)} of transfer a "
+            f"seed{unit}; scratch takes {seconds(rival.total(cpu))}."
+        )
     return " ".join(parts)
 
 
-def certainty(row: Row) -> str:
-    """Return the gain with its interval and its corrected p value."""
+def _certainty(row: Row) -> str:
     among = f" after correction for {row.comparisons} comparisons" if row.comparisons > 1 else ""
     return (
         f"{points(row.gained.mean)} points against scratch (95 % interval {span(row.gained)}, "
@@ -266,35 +263,23 @@ def certainty(row: Row) -> str:
     )
 
 
-def _differ(one: Row, other: Row, count: int) -> bool:
-    return p_value(differences(one.scores, other.scores)) * max(1, count - 1) < ALPHA
-
-
-def raw_best(raw: Row, best: Row) -> str:
-    """A raw baseline is best."""
+def _raw_best(raw: Row, best: Row) -> str:
     return (
         f"{raw.name} on raw values alone reaches {percent(raw.accuracy.mean)} %, against "
         f"{percent(best.accuracy.mean)} % of {best.name}, the best strategy here."
     )
 
 
-def also(plain: Row, raw: Row) -> str:
-    """Name the best row without pretraining, where that is not the raw baseline."""
-    return "" if plain is raw else f" Best of all without pretraining is {reached(plain)}."
-
-
-def reached(row: Row) -> str:
-    """Return "raw 1-NN (90.13 %)"."""
+def _reached(row: Row) -> str:
     return f"{row.name} ({percent(row.accuracy.mean)} %)"
 
 
-def unclear_text(best: Row, plain: Row) -> str:
-    """Nothing is shown, and little is ruled out."""
+def _unclear(best: Row, instead: str) -> str:
     gain = best.gained
     if gain.n < 2:
         seen = f"{points(gain.mean)} points against scratch"
         return f"one seed proves nothing: {best.name} is at {seen}, and that may be luck."
-    text = f"the best strategy, {best.name}, is at {certainty(best)}."
+    text = f"the best strategy, {best.name}, is at {_certainty(best)}."
     if gain.low > 0 and best.p < ALPHA:
         text += (
             f" Alone, that would be a gain; the best of {best.comparisons} comparisons may look so "
@@ -306,7 +291,7 @@ def unclear_text(best: Row, plain: Row) -> str:
     if needed is not None and needed > gain.n:
         most = f"about {needed}" if needed <= MAX_SEEDS else f"more than {MAX_SEEDS}"
         text += f" If the gain is as it looks, {most} seeds would show it."
-    return f"{text} The best without pretraining is {reached(plain)}."
+    return f"{text} {instead}"
 
 
 def seeds_needed(row: Row) -> int | None:
@@ -329,13 +314,3 @@ def seeds_needed(row: Row) -> int | None:
     needed = stdtrit(n - 1, 1 - ALPHA / 2 / count) + float(ndtri(POWER))
     enough = n[gain.mean * np.sqrt(n) >= spread * needed]
     return int(enough[0]) if len(enough) else MAX_SEEDS + 1
-
-
-def _cost(row: Row, rival: Row) -> str:
-    cpu = in_cpu([row, rival])
-    pretraining, transfer = row.cost(cpu)
-    unit = " of processor time" if cpu else ""
-    return (
-        f"It costs {seconds(pretraining or 0.0)} of pretraining and {seconds(transfer)} of transfer a "
-        f"seed{unit}; scratch takes {seconds(rival.total(cpu))}."
-    )

@@ -1,13 +1,6 @@
 """A benchmark's options from a TOML file: the same names, checked, and errors that name the line.
 
-data = "fashion-mnist/B"            # or a list, or [[task]] tables with data and pretrain-data
-pretrain-data = "fashion-mnist/A"
-strategies = ["autoencoder", "simclr"]
-labels = [50, 200, 1000]
-seeds = 5
-
-[opt]                               # of options that are spelled name=value
-"rbm.k" = 2
+docs/running.md has an example.
 """
 
 from __future__ import annotations
@@ -19,9 +12,10 @@ from typing import Any
 
 import click
 
+from benchmark.config import OWN
 from headstart.errors import InputError, suggest
 
-TASK = {"data": "data", "pretrain-data": "pretrain_data"}
+TASK = ("data", "pretrain-data")
 NOT_HERE = ("config", "help")
 MAX_BYTES = 1 << 20
 
@@ -57,17 +51,16 @@ def defaults(path: Path, context: click.Context) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for key, value in table.items():
+        where = f"{path}, line {line_of(text, key)}"
         if key == "task":
             found |= _tasks(path, text, value)
-            continue
-        where = f"{path}, line {line_of(text, key)}"
-        option = known.get(key)
-        if option is None:
+        elif key in known:
+            found[str(known[key].name)] = _value(known[key], f"{where}: {key}", value, context)
+        else:
             raise InputError(
                 f"{where}: there is no option {key!r}.{suggest(key, [*known, 'task'])}",
                 hint="The names are those of the command's options (benchmark --help), without the dashes.",
             )
-        found[str(option.name)] = _value(option, key, value, where, context)
     if "task" in table and {"data", "pretrain-data"} & table.keys():
         raise InputError(
             f"{path}, line {line_of(text, 'data', 'pretrain-data')}: [[task]] tables name the data.",
@@ -80,13 +73,8 @@ def line_of(text: str, *keys: str, occurrence: int = 1) -> int:
     """Return the number of the line where one of ``keys`` is set, or its table begins; 1 if nowhere."""
     names = "|".join(re.escape(key) for key in keys)
     pattern = re.compile(rf"""^\s*(?:\[\[?\s*)?["']?(?:{names})["']?\s*(?:=|\.|\])""")
-    seen = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if pattern.match(line):
-            seen += 1
-            if seen == occurrence:
-                return number
-    return 1
+    numbers = [n for n, line in enumerate(text.splitlines(), start=1) if pattern.match(line)]
+    return numbers[occurrence - 1] if len(numbers) >= occurrence else 1
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
@@ -106,26 +94,24 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         raise InputError(f"{path} is not TOML: {error}", argument="config") from None
 
 
-def _value(option: click.Option, key: str, value: Any, where: str, context: click.Context) -> Any:
+def _value(option: click.Option, where: str, value: Any, context: click.Context) -> Any:
     """Return the value as the command line would have it, checked. Raises InputError."""
     if isinstance(value, dict):
         if not option.multiple:
-            raise InputError(f"{where}: {key} must be a value, not a table.")
+            raise InputError(f"{where} must be a value, not a table.")
         value = [f"{name}={_text(item)}" for name, item in _flat(value)]
-    elif isinstance(value, list):
-        value = [_text(v) for v in value] if option.multiple else _text(value)
     elif option.multiple:
-        value = [_text(value)]
-    elif option.is_flag:
+        value = [_text(v) for v in (value if isinstance(value, list) else [value])]
+    elif option.is_flag and not isinstance(value, list):
         if not isinstance(value, bool):
-            raise InputError(f"{where}: {key} must be true or false.", value=value)
+            raise InputError(f"{where} must be true or false.", value=value)
         return value
     else:
         value = _text(value)
     try:
         option.type_cast_value(context, value)
     except click.BadParameter as error:
-        raise InputError(f"{where}: {key}: {error.message}") from None
+        raise InputError(f"{where}: {error.message}") from None
     return value
 
 
@@ -134,7 +120,6 @@ def _tasks(path: Path, text: str, tables: Any) -> dict[str, Any]:
         raise InputError(
             f"{path}, line {line_of(text, 'task')}: task must be spelled [[task]], once a data set."
         )
-    data, pools = [], []
     for number, table in enumerate(tables, start=1):
         where = f"{path}, line {line_of(text, 'task', occurrence=number)}"
         for key, value in table.items():
@@ -147,24 +132,20 @@ def _tasks(path: Path, text: str, tables: Any) -> dict[str, Any]:
                 raise InputError(f"{where}: {key} must be text.", value=value)
         if "data" not in table:
             raise InputError(f"{where}: a [[task]] must name its data.")
-        data.append(table["data"])
-        pools.append(table.get("pretrain-data", "own"))
-    return {"data": data, "pretrain_data": pools}
+    pools = [table.get("pretrain-data", OWN) for table in tables]
+    return {"data": [table["data"] for table in tables], "pretrain_data": pools}
 
 
 def _flat(table: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
     """Return a table's values by dotted names, so that rbm.k = 2 is the option rbm.k."""
     found: list[tuple[str, Any]] = []
     for name, value in table.items():
-        if isinstance(value, dict):
-            found += _flat(value, f"{before}{name}.")
-        else:
-            found.append((before + name, value))
+        nested = isinstance(value, dict)
+        found += _flat(value, f"{before}{name}.") if nested else [(before + name, value)]
     return found
 
 
 def _text(value: Any) -> str:
-    """Return a value as one would type it."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(_text, value)) if isinstance(value, list) else str(value)

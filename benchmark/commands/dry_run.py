@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from benchmark.grid import Cell
 from benchmark.planning.plan import BenchmarkPlan, TaskPlan
 from benchmark.runner.progress import duration
 from benchmark.store import BenchmarkFolder, Record
-from benchmark.work.pretraining import PretrainItem
+from benchmark.work.cell import PretrainItem
 from pretrain.encoders import expected_shapes
 
 # Rough seconds on one core of 2026, where nothing was measured yet: an update, a classical model, a cell, a
@@ -59,22 +59,16 @@ class Forecast:
         ]
 
 
-@dataclass
 class _Costs:
     """Seconds that cells and pretrainings in the folder took, and rough rates where none was measured."""
 
-    folder: BenchmarkFolder
-    guessed: bool = False
-    cells: dict[tuple[Any, ...], float] = field(init=False)
-    pretrainings: dict[tuple[str, str], float] = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, folder: BenchmarkFolder) -> None:
         took: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-        for record in self.folder.cell_records():
+        for record in folder.cell_records():
             if record["status"] == "done":
                 took[_kind(record)].append(record["seconds"])
-        self.cells = {key: sum(values) / len(values) for key, values in took.items()}
-        self.pretrainings = self.folder.mean_costs()
+        self.cells = {key: fmean(values) for key, values in took.items()}
+        self.pretrainings, self.guessed = folder.mean_costs(), False
 
     def of_pretraining(self, task: TaskPlan, item: PretrainItem) -> float:
         """Return the seconds of a pretraining: decided, measured or guessed."""
@@ -95,44 +89,43 @@ class _Costs:
     def of_cell(self, task: TaskPlan, cell: Cell) -> float:
         """Return the seconds of a cell: measured or guessed."""
         seconds = self.cells.get(_kind(task.record_fields(cell)))
-        if seconds is not None:
-            return seconds
-        self.guessed = True
-        if cell.kind == "raw":
-            return RAW_SECONDS
-        return CELL_SECONDS + min(SEARCH_SECONDS, task.modes[str(cell.mode)].search or 0.0)
+        if seconds is None:
+            self.guessed, seconds = True, RAW_SECONDS
+            if cell.kind != "raw":
+                search = task.modes[str(cell.mode)].search or 0.0
+                seconds = CELL_SECONDS + min(SEARCH_SECONDS, search)
+        return seconds
 
 
 def forecast(plan: BenchmarkPlan) -> Forecast:
     """Return an estimate, from what earlier cells and pretrainings in the folder took."""
     costs = _Costs(plan.folder)
-    pretrain_seconds = cell_seconds = 0.0
-    disk = total_cells = left = pretrainings = 0
+    pretrainings: list[float] = []
+    cells: list[float] = []
+    disk = memory = 0
     for task in plan.tasks:
         wanted = [cell for cell in task.runnable if task.finished(cell) is None]
-        total_cells, left = total_cells + len(task.runnable), left + len(wanted)
+        cells += [costs.of_cell(task, cell) for cell in wanted]
+        disk += len(wanted) * (2000 + 20 * task.task.n_classes**2)
+        pool = task.data.pool.x
+        memory = max(memory, COPIES * pool.nbytes + task.task.x.nbytes + task.task.x_test.nbytes)
         for item in task.compile(wanted):
             if isinstance(item, PretrainItem) and not plan.folder.weights(item.name).exists():
-                pretrainings += 1
-                pretrain_seconds += costs.of_pretraining(task, item)
-                encoder = task.pretrainings.fresh[item.encoder].encoder
-                disk += _weights_bytes(encoder, len(task.data.pool.x))
-        cell_seconds += sum(costs.of_cell(task, cell) for cell in wanted)
-        disk += len(wanted) * (2000 + 20 * task.task.n_classes**2)
-    data = max(
-        COPIES * t.data.pool.x.nbytes + t.task.x.nbytes + t.task.x_test.nbytes for t in plan.tasks
-    )
-    total = pretrain_seconds + cell_seconds
+                pretrainings.append(costs.of_pretraining(task, item))
+                shapes = expected_shapes(task.pretrainings.fresh[item.encoder].encoder).values()
+                # float32 weights, fingerprints of the pool, and the rest of a weights file.
+                disk += 4 * sum(map(math.prod, shapes)) + 16 * len(pool) + 200_000
+    total, every = sum(pretrainings) + sum(cells), sum(len(task.runnable) for task in plan.tasks)
     return Forecast(
-        cells=total_cells,
-        done=total_cells - left,
+        cells=every,
+        done=every - len(cells),
         rows=list(dict.fromkeys(cell.row for task in plan.tasks for cell in task.cells)),
-        pretrainings=pretrainings,
-        pretrain_seconds=pretrain_seconds,
-        cell_seconds=cell_seconds,
+        pretrainings=len(pretrainings),
+        pretrain_seconds=sum(pretrainings, 0.0),
+        cell_seconds=sum(cells, 0.0),
         wall=total / plan.runner.workers + (START_SECONDS if total else 0),
         guessed=costs.guessed,
-        memory=PROCESS_BYTES + data,
+        memory=PROCESS_BYTES + memory,
         disk=disk,
     )
 
@@ -148,9 +141,3 @@ def size(amount: float) -> str:
 
 def _kind(record: Record) -> tuple[Any, ...]:
     return (record["task"], record["kind"], record["encoder"], record["mode"], record["labels"])
-
-
-def _weights_bytes(encoder: Mapping[str, Any], examples: int) -> int:
-    """Return the rough size of a weights file: float32 weights, and fingerprints of the pool."""
-    weights = sum(math.prod(shape) for shape in expected_shapes(encoder).values())
-    return 4 * weights + 16 * examples + 200_000

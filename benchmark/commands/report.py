@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.analysis.formatting import place_name
+from benchmark.analysis.formatting import listed, place_name
 from benchmark.analysis.rows import places
 from benchmark.report.build import REPORT, Report, redraw
 from benchmark.report.markdown import table_lines
@@ -19,32 +19,31 @@ def report_command(folder: Path, *, intervals: str = "t", as_json: bool = False)
     """Draw a benchmark's report from its folder alone, and print it."""
     report = redraw(folder, intervals)
     if as_json:
-        out_json(as_json_value(report))
+        out_json(_json(report))
     else:
-        show(report)
+        _show(report)
 
 
-def as_json_value(report: Report) -> Any:
+def _json(report: Report) -> Any:
     """Return what ``--json`` prints; with one title its tables are budget -> rows."""
     tables = {
         title: {str(labels): [asdict(row) for row in rows] for labels, rows in by.items()}
         for title, by in report.found.items()
     }
-    shown = next(iter(tables.values())) if len(tables) == 1 else tables
-    return without_nan(
+    return _without_nan(
         {
             "out": str(report.folder),
             "verdict": report.summary["verdict"],
-            "tables": shown,
+            "tables": next(iter(tables.values())) if len(tables) == 1 else tables,
             "claims": report.said,
             "notes": report.notes,
         }
     )
 
 
-def show(report: Report) -> None:
-    """Print the verdict, then the tables, then their claims."""
+def _show(report: Report) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     # Piped output has no width of its own: leave the table whole instead of folding it at 80.
@@ -67,20 +66,13 @@ def show(report: Report) -> None:
     beside = [RESULTS, "table.md", "summary.csv", "summary.json"]
     if any(path.parent.name == "figures" for path in report.written):
         beside.append("figures/")
-    say(f"Wrote {report.folder / REPORT}; beside it {', '.join(beside[:-1])} and {beside[-1]}")
+    say(f"Wrote {report.folder / REPORT}; beside it {listed(beside)}")
 
 
-def escape(text: str) -> str:
-    """Return the text so that rich takes no bracket in it for markup."""
-    from rich.markup import escape as escaped
-
-    return escaped(text)
-
-
-def without_nan(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     """Turn NaN, which JSON does not have, into null."""
     if isinstance(value, dict):
-        return {k: without_nan(v) for k, v in value.items()}
+        return {k: _without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [without_nan(v) for v in value]
+        return [_without_nan(v) for v in value]
     return None if isinstance(value, float) and value != value else value

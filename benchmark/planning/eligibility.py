@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from benchmark.config import BenchmarkConfig
@@ -16,25 +15,17 @@ from pretrain.strategies.base import Strategy
 from tasks.dataset import Dataset
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chosen:
-    """The strategies to run, and a note on each that was left out."""
-
-    names: list[str]
-    notes: list[str]
-
-
 def choose(
     pool: Dataset, names: Sequence[str], encoder: Mapping[str, Any], choice: BenchmarkConfig
-) -> Chosen:
+) -> tuple[list[str], list[str]]:
     """Resolve the names; with ("all",) leave out what cannot run here, and say why.
 
     encoder: the configuration that every row is to have, that from scratch too.
+    Returns the names of the strategies to run, and a note on each that was left out.
     Raises InputError for a named strategy that cannot run, and for random views that none uses.
     """
     table = strategies()
-    names = list(dict.fromkeys(names))
-    notes: list[str] = []
+    names, notes = list(dict.fromkeys(names)), []
     if names == ["all"]:
         reasons = {name: unfit(row, pool, encoder, choice) for name, row in table.items()}
         names = [name for name, reason in reasons.items() if reason is None]
@@ -63,7 +54,7 @@ def choose(
             argument="augment",
             hint="Leave it out.",
         )
-    return Chosen(names=names, notes=notes)
+    return names, notes
 
 
 def unfit(
@@ -88,13 +79,9 @@ def unfit(
     if not own:
         return f"it learns by gradients, and the encoder {encoder['architecture']} is computed."
     name = encoder["architecture"] if encoder["architecture"] in own else next(iter(own))
+    flags = [f"{arg.encoder:{name}}"]
+    flags += [f"{arg.encoder_options:{key}={shown(value)}}" for key, value in own[name].items()]
     return (
         f"it trains the encoder {with_options(name, own[name])}, which is not what the other rows have. "
-        f"To compare it, give all rows its encoder: {flags(name, own[name])}."
+        f"To compare it, give all rows its encoder: {' '.join(flags)}."
     )
-
-
-def flags(name: str, options: Mapping[str, Any]) -> str:
-    """Return the arguments that choose this encoder."""
-    given = [f"{arg.encoder_options:{key}={shown(value)}}" for key, value in options.items()]
-    return " ".join([f"{arg.encoder:{name}}", *given])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import sys
@@ -15,21 +14,20 @@ from typing import Any
 from benchmark.baselines import BASELINES
 from benchmark.config import BenchmarkConfig, RunnerConfig
 from benchmark.data import BenchmarkData
-from benchmark.environment import environment, threads_here
-from benchmark.grid import SCRATCH, Arm, Cell, cells
+from benchmark.grid import SCRATCH, Arm, Cell, cells, short_hash
 from benchmark.planning.eligibility import choose
 from benchmark.planning.pretrainings import Pretrainings
 from benchmark.store import BenchmarkFolder, Record
-from benchmark.work.cell import CellItem
+from benchmark.work.cell import CellItem, PretrainItem
+from benchmark.work.context import PACKAGES, threads_here
 from benchmark.work.measure import MeasureItem
-from benchmark.work.pretraining import PretrainItem
 from benchmark.work.queue import Outcome, WorkItem
 from headstart.errors import HeadstartError, InputError
 from headstart.files import check_output, slug
 from pretrain.config import pretrain_recipe
+from pretrain.engine.runtime import environment
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
-from tasks.task import TargetTask
 from transfer.config import TransferConfig
 from transfer.plan import TransferPlan
 
@@ -137,24 +135,32 @@ class BenchmarkPlan:
 
     def about(self, notes: Sequence[str]) -> dict[str, Any]:
         """Return JSON: command, time, tasks, pools, encoders, modes, versions and the notes."""
+        import click
+
         config, first = self.config, self.tasks[0]
         fields = dict(config.pretrain_fields)
         # Several data sets may have encoders of their own: "auto" looks at the data.
         encoders = [s.encoder for task in self.tasks for s in task.pretrainings.fresh.values()]
+        pools = [task.data.pool for task in self.tasks]
+        typed = click.get_current_context(silent=True) is not None
         return {
             "format": "headstart-benchmark",
             "version": 1,
-            "command": command_line(),
+            # As one would type it; none in a program of one's own.
+            "command": shlex.join(["benchmark", *sys.argv[1:]]) if typed else None,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "tasks": [task_json(task.task) for task in self.tasks],
-            "pools": [
+            "tasks": [
                 {
-                    "name": task.data.pool.name,
-                    "examples": len(task.data.pool.x),
-                    "source": task.data.pool.source,
+                    "name": task.name,
+                    "source": task.source,
+                    "class_names": list(task.class_names),
+                    "training_examples": len(task.x),
+                    "test_examples": len(task.x_test),
+                    "test_origin": task.test_origin,
                 }
-                for task in self.tasks
+                for task in (each.task for each in self.tasks)
             ],
+            "pools": [{"name": p.name, "examples": len(p.x), "source": p.source} for p in pools],
             "encoders": [e for i, e in enumerate(encoders) if e not in encoders[:i]],
             "strategies": list(dict.fromkeys(n for task in self.tasks for n in task.strategies)),
             "labels": list(config.labels),
@@ -187,25 +193,12 @@ class TaskPlan:
         lenient: skip budgets that the task has not labels enough for, instead of refusing them.
         """
         self.data, self.task, self.config, self.folder = data, data.task, config, folder
-        self.environment = environment(threads)
+        self.environment = environment(threads, PACKAGES)
         self.notes = list(data.notes)
         self.modes = config.mode_table()
         self.pretrainings = Pretrainings(data.pool, data.config.pool_print, config, folder)
-        fresh = self.pretrainings.fresh
-        self.arms = [
-            Arm(
-                encoder=name,
-                mode=mode,
-                strategies=self._strategies(name),
-                suffix=_suffix(
-                    str(self.pretrainings.architecture(name)), mode, len(fresh), len(self.modes)
-                ),
-            )
-            for name in fresh
-            for mode in self.modes
-        ]
+        self.arms = [arm for name in self.pretrainings.fresh for arm in self._arms(name)]
         self.strategies = list(dict.fromkeys(n for arm in self.arms for n in arm.strategies))
-        self.notes = list(dict.fromkeys(self.notes))
         for name, given in config.strategy_options.items():
             if name not in self.strategies:
                 raise InputError(
@@ -214,9 +207,7 @@ class TaskPlan:
                     argument="options",
                 )
         self.skipped = self._check_budgets(lenient)
-        self.cells = cells(
-            self.arms, list(BASELINES), config.labels, config.seed_values, self.task.name
-        )
+        self.cells = cells(self.arms, BASELINES, config.labels, config.seed_values, self.task.name)
         self._identities: dict[Cell, str] = {}
         for cell in self.cells:
             self.identity(cell)
@@ -243,11 +234,10 @@ class TaskPlan:
 
     def skipped_record(self, cell: Cell) -> Record | None:
         """Return the record of a cell whose label budget is skipped; None where it is not."""
-        reason = self.skipped.get(cell.labels)
-        if reason is None:
+        if cell.labels not in self.skipped:
             return None
-        fields = self.record_fields(cell)
-        return {"id": self.identity(cell), **fields, "status": "skipped", "reason": reason}
+        why = {"status": "skipped", "reason": self.skipped[cell.labels]}
+        return {"id": self.identity(cell), **self.record_fields(cell), **why}
 
     def reread(self) -> None:
         """Take the folder's decisions on how long each strategy is trained."""
@@ -256,10 +246,9 @@ class TaskPlan:
 
     def budget_notes(self) -> list[str]:
         """Return a sentence for each encoder on what the budget came to."""
-        seed = self.config.seed
-        strategies = {arm.encoder: arm.strategies for arm in self.arms}
-        said = [self.pretrainings.note(str(n), found, seed) for n, found in strategies.items()]
-        return [line for line in said if line is not None]
+        strategies = {str(arm.encoder): arm.strategies for arm in self.arms}
+        said = [self.pretrainings.note(name, found) for name, found in strategies.items()]
+        return list(filter(None, said))
 
     def identity(self, cell: Cell) -> str:
         """Return the cell's id, over all that decides its result and nothing else: grids can grow."""
@@ -279,14 +268,12 @@ class TaskPlan:
 
     def measurements(self, every: bool) -> Iterator[MeasureItem]:
         """Yield what must be measured for the cells that are not finished, or for ``every`` one."""
-        pairs = set()
-        for cell in self.runnable:
-            pair = (cell.encoder, cell.base)
-            if cell.kind != "strategy" or pair in pairs:
-                continue
-            if not every and self.finished(cell) is not None:
-                continue
-            pairs.add(pair)
+        wanted = (
+            cell
+            for cell in self.runnable
+            if cell.kind == "strategy" and (every or self.finished(cell) is None)
+        )
+        for cell in {(cell.encoder, cell.base): cell for cell in wanted}.values():
             plan = self.pretrainings.get(cell.encoder, cell.base, self.config.seed)
             undecided = self.config.budget is not None and self.pretrainings.decided(plan) is None
             if not undecided and plan.augmentation is None:
@@ -302,14 +289,23 @@ class TaskPlan:
                 environment=self.environment,
             )
 
-    def _strategies(self, name: str) -> list[str]:
+    def _arms(self, name: str) -> list[Arm]:
+        """Return the rows of an encoder in each mode; the names of several arms' rows say which."""
+        architecture = str(self.pretrainings.architecture(name))
         encoder = self.pretrainings.fresh[name].encoder
         one = replace(self.config, encoder=name, encoder_options=self.pretrainings.options[name])
-        chosen = choose(self.data.pool, self.config.strategies, encoder, one)
-        several = len(self.pretrainings.fresh) > 1
-        suffix = f" ({self.pretrainings.architecture(name)})" if several else ""
-        self.notes += [note + suffix for note in chosen.notes]
-        return chosen.names
+        names, notes = choose(self.data.pool, self.config.strategies, encoder, one)
+        parts = [architecture] * (len(self.pretrainings.fresh) > 1)
+        self.notes += [note + _bracketed(parts) for note in notes]
+        return [
+            Arm(
+                encoder=name,
+                mode=mode,
+                strategies=names,
+                suffix=_bracketed([*parts, *[mode] * (len(self.modes) > 1)]),
+            )
+            for mode in self.modes
+        ]
 
     def _check_budgets(self, lenient: bool) -> dict[int, str]:
         """Return why label budgets are skipped. Raises InputError for those that cannot be."""
@@ -331,35 +327,30 @@ class TaskPlan:
 
     def _cell_item(self, cell: Cell) -> CellItem:
         identity, architecture = self.identity(cell), self.pretrainings.architecture(cell.encoder)
-        item = CellItem(
+        fields: dict[str, Any] = {"shape": "raw"}
+        if cell.kind == "strategy":
+            fields["pretraining"] = item = self._pretrain_item(cell)
+            fields["after"] = item.key
+        if cell.kind != "raw":
+            fresh = self.pretrainings.fresh[str(cell.encoder)]
+            # Every strategy's transfer has the same compiled steps.
+            start = "scratch" if cell.base == SCRATCH else "transfer"
+            fields["shape"] = f"{start} {json.dumps(fresh.encoder)} {self.task.n_classes}"
+            fields |= {"fresh": fresh, "mode": self.modes[str(cell.mode)]}
+        return CellItem(
             key=f"cell {identity}",
-            shape="raw",
             id=identity,
             cell=replace(cell, encoder=architecture),
             data=self.data.config,
             folder=self.folder,
             environment=self.environment,
-        )
-        if cell.kind == "raw":
-            return item
-        pretraining = self._pretrain_item(cell) if cell.kind == "strategy" else None
-        fresh = self.pretrainings.fresh[str(cell.encoder)]
-        # Every strategy's transfer has the same compiled steps.
-        start = "scratch" if cell.base == SCRATCH else "transfer"
-        return replace(
-            item,
-            after=None if pretraining is None else pretraining.key,
-            shape=f"{start} {json.dumps(fresh.encoder)} {self.task.n_classes}",
-            fresh=fresh,
-            mode=self.modes[str(cell.mode)],
-            pretraining=pretraining,
+            **fields,
         )
 
     def _pretrain_item(self, cell: Cell) -> PretrainItem:
         plan = self._pretraining(cell)
         parts = [plan.to_json(), self.data.config.pool_print, self.environment]
-        short = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{cell.base}-{plan.encoder['architecture']}-seed{cell.seed}-{short}"
+        name = f"{cell.base}-{plan.encoder['architecture']}-seed{cell.seed}-{short_hash(parts, 8)}"
         return PretrainItem(
             key=f"pretrain {name}",
             shape=self._pretraining_shape(cell),
@@ -376,43 +367,19 @@ class TaskPlan:
 
     def _decisive(self, cell: Cell) -> dict[str, Any]:
         """Return all that decides the cell's result beside the cell itself."""
-        common = {
+        found = {
             "task": [self.task.name, self.task.test_origin],
             "data": self.data.config.task_print,
             "settings": self.environment,
         }
-        if cell.kind == "raw":
-            return common
-        fresh = self.pretrainings.fresh[str(cell.encoder)]
-        common |= {"mode": asdict(self.modes[str(cell.mode)]), "fresh": fresh.identity()}
-        if cell.kind == "fresh":
-            return common
-        plan = self._pretraining(cell).to_json()
-        return {**common, "plan": plan, "pool": self.data.config.pool_print}
+        if cell.kind != "raw":
+            fresh = self.pretrainings.fresh[str(cell.encoder)]
+            found |= {"mode": asdict(self.modes[str(cell.mode)]), "fresh": fresh.identity()}
+        if cell.kind == "strategy":
+            plan = self._pretraining(cell).to_json()
+            found |= {"plan": plan, "pool": self.data.config.pool_print}
+        return found
 
 
-def command_line() -> str | None:
-    """Return the command that this process is, as one would type it; None in a program of one's own."""
-    import click
-
-    if click.get_current_context(silent=True) is None:
-        return None
-    return shlex.join(["benchmark", *sys.argv[1:]])
-
-
-def task_json(task: TargetTask) -> dict[str, Any]:
-    """Return the part of benchmark.json on a task."""
-    return {
-        "name": task.name,
-        "source": task.source,
-        "class_names": list(task.class_names),
-        "training_examples": len(task.x),
-        "test_examples": len(task.x_test),
-        "test_origin": task.test_origin,
-    }
-
-
-def _suffix(encoder: str, mode: str, encoders: int, modes: int) -> str:
-    """Return the end of the names of an arm's rows: nothing when there is one arm."""
-    parts = [encoder] * (encoders > 1) + [mode] * (modes > 1)
+def _bracketed(parts: Sequence[str]) -> str:
     return f" ({', '.join(parts)})" if parts else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from benchmark.config import BenchmarkConfig, Budget
+from benchmark.grid import short_hash
 from benchmark.store import BenchmarkFolder
 from benchmark.work.measure import MeasureItem
 from headstart.errors import InputError
@@ -67,9 +66,7 @@ class Pretrainings:
         """Return the configuration that makes this plan."""
         config = self.undecided_config(encoder, strategy, seed)
         decided = self.decided(self.get(encoder, strategy, seed))
-        if decided is None:
-            return config
-        return replace(config, epochs=decided["epochs"])
+        return config if decided is None else replace(config, epochs=decided["epochs"])
 
     def undecided_config(self, encoder: str | None, strategy: str, seed: int) -> PretrainConfig:
         """Return the configuration without the epochs that a budget decides."""
@@ -96,10 +93,7 @@ class Pretrainings:
         about = plan.to_json()
         recipe = {k: v for k, v in about["recipe"].items() if k not in ("epochs", "least_updates")}
         about = {k: v for k, v in about.items() if k != "seed"} | {"recipe": recipe}
-        text = json.dumps(
-            [about, self._print, asdict(self.config.budget or Budget())], sort_keys=True
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return short_hash([about, self._print, asdict(self.config.budget or Budget())])
 
     def decided(self, plan: PretrainPlan) -> dict[str, Any] | None:
         """Return the plan's epochs, updates and seconds; None without a budget, and before it is decided."""
@@ -127,35 +121,26 @@ class Pretrainings:
         self._decided = self.folder.budgets()
         self._plans.clear()
 
-    def note(self, encoder: str, strategies: Sequence[str], seed: int) -> str | None:
-        """Return a sentence on what the budget came to on this encoder."""
+    def note(self, encoder: str, strategies: Sequence[str]) -> str:
+        """Return a sentence on what the budget came to on this encoder, or ""."""
         parts = []
         for strategy in strategies:
-            found = self.decided(self.get(encoder, strategy, seed))
+            found = self.decided(self.get(encoder, strategy, self.config.seed))
             if found is not None:
                 seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
                 ones = "epoch" if found["epochs"] == 1 else "epochs"
                 parts.append(f"{strategy} {found['epochs']} {ones}{seconds}{self._exceeded(found)}")
-        if not parts:
-            return None
-        return (
-            f"Of {self.config.budget} of pretraining each, on {self.architecture(encoder)}, became: "
-            f"{'; '.join(parts)}. Compiling is not counted."
+        about = (
+            f"Of {self.config.budget} of pretraining each, on {self.architecture(encoder)}, became"
         )
+        return f"{about}: {'; '.join(parts)}. Compiling is not counted." if parts else ""
 
     def _exceeded(self, found: Mapping[str, Any]) -> str:
         """Return by how much a budget is exceeded, where it is by much: there is no half epoch."""
-        budget = self.config.budget
-        if budget is None or found["epochs"] > 1:
-            return ""
-        for given, planned in (
-            (budget.seconds, found["seconds"]),
-            (budget.updates, found["updates"]),
-        ):
-            if given is not None and planned is not None and planned > BUDGET_TOLERANCE * given:
-                return (
-                    f" (one epoch is the least, and takes {planned / given:.1f} times the budget)"
-                )
+        for unit, given in asdict(self.config.budget or Budget()).items():
+            over = 0.0 if None in (given, found[unit]) else found[unit] / given
+            if found["epochs"] == 1 and over > BUDGET_TOLERANCE:
+                return f" (one epoch is the least, and takes {over:.1f} times the budget)"
         return ""
 
     def _encoder_options(self, name: str, names: Sequence[str]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from benchmark.analysis.rows import Tables, base, tables
 from benchmark.analysis.verdict import Verdict, verdict
 from benchmark.report.figures import confusions_of, draw, ranked
 from benchmark.report.machine_readable import summary_csv, summary_json
-from benchmark.report.markdown import all_claims, all_markdown
+from benchmark.report.markdown import claims, markdown
 from benchmark.store import BenchmarkFolder, Results
-from headstart.files import write_bytes, write_text
+from headstart.files import write_bytes
 
 REPORT = "report.html"
 FIGURE_NAMES = re.compile(r"^(gains|cost|confusion|curves|ranks)(-[a-z0-9-]+)?\.(svg|png)$")
@@ -52,140 +52,119 @@ def redraw(folder: Path, method: str = "t") -> Report:
     """
     results = BenchmarkFolder(folder).read()
     found = tables(results.records, method)
-    judged = verdict(results.records, found)
-    said = all_claims(found)
-    notes = [*_strings(results.about.get("notes")), *_missing(results.records), *results.warnings]
-    sentence = about_sentence(results.about)
+    judged, said, about = verdict(results.records, found), claims(found), _sentence(results.about)
+    notes = _strings(results.about.get("notes"))
+    notes += [*_missing(results.records), *results.warnings]
     summary = summary_json(found, judged, said, method)
-    figures = _write_figures_and_page(results, found, judged, method, sentence)
+    page, figures = _drawn(results, found, judged, method=method, about=about)
     texts = {
+        REPORT: page,
         "summary.csv": summary_csv(found),
         "summary.json": json.dumps(summary, indent=1) + "\n",
-        "table.md": "\n\n".join(
-            [sentence, *judged.lines(), all_markdown(found).rstrip(), *said, *notes]
-        )
-        + "\n",
+        "table.md": "\n\n".join([about, *judged.lines(), markdown(found), *said, *notes]) + "\n",
     }
-    for name, text in texts.items():
-        write_text(folder / name, text)
+    for name, content in (figures | texts).items():
+        write_bytes(folder / name, content if isinstance(content, bytes) else content.encode())
+    for old in (folder / "figures").glob("*"):
+        # Of budgets or data sets that are no longer there; other files are not ours.
+        if FIGURE_NAMES.match(old.name) and f"figures/{old.name}" not in figures:
+            old.unlink()
     return Report(
         folder=folder,
         found=found,
         judged=judged,
-        about=sentence,
+        about=about,
         said=said,
-        notes=[*notes],
+        notes=notes,
         records=results.records,
-        written=[folder / REPORT, *(folder / name for name in texts), *figures],
+        written=[folder / name for name in (*texts, *figures)],
         summary=summary,
     )
 
 
-def _write_figures_and_page(
-    results: Results, found: Tables, judged: Verdict, method: str, sentence: str
-) -> list[Path]:
-    """Write report.html and the figures; return the figures' files."""
-    from benchmark.report.html import PageContent, render
-    from benchmark.report.run_artifacts import pictures, read_pictures, spreads
+def _drawn(
+    results: Results, found: Tables, judged: Verdict, **more: Any
+) -> tuple[str, dict[str, bytes]]:
+    """Return the page, and the figures' files by name."""
+    from benchmark.report.html import render
+    from benchmark.report.run_artifacts import pictures, spreads
 
-    folder, about, records = results.folder.path, results.about, results.records
-    classes = {t["name"]: _strings(t.get("class_names")) for t in tasks_of(about)}
+    about, records = results.about, results.records
+    classes = {t["name"]: _strings(t.get("class_names")) for t in _tasks(about)}
     if len(classes) == 1:  # records of one data set need not name it
         classes.setdefault("", next(iter(classes.values())))
-    ranking = ranked(found)
-    confusions = confusions_of(records, found, judged, classes)
+    ranking, confusions = ranked(found), confusions_of(records, found, judged, classes)
     drawings = draw(found, judged, confusions, ranking)
-    names = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
-    shown, left = read_pictures(pictures(results.folder, names))
-    content = PageContent(
-        heading=heading(about),
-        about=[sentence],
-        records=records,
-        found=found,
-        judged=judged,
-        method=method,
+    rows = list(dict.fromkeys(base(r) for r in records if r["kind"] == "strategy"))
+    shown, left = pictures(results.folder, rows)
+    names = [task["name"] for task in _tasks(about)]
+    on = f" on {', '.join(names)}" if names else ""
+    page = render(
+        records,
+        found,
+        judged,
+        confusions,
+        ranking,
         drawings=drawings,
-        confusions=confusions,
-        ranking=ranking,
+        title=f"Does pretraining help{on}?",
         pictures=shown,
         pictures_left=left,
-        spreads=spreads(results.folder, names),
-        findings=findings(results),
+        spreads=spreads(results.folder, rows),
+        findings=_findings(results),
         command=str(about.get("command") or ""),
-        facts=facts(about, records),
+        facts=_facts(about, records),
+        **more,
     )
-    page = render(content)
-    written = []
-    for drawing in drawings.all():
-        for ending, data in ((".svg", drawing.svg.encode()), (".png", drawing.png)):
-            path = folder / "figures" / f"{drawing.name}{ending}"
-            write_bytes(path, data)
-            written.append(path)
-    write_text(folder / REPORT, page)
-    for old in set(_figures_of(folder / "figures")) - set(written):
-        old.unlink()  # of budgets or data sets that are no longer there
-    return written
+    files = {}
+    for drawing in (each for section in drawings.values() for each in section):
+        files[f"figures/{drawing.name}.svg"] = drawing.svg
+        files[f"figures/{drawing.name}.png"] = drawing.png
+    return page, files
 
 
-def _figures_of(figures: Path) -> list[Path]:
-    """Return the figures of an earlier drawing, and no other files."""
-    return [p for p in figures.glob("*") if FIGURE_NAMES.match(p.name)]
+def _objects(about: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    found = about.get(name)
+    return [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
 
 
-def tasks_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the tasks that ``benchmark.json`` names."""
-    return [task for task in _objects(about.get("tasks")) if isinstance(task.get("name"), str)]
+def _tasks(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [task for task in _objects(about, "tasks") if isinstance(task.get("name"), str)]
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
-
-
-def heading(about: Mapping[str, Any]) -> str:
-    """Return the page's title."""
-    names = [task["name"] for task in tasks_of(about)]
-    return f"Does pretraining help on {', '.join(names)}?" if names else "Does pretraining help?"
-
-
-def about_sentence(about: Mapping[str, Any]) -> str:
+def _sentence(about: Mapping[str, Any]) -> str:
     """Return what the numbers are about, for below the tables and above the report."""
     parts = [
         f"{task['name']} ({_count(task.get('test_examples'))} examples, {task.get('test_origin', 'unknown')})"
-        for task in tasks_of(about)
+        for task in _tasks(about)
     ]
     text = f"Test accuracy on {'; '.join(parts)}" if parts else "Test accuracy"
     pools = [
         f"{pool.get('name')}, {_count(pool.get('examples'))} examples"
-        for pool in _objects(about.get("pools"))
+        for pool in _objects(about, "pools")
     ]
-    encoders = [str(encoder.get("architecture")) for encoder in _objects(about.get("encoders"))]
+    encoders = [str(encoder.get("architecture")) for encoder in _objects(about, "encoders")]
     for word, values in (("pool", pools), ("encoder", encoders)):
         if values:
             text += f"; {word} {'; '.join(dict.fromkeys(values))}"
     return f"{text}. Seconds are pretraining + transfer a seed."
 
 
-def findings(results: Results) -> list[str]:
+def _findings(results: Results) -> list[str]:
     """Return what a reader has to know: leakage, what was left out, failed cells, damaged lines."""
-    about = results.about
-    missing = _missing(results.records)
+    found = [n for part in ("leakage", "notes") for n in _strings(results.about.get(part))]
+    found += _missing(results.records)
     if not any(record["status"] == "failed" for record in results.records):
-        missing.append("Every cell that ran came to its end: none failed.")
-    notes = [*_strings(about.get("leakage")), *_strings(about.get("notes"))]
-    return list(dict.fromkeys([*notes, *missing, *results.warnings]))
+        found.append("Every cell that ran came to its end: none failed.")
+    return list(dict.fromkeys([*found, *results.warnings]))
 
 
-def facts(about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _facts(about: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return the rest that decides the numbers: versions, threads, recipes, sizes."""
-    found: list[tuple[str, str]] = []
-    for task in tasks_of(about):
-        found.append((f"data: {task['name']}", str(task.get("source", "unknown"))))
-    for pool in _objects(about.get("pools")):
+    found = [(f"data: {t['name']}", str(t.get("source", "unknown"))) for t in _tasks(about)]
+    for pool in _objects(about, "pools"):
         found.append(("pool", f"{pool.get('name')}, {pool.get('source', 'unknown')}"))
-    names = ("started", "labels", "seeds", "encoders", "modes", "pretrain", "budget", "options")
-    for name in (*names, "versions", "threads"):
-        if about.get(name):
-            found.append((name, _plain(about[name])))
+    names = "started labels seeds encoders modes pretrain budget options versions threads"
+    found += [(name, _plain(about[name])) for name in names.split() if about.get(name)]
     return [*found, ("cells", f"{len(records)}")]
 
 
@@ -194,9 +173,7 @@ def _plain(value: Any) -> str:
         return ", ".join(
             f"{key}: {_plain(v)}" for key, v in value.items() if v not in (None, {}, "")
         )
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    return str(value)
+    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
 
 
 def _count(value: Any) -> str:

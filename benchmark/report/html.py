@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,7 @@ from benchmark.analysis.formatting import (
 from benchmark.analysis.ranks import Ranking
 from benchmark.analysis.rows import Row, Tables, equivalent, in_cpu, places
 from benchmark.analysis.verdict import EMPTY, HELPED, NO_HELP, UNCLEAR, Verdict, place
-from benchmark.report.figures import Confusion, Drawings
-from benchmark.report.plot_style import Drawing
-from benchmark.report.run_artifacts import Picture, Spread
+from benchmark.report.figures import Confusion
 
 KNOWN = ("row", "base", "encoder", "mode", "kind", "labels", "seed", "task", "status", "reason")
 NAMES = {
@@ -46,10 +43,167 @@ NAMES = {
 }
 PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
 MAX_CHARACTERS = 1500
+TEMPLATES = Path(__file__).parent / "templates"
+STYLES = {HELPED: "helped", NO_HELP: "no-help", UNCLEAR: "unclear", EMPTY: "unclear"}
+HEADER = ("row", "accuracy %", "minus scratch", "p, corrected", "minus best raw", "seeds")
+MAX_CLASSES = 30
+BESIDE = 6
+"""Confusion matrices of more classes stand one below the other."""
+METHODS = {
+    "t": "Intervals are Student's t over seeds, of differences paired by seed.",
+    "bootstrap": (
+        "Intervals are BCa bootstraps over seeds, of differences paired by seed; p values are Student's."
+    ),
+}
+BLANK = ("–", "")
 
 
-def cell_groups(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the cells of each row, in the records' order."""
+def render(
+    records: Sequence[Mapping[str, Any]],
+    found: Tables,
+    judged: Verdict,
+    confusions: Sequence[Confusion],
+    ranking: Ranking | None,
+    *,
+    method: str,
+    **shown: Any,
+) -> str:
+    """Return the page. The template escapes everything that comes from files.
+
+    Args:
+        records: the cells.
+        found: their tables.
+        judged: the verdict on them.
+        confusions: the matrices.
+        ranking: of the rows over data sets, if there are several.
+        method: of the intervals, a name in METHODS.
+        **shown: what the template takes as it is: title, about, drawings, pictures, pictures_left (the
+            captions of those that were too large), spreads, findings, command, facts.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return environment.get_template("report.html").render(
+        **shown,
+        verdict=judged,
+        verdict_style=STYLES[judged.kind],
+        judgements=[
+            (place(j), _capital(j.text, found[j.title][j.labels])) for j in judged.judgements
+        ],
+        intervals_note=f"{METHODS[method]} {_family(found)}",
+        tables=[_table(judged, *where) for where in places(found)],
+        equivalents=_equivalents(found),
+        ranking=ranking,
+        ranking_text="" if ranking is None else _ranking_text(ranking),
+        confusions=[_matrix(c) for c in confusions],
+        confusions_wide=any(len(c.classes) > BESIDE for c in confusions),
+        cells=_cell_groups(records),
+    )
+
+
+def _capital(text: str, rows: Sequence[Row]) -> str:
+    """Begin with a capital, unless a row's name is what it begins with."""
+    if any(text.startswith(row.name) for row in rows):
+        return text
+    return text[:1].upper() + text[1:]
+
+
+def _family(found: Tables) -> str:
+    counts = {row.comparisons for *_, rows in places(found) for row in rows if row.comparisons}
+    if not counts:
+        return ""
+    return (
+        f"The p values against scratch are corrected together for all {max(counts)} comparisons of a "
+        f"strategy with scratch (Holm); those against the best raw baseline likewise."
+    )
+
+
+def _table(judged: Verdict, title: str, labels: int, rows: Sequence[Row]) -> dict[str, Any]:
+    use, cpu = judged.use(title, labels), in_cpu(rows)
+    # The best first; rows without any result last.
+    order = sorted(rows, key=lambda r: -r.accuracy.mean if r.accuracy.n else 1.0)
+    return {
+        "title": place_name(title, labels),
+        "header": (*HEADER, f"{'CPU-seconds' if cpu else 'seconds'} a seed"),
+        "rows": [
+            {"name": row.name, "use": row.name == use, "cells": _cells(row, cpu)} for row in order
+        ],
+    }
+
+
+def _cells(row: Row, cpu: bool) -> list[tuple[str, str]]:
+    """Return the cells right of the row's name: the large text of each, and the small text below it."""
+    accuracy, gain, raw = row.accuracy, row.gain, row.over_raw
+    pretraining, _ = row.cost(cpu)
+    return [
+        (percent(accuracy.mean), span(possible(accuracy), "") if accuracy.n > 1 else ""),
+        _difference(gain) if gain is not None else ("", ""),
+        (p_number(row.corrected) if row.kind == "strategy" else "", ""),
+        _difference(raw) if raw is not None and raw.n else ("", ""),
+        (str(accuracy.n), f"{len(row.failed)} failed" if row.failed else ""),
+        (
+            seconds(row.total(cpu)),
+            "" if pretraining is None else f"pretraining {seconds(pretraining)}",
+        ),
+    ]
+
+
+def _difference(interval: Any) -> tuple[str, str]:
+    return points(interval.mean), span(interval) if interval.n > 1 else ""
+
+
+def _equivalents(found: Tables) -> list[dict[str, Any]]:
+    """Return a table a title: what each strategy's labels are worth in labels of scratch."""
+    made = []
+    for title, by_labels in found.items():
+        strategies = [r for rows in by_labels.values() for r in rows if r.kind == "strategy"]
+        worth = {(r.name, r.labels): equivalent(found, r) for r in strategies}
+        parts = {where: BLANK if value is None else value.parts() for where, value in worth.items()}
+        rows = [
+            (name, [parts.get((name, labels), BLANK) for labels in by_labels])
+            for name in dict.fromkeys(r.name for r in strategies)
+        ]
+        if any(part != BLANK for part in parts.values()):
+            suffix = f", {title}" if title else ""
+            budgets = [f"{labels:,}" for labels in by_labels]
+            made.append({"suffix": suffix, "budgets": budgets, "rows": rows})
+    return made
+
+
+def _ranking_text(ranking: Ranking) -> str:
+    text = (
+        f"{ranking.n} data sets, each row's accuracy averaged over the budgets that all have. By "
+        f"Nemenyi's test, two rows whose average ranks differ by less than "
+        f"{ranking.critical:.2f} are not shown to differ."
+    )
+    if ranking.p == ranking.p:
+        text += f" Friedman's test that all rows are alike: p {p_number(ranking.p)}."
+    if ranking.n < 5:
+        text += " With fewer than five data sets these tests find next to nothing."
+    return text
+
+
+def _matrix(found: Confusion) -> dict[str, Any]:
+    where = place_name(found.title, found.labels)
+    classes, matrix = found.classes[:MAX_CLASSES], found.matrix[:MAX_CLASSES, :MAX_CLASSES]
+    rows = [
+        # A dot for none, so that the diagonal stands out.
+        (name, [("·" if v < 0.005 else f"{100 * v:.0f}", f"{0.45 * v:.2f}") for v in values])
+        for name, values in zip(classes, matrix.tolist(), strict=True)
+    ]
+    more = len(found.classes) - len(classes)
+    note = f" (the first {MAX_CLASSES} of {len(found.classes)} classes)" if more else ""
+    return {"title": f"{found.row}, {where}{note}", "classes": classes, "rows": rows}
+
+
+def _cell_groups(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     several = len({r.get("task") for r in records}) > 1
     groups = []
     for name in dict.fromkeys(r["row"] for r in records):
@@ -87,238 +241,3 @@ def _text(key: str, value: Any) -> str:
     else:
         text = str(value)
     return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + " ..."
-
-
-TEMPLATES = Path(__file__).parent / "templates"
-STYLES = {HELPED: "helped", NO_HELP: "no-help", UNCLEAR: "unclear", EMPTY: "unclear"}
-HEADER = (
-    "row",
-    "accuracy %",
-    "minus scratch",
-    "p, corrected",
-    "minus best raw",
-    "seeds",
-)
-MAX_CLASSES = 30
-BESIDE = 6
-"""Confusion matrices of more classes stand one below the other."""
-SMALL = 200
-"""Pictures of fewer pixels across are enlarged."""
-METHODS = {
-    "t": "Intervals are Student's t over seeds, of differences paired by seed.",
-    "bootstrap": (
-        "Intervals are BCa bootstraps over seeds, of differences paired by seed; p values are Student's."
-    ),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageContent:
-    """Everything that the page shows.
-
-    method: of the intervals, a name in METHODS.
-    pictures_left: captions of the pictures that were too large.
-    facts: name and value of everything else that decides the numbers.
-    """
-
-    heading: str
-    about: Sequence[str]
-    records: Sequence[Mapping[str, Any]]
-    found: Tables
-    judged: Verdict
-    method: str
-    drawings: Drawings
-    confusions: Sequence[Confusion]
-    ranking: Ranking | None
-    pictures: Sequence[tuple[Picture, bytes]]
-    pictures_left: Sequence[str]
-    spreads: Sequence[Spread]
-    findings: Sequence[str]
-    command: str
-    facts: Sequence[tuple[str, str]]
-
-
-def render(content: PageContent) -> str:
-    """Return the page. The template escapes everything that comes from files."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page: dict[str, Any] = {
-        "title": content.heading,
-        "about": content.about,
-        "verdict": {
-            "style": STYLES[content.judged.kind],
-            "headline": content.judged.headline,
-            "places": [
-                (place(j), _sentence(j.text, content.found[j.title][j.labels]))
-                for j in content.judged.judgements
-            ],
-        },
-        "intervals_note": f"{METHODS[content.method]} {_family(content.found)}",
-        "tables": [_table(content.judged, *where) for where in places(content.found)],
-        "gains": [_figure(d) for d in content.drawings.gains],
-        "efficiency": _efficiency(content.found, content.drawings),
-        "costs": [_figure(d) for d in content.drawings.costs],
-        "ranks": _ranks(content.ranking, content.drawings),
-        "confusions": [_matrix(c) for c in content.confusions],
-        "confusions_wide": any(len(c.classes) > BESIDE for c in content.confusions),
-        "pictures": [_made(picture, data) for picture, data in content.pictures],
-        "pictures_left": content.pictures_left,
-        "findings": content.findings,
-        "spreads": content.spreads,
-        "cells": cell_groups(content.records),
-        "command": content.command,
-        "facts": content.facts,
-    }
-    page["contents"] = _contents(page)
-    return environment.get_template("report.html").render(page)
-
-
-def _sentence(text: str, rows: Sequence[Row]) -> str:
-    """Begin with a capital, unless a row's name is what it begins with."""
-    if any(text.startswith(row.name) for row in rows):
-        return text
-    return text[:1].upper() + text[1:]
-
-
-def _contents(page: Mapping[str, Any]) -> list[tuple[str, str]]:
-    sections = [
-        ("ranking", "Ranking", True),
-        ("efficiency", "Labels", page["efficiency"]),
-        ("cost", "Cost", page["costs"]),
-        ("ranks", "Data sets", page["ranks"]),
-        ("confusion", "Confusion", page["confusions"]),
-        ("pictures", "Pictures", page["pictures"] or page["pictures_left"]),
-        ("findings", "Findings", True),
-        ("cells", "Cells", True),
-        ("reproduce", "To do it again", True),
-    ]
-    return [(id_, name) for id_, name, there in sections if there]
-
-
-def _family(found: Tables) -> str:
-    counts = {row.comparisons for *_, rows in places(found) for row in rows if row.comparisons}
-    if not counts:
-        return ""
-    return (
-        f"The p values against scratch are corrected together for all {max(counts)} comparisons of a "
-        f"strategy with scratch (Holm); those against the best raw baseline likewise."
-    )
-
-
-def _table(judged: Verdict, title: str, labels: int, rows: Sequence[Row]) -> dict[str, Any]:
-    used = {j.use for j in judged.judgements if (j.title, j.labels) == (title, labels)}
-    cpu = in_cpu(rows)
-    # The best first; rows without any result last.
-    order = sorted(rows, key=lambda r: -r.accuracy.mean if r.accuracy.n else 1.0)
-    return {
-        "title": place_name(title, labels),
-        "header": (*HEADER, f"{'CPU-seconds' if cpu else 'seconds'} a seed"),
-        "rows": [
-            {"name": row.name, "use": row.name in used, "cells": _cells(row, cpu)} for row in order
-        ],
-    }
-
-
-def _cells(row: Row, cpu: bool) -> list[tuple[str, str]]:
-    """Return the cells right of the row's name: the large text of each, and the small text below it."""
-    accuracy, gain, raw = row.accuracy, row.gain, row.over_raw
-    pretraining, _ = row.cost(cpu)
-    return [
-        (percent(accuracy.mean), span(possible(accuracy), "") if accuracy.n > 1 else ""),
-        _difference(gain) if gain is not None else ("", ""),
-        (p_number(row.corrected) if row.kind == "strategy" else "", ""),
-        _difference(raw) if raw is not None and raw.n else ("", ""),
-        (str(accuracy.n), f"{len(row.failed)} failed" if row.failed else ""),
-        (
-            seconds(row.total(cpu)),
-            "" if pretraining is None else f"pretraining {seconds(pretraining)}",
-        ),
-    ]
-
-
-def _difference(interval: Any) -> tuple[str, str]:
-    return points(interval.mean), span(interval) if interval.n > 1 else ""
-
-
-def _efficiency(found: Tables, drawings: Drawings) -> dict[str, Any] | None:
-    made = []
-    for title, by_labels in found.items():
-        names = list(
-            dict.fromkeys(
-                r.name for rows in by_labels.values() for r in rows if r.kind == "strategy"
-            )
-        )
-        rows = []
-        for name in names:
-            cells = []
-            for here in by_labels.values():
-                row = next((r for r in here if r.name == name), None)
-                worth = equivalent(found, row) if row is not None else None
-                cells.append(("–", "") if worth is None else worth.parts())
-            rows.append((name, cells))
-        if any(cell != ("–", "") for _, cells in rows for cell in cells):
-            suffix = f", {title}" if title else ""
-            budgets = [f"{labels:,}" for labels in by_labels]
-            made.append({"suffix": suffix, "budgets": budgets, "rows": rows})
-    if not made and not drawings.curves:
-        return None
-    return {"tables": made, "figures": [_figure(d) for d in drawings.curves]}
-
-
-def _ranks(ranking: Ranking | None, drawings: Drawings) -> dict[str, Any] | None:
-    if ranking is None:
-        return None
-    text = (
-        f"{ranking.n} data sets, each row's accuracy averaged over the budgets that all have. By "
-        f"Nemenyi's test, two rows whose average ranks differ by less than "
-        f"{ranking.critical:.2f} are not shown to differ."
-    )
-    if ranking.p == ranking.p:
-        text += f" Friedman's test that all rows are alike: p {p_number(ranking.p)}."
-    if ranking.n < 5:
-        text += " With fewer than five data sets these tests find next to nothing."
-    rows = [(name, f"{rank:.2f}") for name, rank in ranking.ranks.items()]
-    return {"text": text, "rows": rows, "figures": [_figure(d) for d in drawings.ranks]}
-
-
-def _matrix(found: Confusion) -> dict[str, Any]:
-    where = place_name(found.title, found.labels)
-    classes, matrix = found.classes[:MAX_CLASSES], found.matrix[:MAX_CLASSES, :MAX_CLASSES]
-    rows = [
-        (name, [(_share(value), f"{0.45 * value:.2f}") for value in values])
-        for name, values in zip(classes, matrix.tolist(), strict=True)
-    ]
-    more = len(found.classes) - len(classes)
-    note = f" (the first {MAX_CLASSES} of {len(found.classes)} classes)" if more else ""
-    return {"title": f"{found.row}, {where}{note}", "classes": classes, "rows": rows}
-
-
-def _share(value: float) -> str:
-    """Return percent without decimals; a dot for none, so that the diagonal stands out."""
-    return "·" if value < 0.005 else f"{100 * value:.0f}"
-
-
-def _figure(drawing: Drawing) -> dict[str, str]:
-    data = base64.b64encode(drawing.svg.encode()).decode()
-    return {
-        "src": f"data:image/svg+xml;base64,{data}",
-        "alt": drawing.alt,
-        "caption": "",  # its title is in the figure
-        "small": "",
-    }
-
-
-def _made(picture: Picture, data: bytes) -> dict[str, str]:
-    return {
-        "src": f"data:image/png;base64,{base64.b64encode(data).decode()}",
-        "alt": f"Picture that the pretraining left: {picture.caption}.",
-        "caption": picture.caption,
-        "small": "small" if int.from_bytes(data[16:20], "big") < SMALL else "",
-    }

@@ -8,10 +8,8 @@ import math
 from typing import Any
 
 from benchmark.analysis.rows import Row, Tables, equivalent, places
-from benchmark.analysis.stats import Interval
 from benchmark.analysis.verdict import Judgement, Verdict
 
-INTERVALS = ("accuracy", "gain", "simultaneous", "over_raw")
 NAMES = {
     "accuracy": "accuracy",
     "gain": "minus_scratch",
@@ -27,20 +25,17 @@ def summary_rows(found: Tables) -> list[dict[str, Any]]:
 
 def _flat(found: Tables, row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {
-        "task": row.task or None,
-        "encoder": row.encoder,
-        "mode": row.mode,
+        **_where(row),
         "labels": row.labels,
         "row": row.name,
         "kind": row.kind,
         "seeds": row.accuracy.n,
         "failed": len(row.failed),
     }
-    for name in INTERVALS:
-        value: Interval | None = getattr(row, name)
+    for field, name in NAMES.items():
         for part in ("mean", "low", "high"):
-            key = NAMES[name] if part == "mean" else f"{NAMES[name]}_{part}"
-            flat[key] = _finite(getattr(value, part)) if value is not None else None
+            key = name if part == "mean" else f"{name}_{part}"
+            flat[key] = _finite(getattr(getattr(row, field), part, None))
     flat |= {
         "p": _finite(row.p),
         "p_corrected": _finite(row.corrected),
@@ -51,13 +46,12 @@ def _flat(found: Tables, row: Row) -> dict[str, Any]:
     for part in ("value", "low", "high"):
         key = "equivalent_labels" + ("" if part == "value" else f"_{part}")
         flat[key] = _labels(getattr(worth, part), worth.largest) if worth is not None else None
-    flat |= {
+    return flat | {
         "pretrain_seconds": row.pretrain_seconds,
         "transfer_seconds": _finite(row.seconds),
         "pretrain_cpu_seconds": row.pretrain_cpu_seconds,
         "cpu_seconds": row.cpu_seconds,
     }
-    return flat
 
 
 def summary_csv(found: Tables) -> str:
@@ -85,13 +79,16 @@ def summary_json(found: Tables, judged: Verdict, claims: list[str], method: str)
 
 
 def _place(found: Tables, judgement: Judgement) -> dict[str, Any]:
-    row = found[judgement.title][judgement.labels][0]
-    where = {"task": row.task or None, "encoder": row.encoder, "mode": row.mode}
+    where = _where(found[judgement.title][judgement.labels][0])
     return where | {name: getattr(judgement, name) for name in ("labels", "kind", "use", "text")}
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _where(row: Row) -> dict[str, Any]:
+    return {"task": row.task or None, "encoder": row.encoder, "mode": row.mode}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _labels(value: float, largest: int) -> float | str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from benchmark.analysis.formatting import p_text, percent, place_name, points, possible, span
-from benchmark.analysis.rows import Row, Tables, best_raw, in_cpu
+from benchmark.analysis.rows import Row, Tables, best_of, in_cpu, places
 from benchmark.analysis.stats import ALPHA
 
 
@@ -19,54 +19,34 @@ def table_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         cost = "–" if transfer != transfer else f"{transfer:.1f}"
         if pretraining is not None:
             cost = f"{pretraining:.1f} + {cost}"
+        accuracy = (percent(row.accuracy.mean), span(possible(row.accuracy), ""))
+        gain = ("", "") if row.gain is None else (points(row.gain.mean), span(row.gain, "+"))
         seeds = str(row.accuracy.n) + (f" ({len(row.failed)} failed)" if row.failed else "")
-        lines.append(
-            (
-                row.name,
-                percent(row.accuracy.mean),
-                span(possible(row.accuracy), ""),
-                "" if row.gain is None else points(row.gain.mean),
-                "" if row.gain is None else span(row.gain, "+"),
-                seeds,
-                cost,
-            )
-        )
+        lines.append((row.name, *accuracy, *gain, seeds, cost))
     return lines
 
 
-def markdown(found: Mapping[int, Sequence[Row]], title: str = "") -> str:
-    """Return the tables of one title in Markdown, to paste."""
+def markdown(found: Tables) -> str:
+    """Return all tables in Markdown, to paste."""
     parts = []
-    for budget, rows in found.items():
+    for title, budget, rows in places(found):
         header, *body = table_lines(rows)
         lines = [f"**{place_name(title, budget)}**", "", "| " + " | ".join(header) + " |"]
         lines.append("|" + "---|" * len(header))
         lines += ["| " + " | ".join(cells) + " |" for cells in body]
         parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
-def all_markdown(found: Tables) -> str:
-    """Return all tables in Markdown."""
-    return "\n\n".join(markdown(by, title).rstrip() for title, by in found.items()) + "\n"
-
-
-def all_claims(found: Tables) -> list[str]:
-    """Return the claims of all tables."""
-    return [
-        f"{title}, {line}" if title else line for title, by in found.items() for line in claims(by)
-    ]
-
-
-def claims(found: Mapping[int, Sequence[Row]]) -> list[str]:
+def claims(found: Tables) -> list[str]:
     """Say for each strategy and budget whether it beats scratch, and whether raw values do as well."""
     said = []
-    for budget, rows in found.items():
-        best = best_raw(rows)
+    for title, budget, rows in places(found):
+        best = best_of(rows, "raw")
         for row in rows:
             if row.kind != "strategy" or row.gain is None or not row.accuracy.n:
                 continue
-            text = f"{budget:,} labels: {row.name} {_against_scratch(row)}"
+            text = f"{place_name(title, budget)}: {row.name} {_against_scratch(row)}"
             if best is not None and row.accuracy.mean < best.accuracy.mean:
                 text += (
                     f"; {best.name} alone reaches {percent(best.accuracy.mean)} %, more than its "
@@ -77,8 +57,8 @@ def claims(found: Mapping[int, Sequence[Row]]) -> list[str]:
 
 
 def _against_scratch(row: Row) -> str:
-    gain = row.gain
-    if gain is None or not gain.n:
+    gain = row.gained
+    if not gain.n:
         return "has no seed in common with scratch"
     there = f"{points(gain.mean)} points"
     if gain.n < 2:
@@ -88,12 +68,8 @@ def _against_scratch(row: Row) -> str:
         return f"is not shown to differ from scratch ({inside})"
     word = "beats" if gain.mean > 0 else "is worse than"
     if row.corrected >= ALPHA:
-        p = p_text(row.corrected)
-        why = f"p {p}"
+        why = f"p {p_text(row.corrected)}"
         if row.p < ALPHA:
-            why = f"alone it would be, but not among {row.comparisons} comparisons, p {p}"
+            why = f"alone it would be, but not among {row.comparisons} comparisons, {why}"
         return f"is not shown to differ from scratch ({inside}): {why}"
     return f"{word} scratch ({inside})"
-
-
-__all__ = ["Row", "all_claims", "all_markdown", "claims", "markdown"]

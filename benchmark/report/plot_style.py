@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ WIDTH = 5.2
 DPI = 150
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RowStyle:
     """How one row is drawn."""
 
@@ -44,33 +45,27 @@ class Drawing:
     """A finished figure: its file's name without ending, and what it shows, in words."""
 
     name: str
-    title: str
     alt: str
-    svg: str
+    svg: bytes
     png: bytes
 
 
 def row_styles(rows: Sequence[Row]) -> dict[str, RowStyle]:
     """Return the style of every row's name; strategies take the colours in turn."""
     found: dict[str, RowStyle] = {}
-    counts = {"raw": 0, "strategy": 0, "fresh": 0}
+    counts = Counter[str]()
     for row in rows:
         if row.name in found:
             continue
         n = counts[row.kind]
         counts[row.kind] += 1
         if row.kind == "strategy":
-            colour, marker = COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]
-            found[row.name] = RowStyle(colour=colour, marker=marker, line="-", width=1.6)
+            style = RowStyle(COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)], "-", 1.6)
         elif row.kind == "raw":
-            marker = RAW_MARKERS[n % len(RAW_MARKERS)]
-            found[row.name] = RowStyle(colour=GREY, marker=marker, line="--", width=1.2)
+            style = RowStyle(GREY, RAW_MARKERS[n % len(RAW_MARKERS)], "--", 1.2)
         else:
-            scratch = row.name == SCRATCH
-            line, marker = ("-", "P") if scratch else (":", "p")
-            found[row.name] = RowStyle(
-                colour=INK, marker=marker, line=line, width=2 if scratch else 1.2
-            )
+            style = RowStyle(INK, *(("P", "-", 2) if row.name == SCRATCH else ("p", ":", 1.2)))
+        found[row.name] = style
     return found
 
 
@@ -80,25 +75,21 @@ def settings() -> Any:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     return matplotlib.rc_context(
         {
+            **dict.fromkeys((*inked, "grid.color"), INK),
             "svg.hashsalt": "headstart",
             "svg.fonttype": "none",
             "font.family": "sans-serif",
             "font.size": 9,
-            "text.color": INK,
             "text.parse_math": False,  # names of classes may hold dollars
-            "axes.edgecolor": INK,
             "axes.facecolor": "none",
-            "axes.labelcolor": INK,
             "axes.titlesize": 10,
             "axes.titlelocation": "left",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.axisbelow": True,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "grid.color": INK,
             "grid.alpha": 0.15,
             "grid.linewidth": 0.8,
             "legend.frameon": False,
@@ -106,11 +97,17 @@ def settings() -> Any:
     )
 
 
-def finish(figure: Any, name: str, title: str, alt: str) -> Drawing:
-    """Write a figure both ways: SVG that follows the reader's colour scheme, and PNG on white."""
+def finish(
+    figure: Any, name: str, title: str, alt: str, *, down: float = 0.16, size: float = 10
+) -> Drawing:
+    """Write the title, and the figure both ways: SVG in the reader's colour scheme, and PNG on white.
+
+    down: inches from the top to the title's middle.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    figure.text(0.01, 1 - down / figure.get_figheight(), title, fontsize=size, va="center")
     picture, text = io.BytesIO(), io.StringIO()
     # Neither a date nor the program's version: they would make equal figures differ.
     FigureCanvasAgg(figure).print_figure(
@@ -119,36 +116,27 @@ def finish(figure: Any, name: str, title: str, alt: str) -> Drawing:
     FigureCanvasSVG(figure).print_figure(
         text, facecolor="none", metadata={"Date": None, "Creator": None}
     )
-    return Drawing(
-        name=name, title=title, alt=alt, svg=scheme(text.getvalue()), png=picture.getvalue()
-    )
-
-
-def scheme(svg: str) -> str:
-    """Return the SVG with its ink in the colour of the reader's scheme, and without its prologue."""
     style = (
         f"<style>svg{{color:{INK}}}"
         f"@media (prefers-color-scheme:dark){{svg{{color:{INK_ON_DARK}}}}}</style>"
     )
-    body = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", body, count=1)
+    drawn = text.getvalue()
+    # Without its prologue, and its ink in the colour of the reader's scheme.
+    body = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r"(<svg[^>]*>)", rf"\1{style}", body, count=1)
+    return Drawing(name=name, alt=alt, svg=svg.encode(), png=picture.getvalue())
 
 
 def new_axes(
-    height: float, *, left: float = 0.68, right: float = 0.12, bottom: float, top: float
+    height: float, *, left: float = 0.68, right: float = 0.12, bottom: float = 0.45
 ) -> tuple[Any, Any]:
     """Return a figure of WIDTH x ``height`` inches and its axes, with these margins in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height))
-    right, left = min(right, WIDTH / 2), min(left, WIDTH / 2)
-    place = (
-        left / WIDTH,
-        bottom / height,
-        (WIDTH - left - right) / WIDTH,
-        (height - bottom - top) / height,
-    )
-    return figure, figure.add_axes(place)
+    right, left, top = min(right, WIDTH / 2), min(left, WIDTH / 2), 0.34
+    width, tall = (WIDTH - left - right) / WIDTH, (height - bottom - top) / height
+    return figure, figure.add_axes((left / WIDTH, bottom / height, width, tall))
 
 
 def longest(rows: Sequence[Row]) -> int:
@@ -158,69 +146,25 @@ def longest(rows: Sequence[Row]) -> int:
 
 def mark(axes: Any, x: float, y: float, style: RowStyle, size: float, **more: Any) -> None:
     """Draw a row's marker."""
-    axes.plot(
-        [x],
-        [y],
-        ls="",
-        marker=style.marker,
-        color=style.colour,
-        ms=size,
-        mew=1.5,
-        clip_on=True,
-        **more,
-    )
-
-
-def square(corner: tuple[float, float], colour: Any) -> Any:
-    """Return a filled square of side 1."""
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, 1, 1, facecolor=colour, edgecolor="none")
-
-
-def budget_axis(axes: Any, budgets: Sequence[int]) -> None:
-    """Make the x axis one of labels, logarithmic, with a tick a budget."""
-    from matplotlib.ticker import NullLocator
-
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(budgets, [f"{b:,}" for b in budgets])
-    axes.set_xlim(budgets[0] / 1.08, budgets[-1] * 1.04)
-    axes.grid(True)
-    axes.set_xlabel("labels (logarithmic)")
+    how = {"marker": style.marker, "color": style.colour, "ms": size, "mew": 1.5}
+    axes.plot([x], [y], ls="", **how, clip_on=True, **more)
 
 
 def label_ends(
-    axes: Any, ends: Sequence[tuple[float, float, str]], styles: Mapping[str, RowStyle], gap: float
+    axes: Any, ends: Sequence[tuple[float, str]], styles: Mapping[str, RowStyle], gap: float
 ) -> None:
     """Write each row's name right of its curve's end, moved apart as little as need be."""
-    ends = sorted(ends, key=lambda end: end[1])
+    ends = sorted(ends, key=lambda end: end[0])
     steps = gap * np.arange(len(ends))
-    places = isotonic(np.array([y for _, y, _ in ends]) - steps) + steps
+    places = isotonic(np.array([y for y, _ in ends]) - steps) + steps
     low, high = axes.get_ylim()
     places += min(0.0, high - places[-1]) if len(places) else 0.0
     places += max(0.0, low - places[0]) if len(places) else 0.0
-    transform = axes.get_yaxis_transform()
-    for (_, y, name), place in zip(ends, places, strict=True):
-        axes.plot(
-            [1.0, 1.05],
-            [y, place],
-            color=styles[name].colour,
-            lw=0.9,
-            transform=transform,
-            clip_on=False,
-        )
-        axes.text(1.065, place, name, fontsize=8, va="center", transform=transform)
-
-
-def gain_limits(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return an axis that holds every mean and the strategies' 95 % intervals."""
-    values = [0.0]
-    for row in rows:
-        values.append(row.gained.mean)
-        if row.kind == "strategy" and row.gained.n > 1:
-            values += [row.gained.low, row.gained.high]
-    return _padded(values)
+    across = {"transform": axes.get_yaxis_transform()}
+    for (y, name), place in zip(ends, places, strict=True):
+        colour = styles[name].colour
+        axes.plot([1.0, 1.05], [y, place], color=colour, lw=0.9, clip_on=False, **across)
+        axes.text(1.065, place, name, fontsize=8, va="center", **across)
 
 
 def accuracy_limits(rows: Sequence[Row], banded: Any) -> tuple[float, float]:
@@ -235,9 +179,10 @@ def accuracy_limits(rows: Sequence[Row], banded: Any) -> tuple[float, float]:
     slack = 0.5 * max(max(means) - min(means), 0.01)
     low = max(min([*means, *edges]), min(means) - slack)
     high = min(max([*means, *edges]), max(means) + slack)
-    return _padded([low, high])
+    return padded([low, high])
 
 
-def _padded(values: Sequence[float]) -> tuple[float, float]:
+def padded(values: Sequence[float]) -> tuple[float, float]:
+    """Return an axis in percent that holds the values, with some room at both ends."""
     pad = 0.06 * max(max(values) - min(values), 0.002)
     return 100 * (min(values) - pad), 100 * (max(values) + pad)

@@ -13,6 +13,7 @@ from benchmark.store import BenchmarkFolder
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NUMBERED = re.compile(r"^(?P<what>.+)-(?P<number>\d{3,})$")
+SMALL = 200
 MAX_BYTES = 400_000
 MAX_BYTES_TOGETHER = 2_000_000
 
@@ -30,6 +31,12 @@ class Picture:
     what: str
     epoch: int | None
     path: Path
+    data: bytes = b""
+
+    @property
+    def small(self) -> bool:
+        """Whether it is so few pixels across that it is shown enlarged."""
+        return int.from_bytes(self.data[16:20], "big") < SMALL
 
     @property
     def caption(self) -> str:
@@ -39,8 +46,11 @@ class Picture:
         return f"{self.row}{encoder}, seed {self.seed}: {self.what}{after}"
 
 
-def pictures(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Picture]:
-    """Return each row's pictures: of its first seed, the last of each series."""
+def pictures(folder: BenchmarkFolder, rows: Sequence[str]) -> tuple[list[Picture], list[str]]:
+    """Return each row's pictures, of its first seed, the last of each series.
+
+    Returns those that fit into a report, with their bytes, and the captions of the others.
+    """
     found: dict[tuple[str, str, str], Picture] = {}
     for run, rest, path in folder.run_files(".png"):
         if not rest or run["strategy"] not in rows:
@@ -58,25 +68,23 @@ def pictures(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Picture]:
         last = found.get(key)
         if last is None or (-picture.seed, picture.epoch or 0) > (-last.seed, last.epoch or 0):
             found[key] = picture
-    kept = list(found.values())
-    if len({picture.encoder for picture in kept}) == 1:
-        kept = [replace(picture, encoder="") for picture in kept]
-    return sorted(kept, key=lambda p: (rows.index(p.row), p.encoder, p.what != "curves", p.what))
-
-
-def read_pictures(found: Sequence[Picture]) -> tuple[list[tuple[Picture, bytes]], list[str]]:
-    """Return the pictures that fit into a report with their bytes, and the captions of the others."""
+    several = len({picture.encoder for picture in found.values()}) > 1
     kept, left, total = [], [], 0
-    for picture in found:
+    order = sorted(
+        found.values(), key=lambda p: (rows.index(p.row), p.encoder, p.what != "curves", p.what)
+    )
+    for picture in order:
+        picture = picture if several else replace(picture, encoder="")
         try:
-            data = picture.path.read_bytes() if picture.path.stat().st_size <= MAX_BYTES else b""
+            small = picture.path.stat().st_size <= MAX_BYTES
+            data = picture.path.read_bytes() if small else b""
         except OSError:
             data = b""
-        if not data.startswith(SIGNATURE) or total + len(data) > MAX_BYTES_TOGETHER:
+        if data.startswith(SIGNATURE) and total + len(data) <= MAX_BYTES_TOGETHER:
+            total += len(data)
+            kept.append(replace(picture, data=data))
+        else:
             left.append(f"{picture.caption} ({picture.path.name})")
-            continue
-        total += len(data)
-        kept.append((picture, data))
     return kept, left
 
 
@@ -110,9 +118,8 @@ def spreads(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Spread]:
         except (OSError, ValueError, csv.Error):
             continue
         if epochs and all(map(math.isfinite, epochs[-1])):
-            runs.setdefault((run["strategy"], run["encoder"]), []).append(
-                (epochs[0][0], *epochs[-1])
-            )
+            ends = runs.setdefault((run["strategy"], run["encoder"]), [])
+            ends.append((epochs[0][0], *epochs[-1]))
     several = len({encoder for _, encoder in runs}) > 1
     found = []
     for row, encoder in sorted(runs, key=lambda key: (rows.index(key[0]), key[1])):

@@ -12,17 +12,16 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmark.data import BenchmarkData
-from benchmark.runner.base import OnEvent, ignore
+from benchmark.runner.base import Runner
 from benchmark.runner.workers import WorkerProcesses
-from benchmark.work.queue import Outcome, Queue, WorkItem
-from headstart.errors import HeadstartError, InputError, Interrupted, arg
+from benchmark.work.queue import OnEvent, Outcome, Queue, WorkItem
+from headstart.errors import HeadstartError, InputError, arg
 
 CONNECT_SECONDS = 30
 WAIT_SECONDS = 5
 
 
-class Dask:
+class Dask(Runner):
     """A cluster: ``scheduler`` is its address; None starts ``workers`` processes of one thread here."""
 
     def __init__(self, scheduler: str | None, workers: int, threads: int = 1) -> None:
@@ -37,12 +36,8 @@ class Dask:
         self._threads, self._cluster = threads, None
         # How often an item is tried is decided here, and an item waits here rather than at a worker that
         # may die of another one.
-        dask.config.set(
-            {
-                "distributed.scheduler.allowed-failures": 0,
-                "distributed.scheduler.worker-saturation": 1.0,
-            }
-        )
+        how = {"allowed-failures": 0, "worker-saturation": 1.0}
+        dask.config.set({f"distributed.scheduler.{name}": value for name, value in how.items()})
         if scheduler is None:
             self._cluster = LocalCluster(
                 n_workers=workers,
@@ -72,14 +67,8 @@ class Dask:
         """The number of threads that the cluster has now; it may grow."""
         return max(1, sum(self._client.nthreads().values()))
 
-    def share_data(self, data: BenchmarkData) -> None:
-        """Nothing to do: the workers load their own data."""
-
-    def run(
-        self, items: Sequence[WorkItem], on_event: OnEvent = ignore
-    ) -> Iterator[tuple[WorkItem, Outcome]]:
-        """Yield each item with its outcome as it ends. Raises Interrupted."""
-        queue, running = Queue(items), dict[Any, WorkItem]()
+    def _work(self, queue: Queue, on_event: OnEvent) -> Iterator[tuple[WorkItem, Outcome]]:
+        running = dict[Any, WorkItem]()
         try:
             while queue.open:
                 while len(running) < self.size:
@@ -90,50 +79,40 @@ class Dask:
                     future = self._client.submit(work, item, self._threads, pure=False, retries=0)
                     running[future] = item
                 for future in self._ended(list(running)):
-                    yield from self._read(future, running.pop(future), queue, on_event)
+                    yield from _read(future, running.pop(future), queue, on_event)
         except KeyboardInterrupt:
             self._client.cancel(list(running))
-            raise Interrupted("Interrupted.") from None
+            raise
 
     def close(self) -> None:
         """Leave the cluster, and end it if it was started here."""
-        with contextlib.suppress(Exception):
-            self._client.close()
-        if self._cluster is not None:
+        for started in filter(None, (self._client, self._cluster)):
             with contextlib.suppress(Exception):
-                self._cluster.close()
+                started.close()
 
     def _ended(self, futures: Sequence[Any]) -> list[Any]:
         from distributed import wait
 
-        try:
-            # Looked up now and then, for workers that joined meanwhile.
-            with self._client.as_current():
-                wait(futures, timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED")
-        except TimeoutError:
-            return []
+        # Looked up now and then, for workers that joined meanwhile.
+        with contextlib.suppress(TimeoutError), self._client.as_current():
+            wait(futures, timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED")
         return [future for future in futures if future.done()]
 
-    def _read(
-        self, future: Any, item: WorkItem, queue: Queue, on_event: OnEvent
-    ) -> Iterator[tuple[WorkItem, Outcome]]:
-        from distributed.scheduler import KilledWorker
 
-        try:
-            yield from queue.complete(item, future.result())
-            return
-        except KilledWorker:
-            reason = "The worker process was killed"
-        except HeadstartError as error:
-            yield from queue.complete(item, item.failed(str(error)))
-            return
-        except Exception as error:
-            reason = f"The cluster lost this ({type(error).__name__}: {error})"
-        if queue.retry(item):
-            on_event("say", item, f"{reason}; it is tried once more.")
-            return
-        text = f"{reason}, {queue.attempts[item.key]} times while it ran this."
-        yield from queue.complete(item, item.failed(text))
+def _read(
+    future: Any, item: WorkItem, queue: Queue, on_event: OnEvent
+) -> Iterator[tuple[WorkItem, Outcome]]:
+    from distributed.scheduler import KilledWorker
+
+    try:
+        yield from queue.complete(item, future.result())
+    except KilledWorker:
+        yield from queue.lost(item, "The worker process was killed", on_event)
+    except HeadstartError as error:
+        yield from queue.complete(item, item.failed(str(error)))
+    except Exception as error:
+        reason = f"The cluster lost this ({type(error).__name__}: {error})"
+        yield from queue.lost(item, reason, on_event)
 
 
 def work(item: WorkItem, threads: int) -> Outcome:

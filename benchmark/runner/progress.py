@@ -6,9 +6,10 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from benchmark.work.pretraining import PretrainItem
+from benchmark.work.cell import PretrainItem
 from benchmark.work.queue import WorkItem
 from headstart.errors import Spelling, python_spelling, worded
 
@@ -86,11 +87,7 @@ class TimeLeft:
         known = [s for took in self._took.values() for s in took]
         if not known:
             return None
-        usual = sum(known) / len(known)
-        total = 0.0
-        for item in items:
-            took = self._took.get(item.cost_kind)
-            total += sum(took) / len(took) if took else usual
+        total = sum(fmean(self._took.get(item.cost_kind, known)) for item in items)
         return total / max(1, min(workers, len(items)))
 
 
@@ -127,9 +124,9 @@ class LiveProgress(Progress):
         if kind == "say":
             self.say(f"{item.title}: {payload}")
             return
-        began = self._running.get(item.key, (time.monotonic(), ""))[0]
-        where = f"{payload[0]} {100 * payload[1]:.0f} %" if kind == "step" else ""
-        self._running[item.key] = (began, f"{item.title}{': ' + where if where else ''}")
+        began, _ = self._running.get(item.key, (time.monotonic(), ""))
+        where = f": {payload[0]} {100 * payload[1]:.0f} %" if kind == "step" else ""
+        self._running[item.key] = (began, item.title + where)
         self._draw(now=kind == "begun")
 
     def complete(self, item: WorkItem, outcome: Record) -> None:
@@ -192,10 +189,9 @@ def best_so_far(records: Sequence[Record]) -> list[str]:
             scores[record["task"], record["labels"]][record["row"]].append(record["accuracy"])
     said = []
     for (task, labels), rows in scores.items():
-        row, found = max(rows.items(), key=lambda item: sum(item[1]) / len(item[1]))
-        mean = 100 * sum(found) / len(found)
-        seeds = f"{len(found)} seed{'s' * (len(found) > 1)}"
-        said.append(f"Best so far, {task}, {labels} labels: {row} {mean:.2f} % ({seeds})")
+        row, found = max(rows.items(), key=lambda item: fmean(item[1]))
+        words = f"{row} {100 * fmean(found):.2f} % ({len(found)} seed{'s' * (len(found) > 1)})"
+        said.append(f"Best so far, {task}, {labels} labels: {words}")
     return said
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from benchmark.config import RunnerConfig
-from benchmark.planning.plan import BenchmarkPlan
-from benchmark.runner.base import Runner
-from benchmark.runner.export_best import best_network
+from benchmark.config import ALL, BUDGET, RunnerConfig
+from benchmark.planning.plan import BenchmarkPlan, TaskPlan
+from benchmark.runner.base import InProcess, Runner
+from benchmark.runner.dask import Dask
 from benchmark.runner.progress import LineProgress, Progress
+from benchmark.runner.workers import WorkerProcesses
 from benchmark.store import Record
-from benchmark.work.cell import CellItem
+from benchmark.work.cell import CellItem, ExportItem
 from benchmark.work.measure import MeasureItem
 from headstart.errors import HeadstartError, Interrupted, worded
 from pretrain.engine.session import Session
@@ -20,28 +24,16 @@ from pretrain.engine.session import Session
 class BenchmarkRun:
     """The outcome of a run: every cell's record in the grid's order, and notes for the reader."""
 
-    plan: BenchmarkPlan
     records: list[Record]
     notes: list[str]
-
-    @property
-    def rows(self) -> list[str]:
-        """The names of the tables' rows."""
-        return list(dict.fromkeys(record["row"] for record in self.records))
 
 
 def make_runner(config: RunnerConfig, threads: int | None = None) -> Runner:
     """Return the runner. Raises InputError when there is no cluster that answers."""
     if config.engine == "dask":
-        from benchmark.runner.dask import Dask
-
         return Dask(config.scheduler, config.workers, threads or 1)
     if config.workers > 1:
-        from benchmark.runner.workers import WorkerProcesses
-
         return WorkerProcesses(config.workers, threads or 1)
-    from benchmark.runner.in_process import InProcess
-
     return InProcess(threads)
 
 
@@ -112,20 +104,59 @@ def _run(plan: BenchmarkPlan, runner: Runner, progress: Progress, force: bool) -
     if plan.runner.export_best is not None:
         notes += _export(plan, runner, records.present)
         plan.folder.write_notes(notes)
-    return BenchmarkRun(plan=plan, records=records.present, notes=notes)
+    return BenchmarkRun(records=records.present, notes=notes)
 
 
 def _export(plan: BenchmarkPlan, runner: Runner, records: list[Record]) -> list[str]:
-    """Write the best network of each data set; return a note each."""
     notes = []
     for number, task in enumerate(plan.tasks, start=1):
         out = plan.folder.best(number, len(plan.tasks))
-        best = best_network(task, records, out, str(plan.runner.export_best))
-        for _, outcome in runner.run([best.item]):
+        item, note = _best_network(task, records, out, plan.runner.export_best)
+        for _, outcome in runner.run([item]):
             if outcome["status"] != "done":
                 raise HeadstartError(f"The best model was not written: {outcome['reason']}")
-        notes.append(best.note)
+        notes.append(note)
     return notes
+
+
+def _best_network(
+    plan: TaskPlan, records: Sequence[Record], out: Path, labels: str | None
+) -> tuple[ExportItem, str]:
+    """Return the item that writes the network with the best mean at the largest budget, and a note on it."""
+    # Classical models take no part: there is nothing of theirs to write. A frozen random encoder does.
+    own = [r for r in records if r["task"] == plan.task.name and r["status"] == "done"]
+    budget = max((r["labels"] for r in own), default=0)
+    scores: dict[str, list[float]] = defaultdict(list)
+    for record in own:
+        if record["labels"] == budget:
+            scores[record["row"]].append(record["accuracy"])
+    means = {row: sum(found) / len(found) for row, found in scores.items()}
+    wanted = [
+        cell
+        for cell in plan.cells
+        if cell.kind != "raw" and cell.labels == budget and cell.row in means
+    ]
+    if not wanted:
+        raise HeadstartError("No network has a result, so there is no best model to write.")
+    cell = max(wanted, key=lambda c: means[c.row])  # the first of the best, and of its seeds
+    (item,) = [item for item in plan.compile([cell]) if isinstance(item, CellItem)]
+    amount = f"{budget} labels of seed {cell.seed}" if labels == BUDGET else "all labels"
+    note = (
+        f"Wrote {out}: {cell.row}, trained on {amount}; it was chosen by its mean test accuracy, "
+        f"{100 * means[cell.row]:.2f} % with {budget} labels, which flatters it a little."
+    )
+    top = max(means, key=lambda row: means[row])
+    if means[top] > means[cell.row]:
+        note += f" {top} had {100 * means[top]:.2f} %, and is no network."
+    export = ExportItem(
+        key=f"export {out.name}",
+        data=item.data,
+        environment=item.environment,
+        cell=item,
+        out=out,
+        everything=labels == ALL,
+    )
+    return export, note
 
 
 class GridRecords:
@@ -138,11 +169,8 @@ class GridRecords:
         self._fields: dict[str, Record] = {}
         for task in plan.tasks:
             for cell in task.cells:
-                identity = task.identity(cell)
-                record = task.skipped_record(cell)
-                if record is None and keep:
-                    record = task.finished(cell)
-                self._records[identity] = record
+                identity, kept = task.identity(cell), task.finished(cell) if keep else None
+                self._records[identity] = task.skipped_record(cell) or kept
                 self._fields[identity] = task.record_fields(cell)
         self.write()
 

@@ -15,13 +15,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 
-from benchmark.data import BenchmarkData
-from benchmark.runner.base import EventReporter, OnEvent, ignore
-from benchmark.work.queue import Outcome, Queue, WorkItem
+from benchmark.runner.base import EventReporter, Runner
+from benchmark.work.context import WorkerContext
+from benchmark.work.queue import OnEvent, Outcome, Queue, WorkItem
 from headstart.errors import Interrupted
 
 ENVIRONMENT = (
@@ -70,31 +70,17 @@ class Worker:
             self.process.kill()
             self.process.join()
 
-    @property
-    def died_of(self) -> str:
-        """How it ended, in words."""
-        self.process.join(GRACE)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            return f"was killed ({signal.Signals(-code).name})"
-        return f"ended with code {code}"
 
-
-class WorkerProcesses:
+class WorkerProcesses(Runner):
     """``workers`` processes of one thread each (or ``threads``)."""
+
+    size = 1
 
     def __init__(self, workers: int, threads: int = 1) -> None:
         self.size, self._threads = workers, threads
         self._workers: list[Worker] = []
 
-    def share_data(self, data: BenchmarkData) -> None:
-        """Nothing to do: the workers load their own data."""
-
-    def run(
-        self, items: Sequence[WorkItem], on_event: OnEvent = ignore
-    ) -> Iterator[tuple[WorkItem, Outcome]]:
-        """Yield each item with its outcome as it ends. Raises Interrupted on Ctrl-C or SIGTERM."""
-        queue = Queue(items)
+    def _work(self, queue: Queue, on_event: OnEvent) -> Iterator[tuple[WorkItem, Outcome]]:
         with _as_interrupt():
             try:
                 while queue.open:
@@ -103,7 +89,7 @@ class WorkerProcesses:
                         yield from self._read(worker, queue, on_event)
             except KeyboardInterrupt:
                 self._interrupt()
-                raise Interrupted("Interrupted.") from None
+                raise
 
     def close(self) -> None:
         """End all workers."""
@@ -113,20 +99,18 @@ class WorkerProcesses:
 
     def _hand_out(self, queue: Queue, on_event: OnEvent) -> None:
         while True:
-            idle = [w for w in self._workers if w.item is None]
-            fresh = not idle and len(self._workers) < self.size
-            own = idle[0].shapes if idle else set()
-            if not idle and not fresh:
+            idle = next((w for w in self._workers if w.item is None), None)
+            if idle is None and len(self._workers) == self.size:
                 return
-            others = set().union(*(w.shapes for w in self._workers if not idle or w is not idle[0]))
-            item = queue.take(own, others)
+            others = set().union(*(w.shapes for w in self._workers if w is not idle))
+            item = queue.take(set() if idle is None else idle.shapes, others)
             if item is None:
                 return
-            if fresh:
-                self._workers.append(Worker(self._threads))
-                idle = self._workers[-1:]
+            if idle is None:
+                idle = Worker(self._threads)
+                self._workers.append(idle)
             on_event("begun", item, None)
-            idle[0].give(item)
+            idle.give(item)
 
     def _with_news(self) -> list[Worker]:
         by_thing = {thing: w for w in self._workers for thing in (w.pipe, w.process.sentinel)}
@@ -141,29 +125,25 @@ class WorkerProcesses:
             # Messages that were sent before it died count.
             while worker.pipe.poll():
                 kind, payload = worker.pipe.recv()
-                if item is None:
-                    continue
-                if kind != "done":
+                if item is not None and kind == "done":
+                    worker.item = None
+                    yield from queue.complete(item, payload)
+                    return
+                if item is not None:
                     on_event(kind, item, payload)
-                    continue
-                worker.item = None
-                yield from queue.complete(item, payload)
+            if worker.process.is_alive():
                 return
         except (EOFError, OSError):
             pass
-        else:
-            if worker.process.is_alive():
-                return
         self._workers.remove(worker)
-        died = worker.died_of
+        worker.process.join(GRACE)
+        code = worker.process.exitcode
         worker.end(now=True)
-        if item is None:
-            return
-        if queue.retry(item):
-            on_event("say", item, f"A worker {died} and was replaced; its item is tried once more.")
-            return
-        reason = f"The worker process {died} {queue.attempts[item.key]} times while it ran this."
-        yield from queue.complete(item, item.failed(reason))
+        died = f"ended with code {code}"
+        if code is not None and code < 0:
+            died = f"was killed ({signal.Signals(-code).name})"
+        if item is not None:
+            yield from queue.lost(item, f"The worker process {died}", on_event)
 
     def _interrupt(self) -> None:
         """Pass Ctrl-C on, and give the workers time to save their checkpoints."""
@@ -183,12 +163,8 @@ def serve(pipe: Connection, alive: Connection, threads: int) -> None:
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine listens for it while it trains
     threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
-    from benchmark.work.context import WorkerContext
-
-    def send(kind: str, payload: object) -> None:
-        pipe.send((kind, payload))
-
     context = WorkerContext(threads=threads)
+    reporter = EventReporter(lambda kind, payload: pipe.send((kind, payload)))
     while True:
         try:
             item = pipe.recv()
@@ -196,7 +172,7 @@ def serve(pipe: Connection, alive: Connection, threads: int) -> None:
             return
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            outcome = item.run(context, EventReporter(send))
+            outcome = item.run(context, reporter)
         except (Interrupted, KeyboardInterrupt):
             return
         finally:

@@ -1,22 +1,21 @@
-"""A cell of the grid, and the best network once more, as pure functions of their configuration."""
+"""Pretrainings, the cells that need them, and the best network once more: pure functions of their fields."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.baselines import run_baseline
 from benchmark.config import Mode
-from benchmark.data import DataConfig
-from benchmark.environment import check_environment
 from benchmark.grid import RANDOM, Cell
 from benchmark.store import BenchmarkFolder
-from benchmark.work.context import WorkerContext, guarded
-from benchmark.work.pretraining import PretrainItem
-from benchmark.work.queue import Outcome, WorkItem
+from benchmark.work.context import DataItem, WorkerContext, check_environment
+from benchmark.work.queue import Outcome
 from headstart.files import write_text
+from pretrain.config import PretrainConfig
 from pretrain.engine.runtime import keras_defaults
 from transfer.config import TransferConfig
 from transfer.encoder_source import EncoderSource
@@ -25,6 +24,7 @@ from transfer.run import Transferred, transfer
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
+    from pretrain.weights.file import WeightsFile
 
 # Of a search, its choice; how each candidate did is in no record.
 SEARCH_FIELDS = ("chosen", "runner_up", "reason", "complete", "seconds")
@@ -32,7 +32,55 @@ FIELDS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "confusion", "dig
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellItem(WorkItem):
+class PretrainItem(DataItem):
+    """A pretraining on the pool of ``data``.
+
+    name: of the weights file that it makes in the folder.
+    encoder: its name in the benchmark's configuration.
+    """
+
+    pretrain: PretrainConfig
+    folder: BenchmarkFolder
+    name: str
+    encoder: str
+
+    @property
+    def title(self) -> str:
+        """The item in words."""
+        return f"pretraining {self.pretrain.strategy}, seed {self.pretrain.seed}"
+
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+        """Make the weights file, unless it is there, and return its cost."""
+        return {"cost": self.weights(context, reporter)[1]}
+
+    def weights(
+        self, context: WorkerContext, reporter: Reporter | None
+    ) -> tuple[WeightsFile, dict[str, Any]]:
+        """Return the weights and their cost, pretraining if need be; two processes never train the same.
+
+        Cost: seconds, cpu_seconds, updates; of a run that was interrupted, of all its parts.
+        """
+        from pretrain.plan import PretrainPlan
+        from pretrain.run import pretrain
+
+        pool, session = context.data.get(self.data).pool, context.session(reporter)
+        with self.folder.locked_weights(self.name) as path:
+            cpu = time.process_time()
+            plan = PretrainPlan.make(pool, self.pretrain, out=path, session=session)
+            made = pretrain(plan, session)
+            if made.updates:
+                cost = {
+                    "seconds": round(made.seconds, 3),
+                    "cpu_seconds": round(time.process_time() - cpu + made.before[1], 3),
+                    "updates": made.updates,
+                    "resumed": made.resumed_from is not None,
+                }
+                self.folder.write_cost(self.name, cost)
+        return made.weights, self.folder.cost(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellItem(DataItem):
     """A cell and all that decides it.
 
     fresh: the encoder when nothing was pretrained; None of classical models.
@@ -41,9 +89,7 @@ class CellItem(WorkItem):
 
     id: str
     cell: Cell
-    data: DataConfig
     folder: BenchmarkFolder
-    environment: dict[str, Any]
     fresh: EncoderSource | None = None
     mode: Mode | None = None
     pretraining: PretrainItem | None = None
@@ -65,21 +111,23 @@ class CellItem(WorkItem):
     def run(self, context: WorkerContext, reporter: Reporter | None = None) -> Outcome:
         """Run the cell, write its record to its file, and return it.
 
-        A cell that fails is a result too, with its reason. Raises Interrupted on Ctrl-C only.
+        A cell that fails is a result too, with its reason.
         """
-        outcome = guarded(lambda: self._measure(context, reporter), lambda: self.prepare(context))
+        outcome = super().run(context, reporter)
         record = {"id": self.id, **asdict(self.cell), "attempts": 1, **outcome}
         self.folder.write_cell(record)
         return record
 
     def prepare(self, context: WorkerContext) -> None:
         """Load the data, and start TensorFlow if the cell needs it."""
+        if self.cell.kind != "raw":
+            super().prepare(context)
+            return
         check_environment(self.environment)
         context.data.get(self.data)
-        if self.cell.kind != "raw":
-            context.session()
 
-    def _measure(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+        """Return the measurements."""
         if self.cell.kind == "raw":
             task = context.data.get(self.data).task
             return run_baseline(self.cell.base, task, self.cell.labels, self.cell.seed)
@@ -133,7 +181,7 @@ class CellItem(WorkItem):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportItem(WorkItem):
+class ExportItem(DataItem):
     """A cell's network trained once more, to be written as ``out`` (.keras) with its card (.json).
 
     everything: on all labels of the training part, in place of the cell's budget.
@@ -148,19 +196,15 @@ class ExportItem(WorkItem):
         """The item in words."""
         return "exporting the best model"
 
-    def run(self, context: WorkerContext, reporter: Reporter | None = None) -> Outcome:
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
         """Write the model and its card."""
+        from transfer.export.keras_file import save_model
 
-        def work() -> Outcome:
-            from transfer.export.keras_file import save_model
-
-            labels = None if self.everything else self.cell.cell.labels
-            made, about = self.cell.transfer(context, reporter, labels)
-            task = context.data.get(self.cell.data).task
-            save_model(made.model, self.out, made.inputs, made.result, task.x_test[:64])
-            about = {"row": self.cell.cell.row, "cell": self.cell.id, **about}
-            card = {**made.result, "benchmark": about, "history": made.history}
-            write_text(self.out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
-            return {"digest": made.result["digest"], "accuracy": made.result["accuracy"]}
-
-        return guarded(work, lambda: self.cell.prepare(context))
+        labels = None if self.everything else self.cell.cell.labels
+        made, about = self.cell.transfer(context, reporter, labels)
+        task = context.data.get(self.data).task
+        save_model(made.model, self.out, made.inputs, made.result, task.x_test[:64])
+        about = {"row": self.cell.cell.row, "cell": self.cell.id, **about}
+        card = {**made.result, "benchmark": about, "history": made.history}
+        write_text(self.out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+        return {"digest": made.result["digest"], "accuracy": made.result["accuracy"]}

@@ -11,15 +11,14 @@ and take c seconds an epoch together, there are max(1, round((T - F) / c)) epoch
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.config import Budget
-from benchmark.data import DataConfig
-from benchmark.environment import check_environment
-from benchmark.work.context import WorkerContext, guarded
-from benchmark.work.queue import Outcome, WorkItem
+from benchmark.work.context import DataItem, WorkerContext
+from benchmark.work.queue import Outcome
+from headstart.lazy import tf
 from pretrain.config import PretrainConfig
 from pretrain.plan import PretrainPlan
 
@@ -34,41 +33,33 @@ MAX_EVALUATED = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureItem(WorkItem):
+class MeasureItem(DataItem):
     """The measurement of how many epochs fill the budget, and the check that random views differ.
 
     budget: None when every strategy has its own epochs: then only the views are checked.
     decides: the key of the decision.
     """
 
-    data: DataConfig
     pretrain: PretrainConfig
     budget: Budget | None
     decides: str
-    environment: dict[str, Any]
 
     @property
     def title(self) -> str:
         """The item in words."""
         return f"measuring {self.pretrain.strategy}"
 
-    def run(self, context: WorkerContext, reporter: Reporter | None = None) -> Outcome:
-        """Return {"plan": the result of ``divide``, or None without a budget}, with status and cost."""
-
-        def work() -> Outcome:
-            check_environment(self.environment)
-            context.session()
-            pool = context.data.get(self.data).pool
-            plan = PretrainPlan.resolve(pool, replace(self.pretrain, epochs=SENTINEL_EPOCHS))
-            plan.check_views()
-            if self.budget is None:
-                return {"plan": None}
-            # The process's own time on one thread: a machine that is busy with others decides the same.
-            clock = time.process_time if context.threads == 1 else time.perf_counter
-            costs = list(survey(plan, None if self.budget.seconds is None else clock))
-            return {"plan": divide(costs, self.budget)}
-
-        return guarded(work)
+    def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
+        """Return {"plan": the result of ``divide``, or None without a budget}."""
+        pool = context.data.get(self.data).pool
+        plan = PretrainPlan.resolve(pool, replace(self.pretrain, epochs=SENTINEL_EPOCHS))
+        plan.check_views()
+        if self.budget is None:
+            return {"plan": None}
+        # The process's own time on one thread: a machine that is busy with others decides the same.
+        clock = time.process_time if context.threads == 1 else time.perf_counter
+        costs = list(survey(plan, None if self.budget.seconds is None else clock))
+        return {"plan": divide(costs, self.budget)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +78,15 @@ class StageCost:
     xla_seconds: float | None = None
     own: int | None = None
 
+    def epochs(self, epochs: int) -> int:
+        """Return its epochs when the recipe has ``epochs``."""
+        return epochs if self.own is None else self.own
+
     def at(self, epochs: int) -> float:
         """Return the seconds of an epoch when the recipe has ``epochs``: only long stages use XLA."""
         from pretrain.engine.program import XLA_STEPS
 
-        epochs = epochs if self.own is None else self.own
-        if self.xla_seconds is None or epochs * (self.steps - 1) < XLA_STEPS:
+        if self.xla_seconds is None or self.epochs(epochs) * (self.steps - 1) < XLA_STEPS:
             return self.seconds
         return self.xla_seconds
 
@@ -100,33 +94,28 @@ class StageCost:
 def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
     """Return the epochs that come nearest to the budget, at least 1, with their updates and seconds."""
 
-    def updates(epochs: int) -> float:
-        return sum(c.steps * (epochs if c.own is None else c.own) for c in costs)
+    def spent(epochs: int, each: Sequence[float]) -> float:
+        """Sum over the stages what ``each`` epoch of theirs costs."""
+        return sum(cost * c.epochs(epochs) for c, cost in zip(costs, each, strict=True))
 
-    def fit(target: float, cost: Callable[[int], float]) -> int:
-        return max(1, round((target - cost(0)) / max(1e-9, cost(1) - cost(0))))
+    def fit(target: float, each: Sequence[float]) -> int:
+        fixed = spent(0, each)
+        return max(1, round((target - fixed) / max(1e-9, spent(1, each) - fixed)))
 
-    if budget.updates is not None:
-        return _entry(fit(budget.updates, updates), costs, None)
-    assert budget.seconds is not None
-    epochs = SENTINEL_EPOCHS
-    # With fewer epochs, XLA may not be used, and then there are fewer still.
-    for _ in range(3):
-        each = {c.name: c.at(epochs) for c in costs}
-
-        def spent(e: int, each: Mapping[str, float] = each) -> float:
-            return sum(each[c.name] * (e if c.own is None else c.own) for c in costs)
-
-        epochs = fit(budget.seconds, spent)
-    seconds = sum(c.at(epochs) * (epochs if c.own is None else c.own) for c in costs)
-    return _entry(epochs, costs, seconds)
-
-
-def _entry(epochs: int, costs: Sequence[StageCost], seconds: float | None) -> dict[str, Any]:
+    steps, seconds = [c.steps for c in costs], None
+    if budget.seconds is None:
+        assert budget.updates is not None
+        epochs = fit(budget.updates, steps)
+    else:
+        epochs = SENTINEL_EPOCHS
+        # With fewer epochs, XLA may not be used, and then there are fewer still.
+        for _ in range(3):
+            epochs = fit(budget.seconds, [c.at(epochs) for c in costs])
+        seconds = round(spent(epochs, [c.at(epochs) for c in costs]), 1)
     return {
         "epochs": epochs,
-        "updates": sum(c.steps * (epochs if c.own is None else c.own) for c in costs),
-        "seconds": None if seconds is None else round(seconds, 1),
+        "updates": spent(epochs, steps),
+        "seconds": seconds,
         "stages": [asdict(cost) for cost in costs],
     }
 
@@ -159,7 +148,6 @@ def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[St
 def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool) -> float:
     """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
     import numpy as np
-    import tensorflow as tf
 
     from pretrain.engine.order import learning_rates, permutation
     from pretrain.engine.program import Program

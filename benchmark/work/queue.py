@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,11 @@ class WorkItem:
         return self.shape
 
 
+OnEvent = Callable[[str, WorkItem, Any], None]
+"""Called with the event's kind, the item and the payload: "begun" with None, "step" with a stage and its part
+that is done, "say" with a line."""
+
+
 class Queue:
     """Items that are not done yet, in order."""
 
@@ -83,12 +88,16 @@ class Queue:
         self.attempts[item.key] = self.attempts.get(item.key, 0) + 1
         return item
 
-    def retry(self, item: WorkItem) -> bool:
-        """Put an item back whose worker died; False when it was begun often enough."""
-        if self.attempts[item.key] >= MAX_ATTEMPTS:
-            return False
-        self._waiting = {item.key: item, **self._waiting}
-        return True
+    def lost(
+        self, item: WorkItem, reason: str, on_event: OnEvent
+    ) -> Iterator[tuple[WorkItem, Outcome]]:
+        """Put an item back whose worker died; yield its failure when it was begun often enough."""
+        if self.attempts[item.key] < MAX_ATTEMPTS:
+            self._waiting = {item.key: item, **self._waiting}
+            on_event("say", item, f"{reason}; it is tried once more.")
+            return
+        text = f"{reason} {self.attempts[item.key]} times while it ran this."
+        yield from self.complete(item, item.failed(text))
 
     def complete(self, item: WorkItem, outcome: Outcome) -> Iterator[tuple[WorkItem, Outcome]]:
         """Yield the item with its outcome; if it failed, those that need it too."""

@@ -12,7 +12,15 @@ import numpy as np
 from headstart.api.session import parse, session_of
 from headstart.errors import require, worded
 from headstart.options import CheckpointOptions, ReadOptions, documented
+from pretrain.commands.inspect import as_json
 from pretrain.config import PretrainConfig
+from pretrain.encoders.encoder import Encoder, Preprocessing, features
+from pretrain.engine.session import Session
+from pretrain.keras_import.source import read_source
+from pretrain.plan import PretrainPlan
+from pretrain.run import pretrain as run
+from pretrain.weights.file import assign
+from pretrain.weights.load import encoder_model
 from tasks.loading.resolve import as_dataset
 
 if TYPE_CHECKING:
@@ -38,8 +46,6 @@ class PretrainedEncoder:
     @property
     def info(self) -> dict[str, Any]:
         """Everything but the values of the weights, as plain data: strategy, data, encoder, metrics."""
-        from pretrain.commands.inspect import as_json
-
         return as_json(self.weights_file)
 
     @property
@@ -50,8 +56,6 @@ class PretrainedEncoder:
     @property
     def keras(self) -> Any:
         """The encoder as a new ``keras.Model``: raw examples (B, ...) to features (B, D) float32."""
-        from pretrain.weights.load import encoder_model
-
         return encoder_model(self.weights_file)
 
     def transform(self, x: Any) -> np.ndarray:
@@ -64,10 +68,6 @@ class PretrainedEncoder:
         Raises:
             InputError: the examples have another shape.
         """
-        from pretrain.encoders.encoder import Encoder, Preprocessing, features
-        from pretrain.engine.session import Session
-        from pretrain.weights.file import assign
-
         examples = as_dataset(x, argument="x").x
         shape = tuple(self.weights_file.encoder["input_shape"])
         rule = f"must hold examples of shape {shape}"
@@ -127,9 +127,6 @@ def pretrain(
         >>> encoder.transform(np.zeros((2, 8, 8, 1), "uint8")).shape
         (2, 128)
     """
-    from pretrain.plan import PretrainPlan
-    from pretrain.run import pretrain as run
-
     config, reading, running = parse(
         "pretrain", options, PretrainConfig, ReadOptions, CheckpointOptions
     )
@@ -166,8 +163,6 @@ def load_encoder(path: str | Path | PretrainedEncoder) -> PretrainedEncoder:
     """
     if isinstance(path, PretrainedEncoder):
         return path
-    from pretrain.keras_import.source import read_source
-
     said: list[str] = []
     where = str(Path(path).expanduser()) if Path(path).expanduser().exists() else str(path)
     weights = read_source(where, say=said.append)

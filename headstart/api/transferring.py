@@ -13,10 +13,23 @@ import numpy as np
 from headstart.api.pretraining import load_encoder
 from headstart.api.session import parse, session_of
 from headstart.errors import InputError
+from headstart.files import read_json, write_text
 from headstart.options import CheckpointOptions, ReadOptions, TestPartOptions, documented
+from pretrain.engine.session import Session
 from tasks.loading.resolve import as_dataset, folder_size
 from tasks.task import TargetTask
 from transfer.config import TransferConfig
+from transfer.encoder_source import EncoderSource
+from transfer.export.formats import export_model
+from transfer.export.keras_file import ModelInfo, write_model
+from transfer.export.keras_file import load_model as load
+from transfer.export.predict import examples_for
+from transfer.inference import predict_batched
+from transfer.numerics import both_classes
+from transfer.plan import TransferPlan
+from transfer.report.artifacts import Artifacts
+from transfer.report.model_card import card
+from transfer.run import transfer as run
 
 if TYPE_CHECKING:
     from tasks.dataset import Dataset
@@ -58,8 +71,6 @@ class TransferredModel:
     @property
     def report(self) -> Report:
         """The model's card, a page of Markdown."""
-        from transfer.report.model_card import card
-
         return Report(card(self.result, "model.keras" if self.path is None else self.path.name))
 
     def predict_proba(self, x: Any) -> np.ndarray:
@@ -104,10 +115,6 @@ class TransferredModel:
         Raises:
             InputError: ``path`` does not end in .keras, exists without ``force``, or cannot be written.
         """
-        from headstart.files import write_text
-        from transfer.export.keras_file import write_model
-        from transfer.report.artifacts import Artifacts
-
         artifacts = Artifacts(model=Path(path).expanduser())
         artifacts.check(force=force)
         write_model(self.keras, artifacts.model, self.info, self._examples)
@@ -128,8 +135,6 @@ class TransferredModel:
         Returns:
             The file or folder that was written.
         """
-        from transfer.export.formats import export_model
-
         model = self if path is None else self.save(path, force=force)
         if model.path is None:
             rule = "must name a .keras file, for the model lies in memory"
@@ -139,25 +144,17 @@ class TransferredModel:
 
     def _outputs(self, x: Any) -> np.ndarray:
         """Return probabilities (N, K) or numbers (N, 1) of raw examples."""
-        from transfer.export.predict import examples_for
-        from transfer.inference import predict_batched
-        from transfer.numerics import both_classes
-
         dataset = as_dataset(x, argument="x")
         outputs = predict_batched(self.keras, examples_for("The model", self.info, dataset))
         return both_classes(outputs) if self.result["target"] == "classes" else outputs
 
     def __getstate__(self) -> dict[str, Any]:
-        from transfer.export.keras_file import write_model
-
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
             write_model(self.keras, file, self.info, self._examples)
             return {**self.__dict__, "keras": file.read_bytes()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from transfer.export.keras_file import load_model as load
-
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
             file.write_bytes(state["keras"])
@@ -211,11 +208,6 @@ def transfer(
         >>> model.predict(np.zeros((2, 8, 8, 1), "uint8")).shape
         (2,)
     """
-    from transfer.encoder_source import EncoderSource
-    from transfer.export.keras_file import ModelInfo
-    from transfer.plan import TransferPlan
-    from transfer.run import transfer as run
-
     config, testing, reading, running = parse(
         "transfer", options, TransferConfig, TestPartOptions, ReadOptions, CheckpointOptions
     )
@@ -258,11 +250,6 @@ def load_model(path: str | Path) -> TransferredModel:
     Raises:
         InputError: the file is no such model, or the result beside it is missing.
     """
-    from headstart.files import read_json
-    from pretrain.engine.session import Session
-    from transfer.export.keras_file import ModelInfo
-    from transfer.export.keras_file import load_model as load
-
     path = Path(path).expanduser()
     info = ModelInfo.read(path)
     result = read_json(path.with_suffix(".json"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.cli import out, out_json
 from headstart.errors import InputError, arg
+from pretrain.encoders.encoder import Encoder, Preprocessing, features
 from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
 from pretrain.metrics.verification import Thresholds, distances, resampled
@@ -87,8 +88,6 @@ def verify_weights(
     intervals over the classes (percentiles of 1,000 samples); both rows share the samples, so that their
     difference is paired.
     """
-    from pretrain.encoders.encoder import Encoder, Preprocessing, features
-
     _check(weights, dataset)
     assert dataset.y is not None
     pairs = all_pairs(dataset.y, MAX_PAIRS, seed)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.lazy import keras
 from pretrain.encoders.base import Architecture, Option, Shapes, affine, choice, integer, integers
 from pretrain.encoders.convolutions import (
     ACTIVATION,
@@ -50,8 +51,6 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
 
 def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Build one block a convolution, and a last one from feature maps to features (B, D)."""
-    import keras
-
     sizes = _sizes(input_shape, options["filters"])
     blocks = []
     shape = tuple(input_shape)
@@ -80,8 +79,6 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
 
     Half: at full width the decoder, which is thrown away, would cost four times the encoder.
     """
-    import keras
-
     filters = options["filters"]
     sizes = _sizes(input_shape, filters)
     inputs = keras.Input((options["features"],))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.errors import InputError
+from headstart.lazy import keras
 from pretrain.encoders.base import Option, Shapes, choice
 
 GROUPS = 8
@@ -33,8 +34,6 @@ def check_images(name: str, input_shape: tuple[int, ...]) -> None:
 
 def normalised(hidden: Any, kind: str, name: str) -> Any:
     """Return the feature maps (B, H, W, C) normalised by ``kind``, "none" or "group"."""
-    import keras
-
     if kind == "none":
         return hidden
     return keras.layers.GroupNormalization(groups=groups(int(hidden.shape[-1])), name=name)(hidden)
@@ -54,8 +53,6 @@ def scales(kind: str, path: str, channels: int) -> Shapes:
 
 def convolved(hidden: Any, filters: int, size: int, stride: int, name: str) -> Any:
     """Return maps (B, H, W, C) after a padded convolution without activation."""
-    import keras
-
     return keras.layers.Conv2D(
         filters, size, strides=stride, padding="same", kernel_initializer="he_normal", name=name
     )(hidden)
@@ -63,8 +60,6 @@ def convolved(hidden: Any, filters: int, size: int, stride: int, name: str) -> A
 
 def smallest_map(features: Any, size: Sequence[int], filters: int) -> Any:
     """Return the maps (B, *``size``, ``filters``) with which a decoder begins, of features (B, D)."""
-    import keras
-
     hidden = keras.layers.Dense(
         math.prod(size) * filters, activation="relu", kernel_initializer="he_normal", name="dense"
     )(features)
@@ -73,8 +68,6 @@ def smallest_map(features: Any, size: Sequence[int], filters: int) -> Any:
 
 def doubled(hidden: Any, filters: int, name: str, activation: str | None = "relu") -> Any:
     """Return maps of twice the height and width, by a transposed convolution."""
-    import keras
-
     return keras.layers.Conv2DTranspose(
         filters,
         3,
@@ -88,8 +81,6 @@ def doubled(hidden: Any, filters: int, name: str, activation: str | None = "relu
 
 def cropped(hidden: Any, size: Sequence[int], name: str) -> Any:
     """Return maps without what doubling a size that was rounded up on the way down makes too much."""
-    import keras
-
     extra = tuple((0, int(here) - n) for here, n in zip(hidden.shape[1:3], size, strict=True))
     if not any(end for _, end in extra):
         return hidden

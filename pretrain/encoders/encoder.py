@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import keras, tf
 from pretrain.encoders import architecture, expected_shapes
 from pretrain.encoders.base import by_path
 from tasks.dataset import Dataset
@@ -56,8 +57,6 @@ class Preprocessing:
 
     def __call__(self, x: Any) -> Any:
         """Return the tensor ``x`` (B, ...) of raw examples as float32 in the encoder's range."""
-        import tensorflow as tf
-
         scale = tf.constant(self.scale, tf.float32)
         return tf.cast(x, tf.float32) * scale + tf.constant(self.offset, tf.float32)
 
@@ -82,8 +81,6 @@ class Encoder:
             config: checked, as ``encoder_config`` returns it.
             seed: decides the initial weights; None draws any, for weights that are replaced at once.
         """
-        import keras
-
         self.config = dict(config)
         self.row = architecture(config["architecture"])
         shape = tuple(config["input_shape"])
@@ -140,8 +137,6 @@ def stream(seed: int, number: int) -> int:
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Make Keras' initialisers a function of ``seed``; Python's and NumPy's generators are put back."""
-    import keras
-
     python, numpy = random.getstate(), np.random.get_state()
     try:
         keras.utils.set_random_seed(int(seed) % 2**32)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.lazy import keras
 from pretrain.encoders.base import Architecture, Option, Shapes, affine, choice, integers
 
 INITIALISER = {
@@ -33,8 +34,6 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
 
 def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Build one block a dense layer; the first also flattens the input."""
-    import keras
-
     blocks = []
     shape = input_shape
     for i, units in enumerate(options["units"], start=1):
@@ -47,16 +46,12 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
 
 
 def _dense(hidden: Any, units: int, activation: str, name: str) -> Any:
-    import keras
-
     initial = INITIALISER[activation]
     return keras.layers.Dense(units, activation, kernel_initializer=initial, name=name)(hidden)
 
 
 def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
     """Build the mirror image: the hidden sizes in reverse order, then logits of the input's shape."""
-    import keras
-
     units = options["units"]
     hidden = inputs = keras.Input((units[-1],))
     for i, size in enumerate(reversed(units[:-1]), start=1):

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.lazy import keras
 from pretrain.encoders.base import Architecture, Option, Shapes, affine, integer, integers
 from pretrain.encoders.convolutions import (
     ACTIVATION,
@@ -59,8 +60,6 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
 
 def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Build the stem, one block a residual block, the last of which ends in the features (B, D)."""
-    import keras
-
     check_images("resnet", input_shape)
     blocks: list[tuple[str, Any]] = []
     inputs = keras.Input(tuple(input_shape))
@@ -80,8 +79,6 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
 
 def _residual(inputs: Any, count: int, stride: int, activation: str) -> Any:
     """Return one pre-activation residual block of maps (B, H, W, C): equation 7 of the paper."""
-    import keras
-
     hidden = normalised(inputs, NORM, "norm1")
     first = hidden = keras.layers.Activation(activation, name="act1")(hidden)
     hidden = convolved(hidden, count, 3, stride, "conv1")
@@ -96,8 +93,6 @@ def _residual(inputs: Any, count: int, stride: int, activation: str) -> Any:
 
 def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
     """Build a plain decoder: features to a small map, then transposed convolutions at half the width."""
-    import keras
-
     size, top = input_shape[:2], options["filters"][-1]
     ups = options["stem_stride"] // 2 + len(options["filters"]) - 1
     inputs = keras.Input((top,))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import HeadstartError, InputError, suggest
+from headstart.lazy import keras
 from pretrain.encoders.base import number
 from pretrain.engine.runtime import keras_defaults
 from pretrain.keras_import.graph import Graph, Shape
@@ -72,8 +73,6 @@ def made(
     weights: "imagenet" downloads (or takes from Keras' cache), "none" draws them at random, else a file of
     keras.applications (.h5). Raises Refusal, InputError; HeadstartError when a download fails.
     """
-    import keras
-
     shape = input_shape or DEFAULT_SHAPE
     about: dict[str, Any] = {"weights": weights}
     found = None

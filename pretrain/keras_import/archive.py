@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from headstart.lazy import keras
 from pretrain.encoders.base import MAX_PARAMETERS
 from pretrain.encoders.keras_graph import deferred
 from pretrain.engine.runtime import keras_defaults
@@ -126,8 +127,6 @@ def _checked(raw: Any) -> Any:
 
 def _load(clean: Any, weights: Path) -> Any:
     """Return the Keras model of a clean configuration with its weights, if the file can hold them."""
-    import keras
-
     try:
         with deferred():
             model = keras.saving.deserialize_keras_object(clean, safe_mode=True)

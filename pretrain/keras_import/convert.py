@@ -12,7 +12,9 @@ import numpy as np
 from headstart.errors import arg
 from pretrain.encoders import encoder_config
 from pretrain.encoders.base import weights_of
+from pretrain.encoders.encoder import Encoder
 from pretrain.encoders.keras_graph import INPUT, build_model, deferred, free_name
+from pretrain.engine.runtime import settings
 from pretrain.keras_import import STRATEGY, Refusal
 from pretrain.keras_import.graph import Graph, Node, blocks, stored
 from pretrain.keras_import.scaling import Scaling
@@ -60,8 +62,6 @@ def convert(
     _verify(graph, model, flat, config, mine, scaling)
     if scaling.reversed_channels:
         mine |= _reversed(part, mine, by_block)
-    from pretrain.engine.runtime import settings
-
     return WeightsFile(
         encoder=config,
         preprocessing=scaling.preprocessing(part.input_shape),
@@ -136,8 +136,6 @@ def _verify(
     The flat graph is compared with the model on all its outputs, and the blocks with the flat graph at the
     cut, on random inputs in the range that the model expects.
     """
-    from pretrain.encoders.encoder import Encoder
-
     x = np.random.default_rng(0).random((EXAMPLES, *graph.input_shape), np.float32)
     low, high = scaling.expected
     x = (low + (high - low) * x).astype(np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import arg
+from headstart.lazy import keras
 from pretrain.encoders.keras_graph import CALLS, INPUT, check_inputs, free_name
 from pretrain.encoders.keras_graph.options import (
     ATTENDING,
@@ -204,8 +205,6 @@ class _Walk:
 
 def _stored_options(layer: Any, name: str, kind: str, rank: int) -> dict[str, Any]:
     """Return the options of a live layer as an encoder stores them."""
-    import keras
-
     about = f"its layer {short(repr(name))} ({kind})"
     if kind not in LAYERS or type(layer) is not getattr(keras.layers, kind):
         raise Refusal(f"{about} is not a layer that an imported encoder can have")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.lazy import keras
 from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
 from pretrain.weights.file import WeightsFile, assign
@@ -35,8 +36,6 @@ def load_encoder(path: str | Path) -> Any:
 def encoder_model(weights: WeightsFile) -> Any:
     """Return the encoder of a weights file in memory as ``load_encoder`` does."""
     Session().start()
-    import keras
-
     from pretrain.encoders.encoder import Encoder
 
     encoder = Encoder(weights.encoder, seed=None)

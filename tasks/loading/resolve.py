@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.errors import InputError, require, suggest
 from tasks.dataset import Dataset
+from tasks.loading.images import resize_images
 from tasks.sources import Source, all_sources
 from tasks.targets import KINDS
 
@@ -142,8 +143,6 @@ def folder_size(spec: str, shape: Sequence[int]) -> tuple[int, int] | None:
 
 def _resized(dataset: Dataset, image_size: tuple[int, int] | None) -> Dataset:
     """Return the set with the images of both parts resized. Raises InputError for vectors."""
-    from tasks.loading.images import resize_images
-
     if image_size is None or dataset.input_shape[:-1] == tuple(image_size):
         return dataset
     height, width = image_size

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toys import patterns
 
-from benchmark.baselines import BASELINES, run_baseline
+from benchmark.baselines import BASELINES, model_and_grid, run_baseline
 from tasks.task import TargetTask
 
 
@@ -48,7 +48,7 @@ def test_parameters_are_chosen_inside_the_budget_and_never_on_the_test_part(task
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_one_label_a_class_leaves_nothing_to_validate_on(task, name):
-    _, grid = BASELINES[name](0)
+    _, grid = model_and_grid(name, 0)
     found = run_baseline(name, task, 3, seed=0)
     assert found["chosen"] == {k: values[len(values) // 2] for k, values in grid.items()}
     assert found["accuracy"] > 0.6

@@ -227,7 +227,8 @@ def test_each_resumes_the_others_checkpoint(first, capfd, tmp_path, monkeypatch,
     out = tmp_path / "w.h5"
     command = ["pretrain", "--data", "digits[0,1]", "--out", out, *words(PRETRAIN)]
     with monkeypatch.context() as patch:
-        patch.setattr("pretrain.engine.progress.make_reporter", lambda *_, **__: StopAt(2, 2))
+        for module in ("commands.pretrain", "engine.progress"):
+            patch.setattr(f"pretrain.{module}.make_reporter", lambda *_, **__: StopAt(2, 2))
         if first == "python":
             with pytest.raises(hs.HeadstartError):
                 hs.pretrain("digits[0,1]", out=out, **PRETRAIN, **QUICK)

@@ -26,23 +26,23 @@ def even(value: Any) -> int:
 class Config:
     name: str = option("auto", "Which name.", choices=("auto", "none"))
     word: str | None = option(None, "A word.", usual="the strategy's", metavar="WORD")
-    epochs: int | None = option(None, "Epochs of training.", kind="int", at_least=1)
-    count: int = option(0, "A count.", kind="int")
-    one: int = option(1, "Another count.", kind="int", at_least=0, at_most=5)
-    share: float = option(0.5, "A share.", kind="float", above=0, below=1)
-    rate: float | None = option(None, "A rate.", kind="float", spelled=("lr", "learning-rate"))
-    quiet: bool = option(False, "No progress.", kind="flag")
-    map: bool = option(True, "Draw a map.", kind="flag")
-    pictures: bool = option(True, "Draw.", kind="flag", spelled=("draw", "paint"))
-    out: Path | None = option(None, "A file.", kind="path")
-    opt: dict[str, str] = option({}, "name=value.", kind="pairs")
-    more: dict[str, str] = option({"a": "1"}, "name=value.", kind="pairs")
-    labels_of: tuple[str, ...] = option((), "Names.", kind="texts")
-    given: tuple[str, ...] = option(("a", "b"), "Names.", kind="texts")
-    image_size: tuple[int, int] | None = option(None, "A size.", kind="size")
+    epochs: int | None = option(None, "Epochs of training.", within="[1, inf)")
+    count: int = option(0, "A count.")
+    one: int = option(1, "Another count.", within="[0, 5]")
+    share: float = option(0.5, "A share.", within="(0, 1)")
+    rate: float | None = option(None, "A rate.", spelled=("lr", "learning-rate"))
+    quiet: bool = option(False, "No progress.")
+    map: bool = option(True, "Draw a map.")
+    pictures: bool = option(True, "Draw.", spelled=("draw", "paint"))
+    out: Path | None = option(None, "A file.")
+    opt: dict[str, str] = option({}, "name=value.")
+    more: dict[str, str] = option({"a": "1"}, "name=value.")
+    labels_of: tuple[str, ...] = option((), "Names.")
+    given: tuple[str, ...] = option(("a", "b"), "Names.")
+    image_size: tuple[int, int] | None = option(None, "A size.")
     pair: int = option(2, "An even number.", parse=even)
-    hidden: int = option(3, "Not for commands.", kind="int", command=False)
-    printed: bool = option(False, "Not for this command.", kind="flag")
+    hidden: int = option(3, "Not for commands.", command=False)
+    printed: bool = option(False, "Not for this command.")
     plain: int = 4  # no option
 
 
@@ -182,7 +182,7 @@ def test_a_command_words_errors_by_its_own_spellings(capsys, monkeypatch):
 
 @dataclass(frozen=True, kw_only=True)
 class Other:
-    epochs: int = option(9, "Another's epochs.", kind="int")
+    epochs: int = option(9, "Another's epochs.")
     extra: str = option("x", "Extra. " * 30)
 
 
@@ -229,8 +229,15 @@ def test_a_default_that_can_change_is_a_new_one_each_time():
     one, two = Config(), Config()
     one.opt["a"] = "1"
     assert two.opt == {}
-    with pytest.raises(ValueError, match="kind must be one of"):
-        option(1, "A number.", kind="number")
+
+
+def test_a_type_that_no_command_can_read_is_refused():
+    @dataclass(frozen=True)
+    class Odd:
+        weights: complex = option(1j, "A complex number.")
+
+    with pytest.raises(ValueError, match="complex"):
+        list(options_of(Odd))
 
 
 @pytest.mark.parametrize(

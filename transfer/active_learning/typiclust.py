@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import InputError
+from pretrain.encoders.encoder import Encoder
 from pretrain.engine.runtime import keras_defaults
 from pretrain.monitoring.image_grid import tile
 from pretrain.weights.file import WeightsFile, assign
@@ -95,8 +96,6 @@ def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
 @keras_defaults()
 def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
     """Return the features (N, D) float32 of raw examples ``x`` (N, ...), which ``inputs`` adapts."""
-    from pretrain.encoders.encoder import Encoder
-
     encoder = Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
     # In a row: as the encoder's float32 input, all examples at once may not fit into memory.

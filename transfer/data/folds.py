@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.errors import InputError, arg
+from tasks.splits import generator
 
 # Large budgets need fewer folds for the same precision, and each fold costs a training.
 FOLDS, FEW_FOLDS, MANY_LABELS = 5, 3, 150
@@ -35,8 +36,6 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
         >>> [held.tolist() for _, held in folds(np.array([0, 0, 1, 1]), seed=0)]
         [[0, 2], [1, 3]]
     """
-    from tasks.splits import generator
-
     if len(y) < 2:
         rule = "Cross-validation needs at least two labelled examples"
         hint = f"Choose {arg.reuse} and {arg.unlabelled_method} yourself."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError
+from headstart.lazy import keras
 
 if TYPE_CHECKING:
     from tasks.dataset import Dataset
@@ -130,8 +131,6 @@ class InputAdapter:
 
     def model(self) -> Any:
         """Return the adapter as a Keras model: raw (B, *shape) to float32 (B, *encoder_shape)."""
-        import keras
-
         inputs = keras.Input(self.shape, dtype=self.dtype, name="examples")
         hidden = keras.layers.Rescaling(self.scale, self.offset, name="rescale")(inputs)
         if len(self.shape) == 3:

@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from headstart.errors import InputError
+from headstart.lazy import tf
 from pretrain.encoders import block_names
 from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.data.input_adapter import InputAdapter
@@ -125,8 +126,6 @@ class EncoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         changes = {} if epochs is None else {"epochs": epochs, "freeze_epochs": 0}
         recipe = named_recipe("default", changes).for_budget(len(x))
         with engine():
-            import tensorflow as tf
-
             from pretrain.encoders.encoder import Encoder, seeded, stream
             from pretrain.engine.session import Session
             from pretrain.engine.stage import Batch, Objective, Stage

@@ -18,6 +18,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from headstart.errors import InputError, Interrupted, arg, worded
 from pretrain.encoders import encoder_config
+from pretrain.engine.program import Programs
+from pretrain.engine.progress import LineReporter, Reporter
 from pretrain.engine.session import Session
 from pretrain.keras_import.source import read_source
 from pretrain.weights.file import WeightsFile
@@ -196,8 +198,6 @@ class BaseEncoderEstimator(BaseEstimator):
         return int(check_random_state(state).randint(MAX_SEED))
 
     def _reporter(self) -> Reporter:
-        from pretrain.engine.progress import LineReporter, Reporter
-
         return LineReporter() if self.verbose else Reporter()
 
     def _outputs(self, X: Any) -> np.ndarray:
@@ -323,8 +323,6 @@ def as_python() -> Iterator[None]:
 @cache
 def programs() -> Programs:
     """Return the compiled steps that all fits of the process share."""
-    from pretrain.engine.program import Programs
-
     return Programs(MAX_PROGRAMS)
 
 

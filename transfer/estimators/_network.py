@@ -12,9 +12,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from pretrain.engine.runtime import keras_defaults
+from pretrain.weights.file import assign
 from transfer.architecture import TransferArchitecture
 from transfer.data.input_adapter import InputAdapter
 from transfer.heads import HEADS
+from transfer.model.network import TransferNetwork
 
 if TYPE_CHECKING:
     from transfer.model.network import TransferNetwork
@@ -91,9 +93,6 @@ class FrozenNetwork:
         return outputs.mean(axis=tuple(range(1, outputs.ndim - 1))) if outputs.ndim > 2 else outputs
 
     def _build(self) -> Callable[[np.ndarray], Any]:
-        from pretrain.weights.file import assign
-        from transfer.model.network import TransferNetwork
-
         # All that are in use are assigned: those that were kept, and those that were fresh.
         body = TransferNetwork(self.encoder, self.architecture, outputs=self.outputs, seed=None)
         if body.head_row.solved and self.outputs is not None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write
+from headstart.lazy import keras
 from pretrain.engine.runtime import keras_defaults
 from transfer.data.input_adapter import InputAdapter
 from transfer.inference import predict_batched
@@ -138,8 +139,6 @@ def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
     The parts are the input adapter's model, an encoder or network (its ``model``), a head, and the layer
     behind it, as ``Target.layer`` makes it.
     """
-    import keras
-
     inputs = keras.Input(front.input_shape[1:], dtype=front.inputs[0].dtype, name="raw")
     return keras.Model(inputs, last(head(encoder.model(front(inputs)))), name="headstart")
 
@@ -164,8 +163,6 @@ def write_model(model: Any, path: Path, info: ModelInfo, examples: np.ndarray) -
     Raises:
         HeadstartError: the reloaded file predicts differently, or the disk refuses.
     """
-    import keras
-
     with tempfile.TemporaryDirectory() as folder:
         # Keras insists on the suffix, which the temporary name of an atomic write does not have.
         saved, made = Path(folder) / "saved.keras", Path(folder) / "model.keras"
@@ -189,8 +186,6 @@ def load_model(path: Path) -> Any:
     Raises:
         InputError: Keras cannot load it.
     """
-    import keras
-
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import keras, tf
 
 OPSET = 18
 """The version of ONNX' operators; any onnxruntime from 1.14 on runs it."""
@@ -91,8 +92,6 @@ def to_onnx(model: Any, metadata: Mapping[str, str]) -> Any:
 
 def _convert(model: Any) -> Any:
     """Return tf2onnx' conversion of ``model``, with names and order as they come."""
-    import keras
-    import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
     from tf2onnx import convert
 
@@ -136,8 +135,6 @@ def _without_resizing(layer: Any) -> Any:
     """Return ``layer`` itself, or for one that resizes images two products with constant matrices."""
     # TensorFlow's antialiased resizing has no counterpart in ONNX, other interpolations only near ones. Each
     # is linear in the pixels, so resizing the unit vectors gives its matrices.
-    import keras
-
     if not isinstance(layer, keras.layers.Resizing | keras.layers.UpSampling2D):
         return layer
     _, height, width, channels = layer.input.shape
@@ -158,8 +155,6 @@ def _without_resizing(layer: Any) -> Any:
 
 def _resizer(layer: Any, length: int, wanted: int) -> np.ndarray:
     """Return the matrix (wanted, length) that resizes one side as ``layer`` does."""
-    import keras
-
     one_side = keras.layers.Resizing(
         wanted, 1, interpolation=layer.interpolation, antialias=getattr(layer, "antialias", False)
     )

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import tf
+
 MARK = "saved_model.pb"
 ABOUT = Path("assets.extra") / "headstart.json"
 """TensorFlow leaves the folder assets.extra to the users of a SavedModel."""
@@ -23,8 +25,6 @@ def write_savedmodel(model: Any, path: Path, about: Mapping[str, Any]) -> None:
 
 def run_savedmodel(path: Path, x: np.ndarray) -> np.ndarray:
     """Return the outputs (N, K) of the folder's serving signature for raw examples ``x`` (N, ...)."""
-    import tensorflow as tf
-
     loaded = tf.saved_model.load(str(path))  # held: its variables go when it goes
     serve = loaded.signatures["serving_default"]
     (name,) = serve.structured_input_signature[1]

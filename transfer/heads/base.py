@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from headstart.errors import InputError, arg
+from headstart.lazy import keras
 from tasks.splits import generator
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ class Head:
 
         config: of a solved head, what ``Solution.config`` says.
         """
-        import keras
-
         layer = keras.layers.Dense(outputs, name="head")
         layer.build((None, features))
         return layer

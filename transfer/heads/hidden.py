@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headstart.lazy import keras
 from transfer.heads.base import Head
 
 UNITS = 128
@@ -24,8 +25,6 @@ class Hidden(Head):
 
 def dense_block(name: str, shape: tuple[int, ...], units: int) -> tuple[str, Any]:
     """Return a block of one Dense layer with ReLU on features of ``shape``."""
-    import keras
-
     inputs = keras.Input(shape)
     layer = keras.layers.Dense(
         units, activation="relu", kernel_initializer="he_normal", name="dense"

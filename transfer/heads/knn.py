@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from headstart.errors import InputError, arg
+from headstart.lazy import keras
 from transfer.heads.base import Labelled, Said, Solution, SolvedHead
 from transfer.numerics import mean_and_spread
 
@@ -51,8 +52,6 @@ class NearestNeighbours(SolvedHead):
         Its weights: "kernel" (D, count) and "bias" (count,), the examples; "embeddings" (count, outputs),
         their answers.
         """
-        import keras
-
         count, k = config["count"], config["k"]
         inputs = keras.Input((features,), name="features")
         near = keras.layers.Dense(count, trainable=False, name="closeness")(inputs)

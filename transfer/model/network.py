@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import keras
 from pretrain.encoders.base import by_path
 from pretrain.encoders.encoder import Encoder, copies, seeded, stream
 from pretrain.weights.file import assign
@@ -44,8 +45,6 @@ class TransferNetwork:
         tensors: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Build with initial weights that are a function of ``seed``, and the kept ones of ``tensors``."""
-        import keras
-
         encoder = Encoder(config, seed)
         self.config, self.row, self.architecture = encoder.config, encoder.row, architecture
         self.outputs, self.head_row = outputs, HEADS[architecture.head]
@@ -138,8 +137,6 @@ def _fresh(
     shape: tuple[int, ...], architecture: TransferArchitecture, outputs: int | None
 ) -> list[tuple[str, Any]]:
     """Return what is above kept blocks of output ``shape``, in place of the encoder's own blocks."""
-    import keras
-
     blocks = []
     if architecture.above == "add" and len(shape) == 3:
         inputs = keras.Input(shape)

@@ -14,10 +14,11 @@ import numpy as np
 from transfer.architecture import TransferArchitecture
 from transfer.config import SEARCH_SECONDS
 from transfer.data.folds import FEW_FOLDS, FOLDS, folds, restore_class_proportions
-from transfer.inference import FeatureCache
+from transfer.inference import FeatureCache, predict_batched
 from transfer.metrics.temperature import losses
 from transfer.selection.candidates import Candidate, candidates, fresh_candidates
 from transfer.selection.decision import CandidateResult, choose, could_win
+from transfer.training.fit import fit
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
@@ -89,8 +90,6 @@ def search(
             speed, and ``complete`` is False.
         among: candidates in place of the usual ones.
     """
-    from transfer.inference import predict_batched
-
     began = time.monotonic()
     race = _Race(
         x=FeatureCache(predict_batched(plan.inputs.model(), x), most_bytes=MAX_BYTES),
@@ -211,8 +210,6 @@ class _Race:
         self, rows: Sequence[CandidateResult], fold: int, part: int = 1
     ) -> Iterator[np.ndarray]:
         """Train a line's candidates for one ``part``-th of their epochs; yield what each predicts."""
-        from transfer.training.fit import fit
-
         train, held = self.folds[fold]
         if self.late():
             self.was_late = True

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer.data.folds import folds
-from transfer.inference import FeatureCache
+from transfer.inference import FeatureCache, predict_batched
 from transfer.selection.decision import MIN_LEAD, paired_error
 from transfer.selection.search import NOT_VALIDATED
 from transfer.semi_supervised.label_spreading import spread
 from transfer.semi_supervised.self_training import soft_labels, student_examples, student_recipe
 from transfer.semi_supervised.unlabelled import UnlabelledSet
+from transfer.training.fit import fit
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
@@ -36,8 +37,6 @@ class SemiSupervised:
         session: Session,
     ) -> None:
         """Take raw labelled examples (N, ...) and classes int32 (N,); compute all features."""
-        from transfer.inference import predict_batched
-
         self.raw, self.y, self.unlabelled = x, y, unlabelled
         self.plan, self.reporter, self.session = plan, session.reporter, session.aside()
         self.network = plan.network()
@@ -122,14 +121,10 @@ class SemiSupervised:
         return plan, (FeatureCache(x), y, weights)
 
     def _fit(self, examples: Examples, plan: FitPlan) -> Fitted:
-        from transfer.training.fit import fit
-
         x, y, weights = examples
         return fit(x, y, plan, self.session, weights=weights, network=self.network)
 
     def _outputs(self, fitted: Fitted, x: np.ndarray) -> np.ndarray:
-        from transfer.inference import predict_batched
-
         return predict_batched(fitted.network.head, predict_batched(fitted.network.model, x))
 
     def _correct(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:

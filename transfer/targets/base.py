@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from headstart.lazy import keras, tf
 from tasks.targets import strata
 from transfer.data.folds import folds
 
@@ -80,8 +81,6 @@ class Target(ABC):
 
     def layer(self, *, logits: bool = True) -> Any:
         """Return the Keras layer behind the head; logits: as in ``probabilities``."""
-        import keras
-
         return keras.layers.Activation(
             self.activation if logits else "linear", name="probabilities"
         )
@@ -150,8 +149,6 @@ class Target(ABC):
 
 def weighted_mean(losses: Any, batch: Batch) -> Any:
     """Return the mean of losses (B,), each by its example's weight if there is one."""
-    import tensorflow as tf
-
     return tf.reduce_mean(batch.arrays["w"] * losses if "w" in batch.arrays else losses)
 
 

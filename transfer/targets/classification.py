@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.lazy import tf
 from transfer.data.folds import folds
 from transfer.metrics.scores import measure
 from transfer.numerics import both_classes, class_probabilities, mean_and_spread
@@ -62,8 +63,6 @@ class Classification(Target):
 
         Of one output z it is log(1 + exp(-z)) where y = 1, and log(1 + exp(z)) where y = 0.
         """
-        import tensorflow as tf
-
         logits, y = outputs, batch.y
         binary = logits.shape[-1] == 1
         soft = y.shape.rank == 2

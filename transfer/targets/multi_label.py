@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.lazy import tf
 from tasks.targets import strata
 from transfer.metrics.scores import measure_labels
 from transfer.numerics import sigmoid
@@ -36,8 +37,6 @@ class MultiLabel(Target):
 
     def loss(self, outputs: Any, batch: Batch) -> Mapping[str, Any]:
         """Return the mean over the labels of the binary cross-entropy."""
-        import tensorflow as tf
-
         losses = tf.nn.sigmoid_cross_entropy_with_logits(batch.y, outputs)
         return {"loss": weighted_mean(tf.reduce_mean(losses, axis=-1), batch)}
 

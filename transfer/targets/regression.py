@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.lazy import keras, tf
 from transfer.metrics.scores import measure_numbers
 from transfer.numerics import mean_and_spread
 from transfer.targets.base import Table, Target, about, span, weighted_mean
@@ -52,14 +53,10 @@ class Regression(Target):
 
     def layer(self, *, logits: bool = True) -> Any:
         """Return the layer that gives numbers back their units."""
-        import keras
-
         return keras.layers.Rescaling(self.spread, self.center, name="numbers")
 
     def loss(self, outputs: Any, batch: Batch) -> Mapping[str, Any]:
         """Return the mean squared error of standardised numbers."""
-        import tensorflow as tf
-
         return {"loss": weighted_mean(tf.square(outputs[:, 0] - batch.y), batch)}
 
     def solve(

@@ -11,15 +11,18 @@ import numpy as np
 
 from headstart.errors import InputError, arg
 from pretrain.encoders import block_names
+from pretrain.engine.train import Run, train
 from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.config import TransferConfig
 from transfer.data.input_adapter import InputAdapter
 from transfer.encoder_source import EncoderSource
 from transfer.heads import HEADS, SolvedHead, head_of, usual_above, usual_head
 from transfer.heads.base import Labelled
-from transfer.inference import FeatureCache
+from transfer.inference import FeatureCache, predict_batched
+from transfer.model.network import TransferNetwork
 from transfer.recipes import TransferRecipe, recipe
 from transfer.targets.base import Target
+from transfer.training.schedule import Stages
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
@@ -97,8 +100,6 @@ class FitPlan:
 
     def network(self) -> TransferNetwork:
         """Return the network with the weights from which training starts."""
-        from transfer.model.network import TransferNetwork
-
         return TransferNetwork(
             self.source.encoder,
             self.architecture,
@@ -182,8 +183,6 @@ class Fitted:
 
     def outputs(self, x: FeatureCache) -> np.ndarray:
         """Return the outputs (N, K) float32 for prepared examples."""
-        from transfer.inference import predict_batched
-
         blocks = [block for _, block in self.network.blocks]
         last = (*blocks[self.frozen :], self.network.head)
         return predict_batched(last, x.above(blocks[: self.frozen]))
@@ -212,10 +211,6 @@ def fit(
         NonFiniteError: training became non-finite.
         Interrupted: Ctrl-C.
     """
-    from pretrain.engine.train import Run, train
-    from transfer.inference import predict_batched
-    from transfer.training.schedule import Stages
-
     recipe, target = plan.recipe.for_budget(len(x)), plan.target
     # All that the compiled steps depend on, but for data and seed.
     parts = [target.name, plan.source.encoder, asdict(plan.architecture), target.outputs]

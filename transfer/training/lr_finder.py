@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.errors import NonFiniteError
+from headstart.lazy import tf
+from pretrain.engine.order import permutation
+from pretrain.engine.program import assign
+from pretrain.engine.train import tensors
+
 if TYPE_CHECKING:
     from pretrain.engine.program import Programs
     from pretrain.engine.stage import Stage
@@ -52,13 +58,6 @@ def find_rate(stage: Stage, programs: Programs, key: str, seed: int) -> Curve:
 
     Raises NonFiniteError when the very first losses are not finite.
     """
-    import tensorflow as tf
-
-    from headstart.errors import NonFiniteError
-    from pretrain.engine.order import permutation
-    from pretrain.engine.program import assign
-    from pretrain.engine.train import tensors
-
     program = programs.get(f"{key} finder", stage, xla=False)
     saved = None if program.stage is stage else [v.numpy() for v in program.variables]
     program.reset([v.numpy() for v in stage.variables])

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.lazy import tf
+from pretrain.engine.stage import Batch, Objective, Stage
+from transfer.inference import predict_batched
+from transfer.model.weight_interpolation import ANCHOR, WeightInterpolation
 from transfer.recipes import TransferRecipe
+from transfer.training.lr_finder import find_rate
 
 if TYPE_CHECKING:
     from pretrain.engine.stage import Batch, Stage
@@ -87,8 +92,6 @@ class Stages:
 
     def line(self) -> WeightInterpolation:
         """Return the interpolation from frozen to fine-tuned weights; the network is reset to the start."""
-        from transfer.model.weight_interpolation import ANCHOR, WeightInterpolation
-
         end = self.network.values()
         self.network.restore()
         self._solve(ANCHOR)
@@ -96,10 +99,6 @@ class Stages:
 
     def _loss(self) -> float:
         """Return the loss on the labels trained on (some of many), at the network's present weights."""
-        import tensorflow as tf
-
-        from pretrain.engine.stage import Batch
-
         x, arrays = self.parts[0]
         rows = np.linspace(0, len(x) - 1, min(len(x), MAX_LABELS)).astype(np.int64)
         loss = _loss(self.target, [*self.kept, *self.fresh], set(), self.network.head)
@@ -114,8 +113,6 @@ class Stages:
 
     def _rate(self, stage: Stage) -> float:
         """Return the learning rate that is searched for in the first stage that asks for one."""
-        from transfer.training.lr_finder import find_rate
-
         if self.curve is None:
             self.curve = find_rate(stage, self.run.session.programs, self.run.key, self.run.seed)
             self.run.session.reporter.say(f"Learning rate found: {self.curve.found:g}")
@@ -123,8 +120,6 @@ class Stages:
 
     def _stage(self, name: str, frozen: int, epochs: int, rate: float) -> Stage:
         """Return a stage in which the lowest ``frozen`` blocks stay and all else moves."""
-        from pretrain.engine.stage import Objective, Stage
-
         recipe, head = self.recipe, self.network.head
         blocks = [*self.kept[frozen:], *self.fresh]
         variables, scales = [], []
@@ -162,8 +157,6 @@ class Stages:
         )
 
     def _solve(self, c: float) -> None:
-        from transfer.inference import predict_batched
-
         x, arrays = self.parts[0]
         features = predict_batched(self.fresh, x.above(self.kept))
         solved = self.target.solve(features, arrays["y"], c, arrays.get("w"))

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headstart.errors import InputError
+from headstart.lazy import keras
 from pretrain.encoders.base import (
     MAX_INPUT_SIZE,
     MAX_PARAMETERS,
@@ -200,8 +201,6 @@ def build_model(
 
     outputs: names of layers; then the model returns a list of their outputs. Raises ValueError.
     """
-    import keras
-
     inputs = keras.Input(shape, name=INPUT)
     made = {INPUT: inputs}
     total = 0
@@ -233,8 +232,6 @@ def build_model(
 
 
 def _made_layer(kind: str, options: Mapping[str, Any], name: str) -> Any:
-    import keras
-
     config = dict(options)
     for key in WRAPPED.get(kind, ()):
         if config.get(key) is not None:
@@ -250,7 +247,6 @@ def deferred() -> Iterator[None]:
 
     Shapes can so be checked before anything is allocated: ten lines of JSON may name terabytes.
     """
-    import keras
     from keras.src.backend.common import global_state
     from keras.src.backend.common.variables import initialize_all_variables
 

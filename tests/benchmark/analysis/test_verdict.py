@@ -231,7 +231,7 @@ def test_differences_that_are_all_equal_are_claimed_by_the_sign_test_alone():
     (here,) = verdict(same).judgements
     assert here.kind == UNCLEAR
     assert "Alone, that would be a gain" not in here.text
-    (said,) = claims(tables(same)[""])
+    (said,) = claims(tables(same))
     assert "one is not shown to differ from scratch" in said
     assert said.endswith("p = 0.25.")
 

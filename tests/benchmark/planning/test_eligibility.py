@@ -53,28 +53,28 @@ def as_options(text):
 
 
 def test_all_leaves_out_what_cannot_train_this_encoder_and_says_how_it_could(table):
-    found = chosen()
-    assert found.names == ["any", "views", "labelled", "square"]
-    assert [as_options(note) for note in found.notes] == [
+    names, notes = chosen()
+    assert names == ["any", "views", "labelled", "square"]
+    assert [as_options(note) for note in notes] == [
         "sigmoid was left out: it trains the encoder mlp (activation=tanh units=9,8), which is not "
         f"what the other rows have. To compare it, give all rows its encoder: {FLAGS}.",
         "dense was left out: it trains the encoder mlp, which is not what the other rows have. "
         "To compare it, give all rows its encoder: --encoder mlp.",
     ]
-    assert chosen(encoder="mlp").names == ["any", "views", "labelled", "square", "dense"]
+    assert chosen(encoder="mlp")[0] == ["any", "views", "labelled", "square", "dense"]
     asked = {"encoder": "mlp", "encoder_options": {"activation": "tanh", "units": "9,8"}}
-    assert chosen(**asked).names == list(strategies())
-    assert chosen(**asked).notes == []
+    assert chosen(**asked)[0] == list(strategies())
+    assert chosen(**asked)[1] == []
     # Options that the strategy's own encoder does not even have are no error of "all".
-    assert "dense" not in chosen(encoder_options={"filters": "4"}).names
+    assert "dense" not in chosen(encoder_options={"filters": "4"})[0]
 
 
 def test_all_leaves_out_what_the_pool_does_not_allow(table):
     pool = patterns(40, labelled=False)
     pool = replace(pool, x=pool.x[:, :6])
-    found = chosen(pool=pool, encoder="mlp")
-    assert found.names == ["any", "views", "dense"]
-    notes = as_options(" ".join(found.notes))
+    names, said = chosen(pool=pool, encoder="mlp")
+    assert names == ["any", "views", "dense"]
+    notes = as_options(" ".join(said))
     assert "labelled was left out: it needs a labelled pool (--pretrain-data)." in notes
     assert "square was left out: it needs images as high as wide." in notes
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmark.analysis.rows import tables as all_tables
+from benchmark.analysis.rows import tables as summarise
 from benchmark.grid import RANDOM, SCRATCH
 from benchmark.report.markdown import claims, markdown, table_lines
 
@@ -23,10 +23,6 @@ def records(scores, *, raw=0.5, scratch=SCRATCH_SCORES, labels=50):
         record("way", s, a, labels, transfer_seconds=1.5, pretrain_seconds=10.0)
         for s, a in enumerate(scores)
     ]
-
-
-def summarise(found):
-    return all_tables(found)[""]
 
 
 def claim(scores, **how):
@@ -65,7 +61,7 @@ def test_raw_values_that_do_as_well_are_named():
 
 def test_a_failed_cell_is_shown_and_in_no_mean():
     tables = summarise(records([0.85, None, 0.87, 0.92]))
-    (way,) = [row for row in tables[50] if row.name == "way"]
+    (way,) = [row for row in tables[""][50] if row.name == "way"]
     assert way.accuracy.n == way.gain.n == 3
     assert way.accuracy.mean == pytest.approx((0.85 + 0.87 + 0.92) / 3)
     assert way.gain.mean == pytest.approx((0.05 + 0.05 + 0.06) / 3)
@@ -75,19 +71,19 @@ def test_a_failed_cell_is_shown_and_in_no_mean():
 
 def test_a_row_that_failed_altogether_is_shown_and_claims_nothing():
     tables = summarise(records([None] * 4))
-    (line,) = [line for line in table_lines(tables[50]) if line[0] == "way"]
+    (line,) = [line for line in table_lines(tables[""][50]) if line[0] == "way"]
     assert line[5] == "0 (4 failed)"
     assert claims(tables) == []
 
 
 def test_failures_of_scratch_leave_the_pairs_that_are_whole():
-    (way,) = summarise(records([0.9] * 4, scratch=[0.8, None, 0.8, 0.8]))[50][-1:]
+    (way,) = summarise(records([0.9] * 4, scratch=[0.8, None, 0.8, 0.8]))[""][50][-1:]
     assert (way.accuracy.n, way.gain.n) == (4, 3)
 
 
 def test_the_table_is_in_percent_with_costs():
     tables = summarise(records([0.85, 0.90, 0.87, 0.92]))
-    header, *body = table_lines(tables[50])
+    header, *body = table_lines(tables[""][50])
     assert header[0] == "row"
     lines = {line[0]: line for line in body}
     assert list(lines) == ["raw 1-NN", SCRATCH, "way"]
@@ -101,7 +97,7 @@ def test_the_table_is_in_percent_with_costs():
 def test_each_budget_has_a_table_of_its_own():
     rows = records([0.9] * 4) + records([0.7] * 4, labels=200)
     tables = summarise(rows)
-    assert list(tables) == [50, 200]
+    assert list(tables[""]) == [50, 200]
     text = markdown(tables)
     assert text.index("**50 labels**") < text.index("**200 labels**")
     assert [said.split(":")[0] for said in claims(tables)] == ["50 labels", "200 labels"]
@@ -114,9 +110,9 @@ def test_rows_that_are_no_strategy_claim_nothing():
 
 def test_one_seed_shows_no_interval():
     tables = summarise(records([0.9], scratch=[0.8]))
-    way = table_lines(tables[50])[-1]
+    way = table_lines(tables[""][50])[-1]
     assert way[2] == way[4] == "–"
-    assert math.isnan(tables[50][-1].accuracy.low)
+    assert math.isnan(tables[""][50][-1].accuracy.low)
 
 
 def test_costs_are_processor_time_where_all_rows_have_it():
@@ -125,8 +121,8 @@ def test_costs_are_processor_time_where_all_rows_have_it():
         return {**record, "cpu_seconds": 0.5} | ({"pretrain_cpu_seconds": 4.0} if strategy else {})
 
     found = records([0.85, 0.90, 0.87, 0.92])
-    header, *body = table_lines(summarise([spent(r) for r in found])[50])
+    header, *body = table_lines(summarise([spent(r) for r in found])[""][50])
     assert (header[-1], body[-1][-1]) == ("CPU-seconds", "4.0 + 0.5")
     mixed = [spent(r) if r["kind"] == "raw" else r for r in found]
-    header, *body = table_lines(summarise(mixed)[50])
+    header, *body = table_lines(summarise(mixed)[""][50])
     assert (header[-1], body[-1][-1]) == ("seconds", "10.0 + 1.5")

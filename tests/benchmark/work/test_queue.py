@@ -40,10 +40,14 @@ def test_what_needs_a_failed_item_fails_with_its_reason():
 
 
 def test_an_item_is_tried_twice():
-    queue = Queue([item("one"), item("two")])
+    queue, said = Queue([item("one"), item("two")]), []
     one = queue.take(set(), set())
-    assert queue.retry(one)
+    assert list(queue.lost(one, "Its worker died", lambda *event: said.append(event))) == []
+    assert said == [("say", one, "Its worker died; it is tried once more.")]
     assert queue.take(set(), set()) is one  # at once, not at the end
-    assert not queue.retry(one)
     assert queue.attempts["one"] == 2
     assert queue.open == 2
+    ((lost, outcome),) = queue.lost(one, "Its worker died", lambda *event: said.append(event))
+    assert (lost, outcome["status"], len(said)) == (one, "failed", 1)
+    assert outcome["reason"] == "Its worker died 2 times while it ran this."
+    assert queue.open == 1
