@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from tasks.dataset import Dataset
+from tasks.splits import generator
 from tasks.task import TargetTask
 from transfer.metrics.baselines import NAME, fit_raw, logistic_regression, raw_values
+from transfer.semi_supervised.graph import NEIGHBOURS, Graphs
 
-BASELINES = (NAME, "raw RBF SVM", "raw 1-NN")
+SPREADING = "raw label spreading"
+BASELINES = (NAME, "raw RBF SVM", "raw 1-NN", SPREADING)
 """The rows' names."""
+MAX_POOL = 10_000
+"""Examples without labels over which labels spread."""
 
 
 def model_and_grid(name: str, seed: int) -> tuple[Any, dict[str, list[float]]]:
@@ -24,7 +32,9 @@ def model_and_grid(name: str, seed: int) -> tuple[Any, dict[str, list[float]]]:
     return KNeighborsClassifier(n_neighbors=1), {}
 
 
-def run_baseline(name: str, task: TargetTask, labels: int, seed: int) -> dict[str, Any]:
+def run_baseline(
+    name: str, task: TargetTask, labels: int, seed: int, pool: Dataset | None = None
+) -> dict[str, Any]:
     """Fit a baseline on a label budget and measure it on the test part once.
 
     Args:
@@ -32,15 +42,45 @@ def run_baseline(name: str, task: TargetTask, labels: int, seed: int) -> dict[st
         task: a task of classes.
         labels: the budget.
         seed: of the budget's subset, the folds and the model.
+        pool: examples without labels, for label spreading; of another kind than the task's, or None: the
+            task's training part without its labels.
 
     Returns:
         ``accuracy`` (0 to 1), the ``chosen`` parameters, and ``n``, the number of test examples.
     """
     from threadpoolctl import threadpool_limits
 
-    model, grid = model_and_grid(name, seed)
-    model, chosen = fit_raw(model, task, task.labels(labels, seed), grid=grid, seed=seed)
-    with threadpool_limits(1):
-        predicted = model.predict(raw_values(task, task.x_test))
+    rows = task.labels(labels, seed)
+    if name == SPREADING:
+        predicted, chosen = _spread(task, rows, pool, seed)
+    else:
+        model, grid = model_and_grid(name, seed)
+        model, chosen = fit_raw(model, task, rows, grid=grid, seed=seed)
+        with threadpool_limits(1):
+            predicted = model.predict(raw_values(task, task.x_test))
     accuracy = float((predicted == task.y_test).mean())
     return {"accuracy": accuracy, "chosen": chosen, "n": len(predicted)}
+
+
+def _spread(
+    task: TargetTask, rows: np.ndarray, pool: Dataset | None, seed: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the classes of the test part, (n,), and how the labels travelled.
+
+    They travel over the labelled examples and the pool. A test example is in no graph: it is what its
+    neighbours there are.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    more = np.delete(task.x, rows, axis=0)
+    if pool is not None:
+        kind = (pool.input_shape, pool.value_range)
+        more = pool.x if kind == (task.input_shape, task.value_range) else more
+    drawn = np.sort(generator(seed).permutation(len(more))[:MAX_POOL])
+    known = raw_values(task, np.concatenate([task.x[rows], more[drawn]]))
+    graphs = Graphs({"raw values": known})
+    y = task.y[rows]
+    taught = graphs.teach(np.arange(len(rows)), y, classes=task.n_classes, seed=seed)
+    near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(known)), algorithm="brute").fit(known)
+    found = near.kneighbors(raw_values(task, task.x_test), return_distance=False)
+    return taught.soft[found].mean(axis=1).argmax(axis=1), {"method": taught.about["method"]}

@@ -174,6 +174,13 @@ class TransferConfig:
         "Statistics of normalisation in fine-tuned blocks: kept as they came, or moving.",
         usual="kept",
     )
+    augment: str | None = option(
+        None,
+        "Train on random views, by a recipe of `pretrain --list`: digits, objects, photos, faces, vectors; or "
+        "none.",
+        metavar="NAME",
+        usual="none",
+    )
     balance: bool | None = option(None, "Weigh all classes alike.")
     validation: float | None = option(
         None,

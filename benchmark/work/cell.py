@@ -129,8 +129,8 @@ class CellItem(DataItem):
     def work(self, context: WorkerContext, reporter: Reporter | None) -> Outcome:
         """Return the measurements."""
         if self.cell.kind == "raw":
-            task = context.data.get(self.data).task
-            return run_baseline(self.cell.base, task, self.cell.labels, self.cell.seed)
+            data, cell = context.data.get(self.data), self.cell
+            return run_baseline(cell.base, data.task, cell.labels, cell.seed, data.pool)
         made, about = self.transfer(context, reporter, self.cell.labels)
         found = {name: made.result[name] for name in FIELDS}
         if "search" in made.result:

@@ -133,10 +133,16 @@ class Augmentation:
         Raises InputError: an unknown name or option, a value out of its range, or a recipe for
         images on a table.
         """
-        row = recipe(kind_of(dataset) if name == "auto" else name)
-        vectors = len(dataset.input_shape) == 1
+        return cls.of(kind_of(dataset) if name == "auto" else name, dataset.input_shape, given)
+
+    @classmethod
+    def of(
+        cls, name: str, input_shape: tuple[int, ...], given: Mapping[str, Any] | None = None
+    ) -> Augmentation:
+        """Return the recipe ``name`` for examples of a shape, as ``resolve`` does."""
+        row, vectors = recipe(name), len(input_shape) == 1
         fits = [r.name for r in RECIPES.values() if vectors == (r.table is VECTOR_OPTIONS)]
-        rule = f"is not for examples of shape {dataset.input_shape}"
+        rule = f"is not for examples of shape {input_shape}"
         hint = f"For these there are: {', '.join(fits)}."
         require(row.name in (*fits, "none"), "augment", rule, value=row.name, hint=hint)
         table = VECTOR_OPTIONS if vectors else row.table

@@ -16,42 +16,34 @@ from typing import Any
 
 import numpy as np
 
+from headstart.lazy import keras, tf
 from pretrain.encoders.base import Option, integer, number
+from pretrain.encoders.dictionary import IMAGES, ZCA, begin, scale, whitened
 from pretrain.encoders.encoder import sample
-from pretrain.encoders.patches import EVEN
 from pretrain.engine.stage import Batch, Objective, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
 
-# Images from which the whitening and the features' scale are computed, and at a time.
-IMAGES, AT_A_TIME = 4000, 250
 SHOWN = 100
-# Part of the mean standard deviation that is added to each word's.
-LEAST = 0.1
 
 
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage, "k-means"; after it, bring the words' features to one scale."""
-    import keras
-
-    variables = setup.encoder.variables
-    block = setup.encoder.blocks[0][1]
-    white = keras.Model(block.input, block.get_layer("white").output)
-    images = sample(IMAGES, setup.arrays["x"])
-    _whiten(setup, variables["block1/whiten/kernel"], images)
+    encoder, images = setup.encoder, sample(IMAGES, setup.arrays["x"])
+    # A function of the run's seed: so are NumPy's numbers while stages are set up.
+    draw = np.random.default_rng(np.random.randint(2**31))
+    begin(encoder, setup.preprocess, images, draw, setup.options["zca"])
+    variables = encoder.variables
     kernel, bias = variables["block1/words/kernel"], variables["block1/words/bias"]
-    centroids = _start(setup, white, images, kernel.shape[-1])
-    kernel.assign(-2 * centroids.T[None, None])
-    bias.assign(np.square(centroids).sum(axis=1))
     counts = keras.Variable(np.ones(kernel.shape[-1], np.float32), dtype="float32", name="counts")
     objective = Objective(
         name="k-means",
-        loss=_loss(setup, white, kernel, bias, counts),
+        loss=_loss(setup, whitened(encoder), kernel, bias, counts),
         variables=(),
-        state=[*setup.encoder.trainable, *setup.encoder.state, counts],
+        state=[*encoder.trainable, *encoder.state, counts],
     )
     yield setup.stage("k-means", objective, snapshot=_snapshot(variables), snapshot_epochs=10)
-    _scale(setup, images)
+    scale(encoder, setup.preprocess, images)
 
 
 def _loss(
@@ -61,8 +53,6 @@ def _loss(
     each = setup.options["patches"]
 
     def loss(batch: Batch) -> Mapping[str, Any]:
-        import tensorflow as tf
-
         maps = white(setup.preprocess(batch.x), training=False)
         size, places = maps.shape[-1], maps.shape[1] * maps.shape[2]
         drawn = tf.random.stateless_uniform(
@@ -85,70 +75,6 @@ def _loss(
         return {"loss": tf.reduce_mean(tf.maximum(found, 0.0))}
 
     return loss
-
-
-def _whiten(setup: Setup, kernel: Any, images: np.ndarray) -> None:
-    """Make the filters (S, S, C, S S C) that whiten normalised patches of the raw ``images`` (N, H, W, C)."""
-    import tensorflow as tf
-
-    side, _, channels, size = kernel.shape
-    stride = setup.encoder.blocks[0][1].get_layer("whiten").strides[0]
-    total, covariance, mean = 0, np.zeros((size, size)), np.zeros(size)
-    for i in range(0, len(images), AT_A_TIME):
-        patches = tf.image.extract_patches(
-            setup.preprocess(images[i : i + AT_A_TIME]),
-            [1, side, side, 1],
-            [1, stride, stride, 1],
-            [1, 1, 1, 1],
-            "VALID",
-        )
-        rows = np.asarray(patches, np.float64).reshape(-1, size)
-        rows -= rows.mean(axis=1, keepdims=True)
-        rows /= np.sqrt(np.square(rows).mean(axis=1, keepdims=True) + EVEN)
-        total, mean = total + len(rows), mean + rows.sum(axis=0)
-        covariance += rows.T @ rows
-    mean /= total
-    values, vectors = np.linalg.eigh(covariance / total - np.outer(mean, mean))
-    filters = vectors / np.sqrt(np.maximum(values, 0) + setup.options["zca"])
-    # What is left of the patch's mean is rounding: each filter adds up to 0 exactly.
-    filters -= filters.mean(axis=0)
-    kernel.assign(filters.reshape(side, side, channels, size))
-
-
-def _start(setup: Setup, white: Any, images: np.ndarray, words: int) -> np.ndarray:
-    """Return random whitened patches (words, S S C) of the raw ``images``, at random places."""
-    # A function of the run's seed: so are NumPy's numbers while stages are set up.
-    draw = np.random.default_rng(np.random.randint(2**31))
-    rows = np.sort(draw.integers(0, len(images), words))
-    found = []
-    for i in range(0, words, AT_A_TIME):
-        maps = np.asarray(white(setup.preprocess(images[rows[i : i + AT_A_TIME]]), training=False))
-        maps = maps.reshape(len(maps), -1, maps.shape[-1])
-        found.append(maps[np.arange(len(maps)), draw.integers(0, maps.shape[1], len(maps))])
-    return np.concatenate(found)
-
-
-def _scale(setup: Setup, images: np.ndarray) -> None:
-    """Bring each word's feature to mean 0 and standard deviation 1 over the raw ``images`` and the cells."""
-    (_, first), (_, second) = setup.encoder.blocks
-    pool = second.get_layer("pool")
-    total, sums, squares = 0, 0.0, 0.0
-    for i in range(0, len(images), AT_A_TIME):
-        maps = first(setup.preprocess(images[i : i + AT_A_TIME]), training=False)
-        rows = np.asarray(pool(maps), np.float64)
-        rows = rows.reshape(-1, rows.shape[-1])
-        total, sums, squares = (
-            total + len(rows),
-            sums + rows.sum(axis=0),
-            squares + np.square(rows).sum(axis=0),
-        )
-    mean = sums / total
-    spread = np.sqrt(np.maximum(squares / total - mean**2, 0))
-    # A word that is near to nothing in the pool would be noise.
-    spread += LEAST * spread.mean() + 1e-6
-    variables = setup.encoder.variables
-    variables["block2/scale/kernel"].assign((1 / spread)[None, None, :, None])
-    variables["block2/scale/bias"].assign(-mean / spread)
 
 
 def _snapshot(variables: Mapping[str, Any]) -> Callable[[], StageSnapshot] | None:
@@ -180,7 +106,7 @@ ROW = Strategy(
             default=16, help="random patches of an image in a step", parse=integer(1, 4096)
         ),
         "zca": Option(
-            default=0.1,
+            default=ZCA,
             help="added to the variances of normalised patches when they are whitened",
             parse=number(1e-6, 100),
         ),

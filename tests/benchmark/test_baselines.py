@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from toys import patterns
 
-from benchmark.baselines import BASELINES, model_and_grid, run_baseline
+from benchmark.baselines import BASELINES, SPREADING, model_and_grid, run_baseline
 from tasks.task import TargetTask
+
+CLASSICAL = tuple(name for name in BASELINES if name != SPREADING)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +42,21 @@ def test_parameters_are_chosen_inside_the_budget_and_never_on_the_test_part(task
     first, second = (run_baseline(name, t, 30, seed=1) for t in (task, other))
     assert first["chosen"] == second["chosen"]
     assert first["accuracy"] > 0.9 > second["accuracy"]
+    # Nor are labels beyond the budget looked at, and examples only where labels travel over them.
     rest = np.setdiff1d(np.arange(90), task.labels(30, seed=1))
-    x = task.x.copy()
-    x[rest] = 255 - x[rest]
-    assert run_baseline(name, replace(task, x=x), 30, seed=1) == first
+    x, y = task.x.copy(), task.y.copy()
+    if name == SPREADING:
+        y[rest] = (y[rest] + 1) % 3
+    else:
+        x[rest] = 255 - x[rest]
+    changed = replace(task, x=x, y=y)
+    rows = task.labels(30, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TargetTask, "labels", lambda *_: rows)
+        assert run_baseline(name, changed, 30, seed=1) == first
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", CLASSICAL)
 def test_one_label_a_class_leaves_nothing_to_validate_on(task, name):
     _, grid = model_and_grid(name, 0)
     found = run_baseline(name, task, 3, seed=0)
@@ -64,3 +74,14 @@ def test_the_scale_of_the_values_does_not_matter(task):
     for name in BASELINES:
         a, b = (run_baseline(name, t, 12, seed=0) for t in (task, floats))
         assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.02)
+
+
+def test_labels_spread_over_the_pool_where_it_is_of_the_tasks_kind(task):
+    pool = patterns(400, labelled=False, seed=9)
+    with_pool = run_baseline(SPREADING, task, 3, seed=0, pool=pool)
+    assert with_pool["accuracy"] > 0.95
+    assert with_pool["chosen"]["method"] in ("spreading", "poisson")
+    other = replace(pool, x=pool.x.astype(np.float32) / 255, value_range=(0, 1))
+    assert run_baseline(SPREADING, task, 3, seed=0, pool=other) == run_baseline(
+        SPREADING, task, 3, seed=0
+    )

@@ -3,7 +3,7 @@
 Two ways, both linear in the labels. With W the symmetric weights of neighbours, D its row sums and Y (N, K)
 one-hot at the labelled examples, else 0:
 
-- ``spreading``, Zhou et al. 2004, "Learning with Local and Global Consistency", equation 4: the limit of
+- ``spreading``, Zhou et al. 2004, "Learning with Local and Global Consistency", equation 4: steps of
   F <- a S F + (1 - a) Y with S = D^(-1/2) W D^(-1/2), each class's labels adding up to 1.
 - ``poisson``, Calder et al. 2020, "Poisson Learning", algorithm 1: the sum over t of (D^(-1) W)^t D^(-1) B,
   in which B is Y less the mean label, at the labelled examples: better where a class has one label or two.
@@ -22,17 +22,19 @@ from typing import Any
 
 import numpy as np
 
+from pretrain.encoders.dictionary import random_words
 from tasks.splits import generator
+from transfer.inference import predict_batched
 from transfer.metrics.temperature import fit_temperature, losses
 
 NEIGHBOURS = 10
 # How much an example takes from its neighbours; the rest is the label that it was given.
 ALPHA = 0.99
-STEPS: Mapping[str, int] = {"spreading": 100, "poisson": 200}
-# Groups into which more labels than this are divided; as many or fewer are left out one by one.
-GROUPS = 50
-# Principal components in which raw values are compared.
-COMPONENTS = 50
+SPREADING_STEPS, POISSON_STEPS = 60, 100
+# Up to so many labels are left out one by one; more of them in this number of groups.
+ONE_BY_ONE, GROUPS = 60, 10
+# Principal components of raw values, and of features.
+COMPONENTS, OF_FEATURES = 50, 100
 
 
 def neighbour_graph(x: np.ndarray) -> Any:
@@ -47,7 +49,9 @@ def neighbour_graph(x: np.ndarray) -> Any:
     last = np.maximum(distances[:, -1:].astype(np.float64), 1e-12)
     weights = np.exp(-4 * np.square(distances / last))
     starts = np.arange(0, count * k + 1, k)
-    one_way = sparse.csr_matrix((weights.ravel(), rows.ravel(), starts), shape=(count, count))
+    one_way = sparse.csr_matrix(
+        (weights.ravel().astype(np.float32), rows.ravel(), starts), shape=(count, count)
+    )
     return ((one_way + one_way.T) / 2).tocsr()
 
 
@@ -56,20 +60,34 @@ def representations(
 ) -> dict[str, np.ndarray]:
     """Return the spaces in which examples are compared, by name: float32 (N, d) each.
 
-    x: examples (N, ...), float32. features: an encoder's, (N, D), or None.
+    Args:
+        x: examples (N, ...), float32 in [0, 1]; of images, also a dictionary of random patches is a space.
+        features: an encoder's, (N, D), or None.
+        seed: of the patches and the principal components.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler, normalize
-
     flat = x.reshape(len(x), -1).astype(np.float32)
-    few = min(COMPONENTS, *flat.shape)
-    pca = PCA(few, random_state=seed).fit(flat)
-    raw = pca.transform(flat)
-    spread = np.sqrt(pca.explained_variance_ + 0.1 * pca.explained_variance_.mean() + 1e-12)
+    raw, spread = _components(flat, COMPONENTS, seed)
     found = {"raw values": raw, "whitened raw values": raw / spread}
-    if features is not None:
-        found["features"] = normalize(StandardScaler().fit_transform(features.astype(np.float32)))
-    return {name: np.asarray(space, np.float32) for name, space in found.items()}
+    wide = {} if features is None else {"features": features}
+    if x.ndim == 4:
+        wide["patches"] = predict_batched(random_words(x, seed).model, x)
+    for name, values in wide.items():
+        points, spread = _components(values, OF_FEATURES, seed)
+        points = points / spread
+        found[name] = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    return found
+
+
+def _components(x: np.ndarray, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return x (N, D) in at most ``most`` principal components, (N, d), and by what to whiten them (d,)."""
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        pca = PCA(min(most, *x.shape), random_state=seed).fit(x)
+        points = pca.transform(x).astype(np.float32)
+    variances = pca.explained_variance_
+    return points, np.sqrt(variances + 0.1 * variances.mean() + 1e-12).astype(np.float32)
 
 
 def spreading(graph: Any, sources: np.ndarray) -> np.ndarray:
@@ -79,7 +97,7 @@ def spreading(graph: Any, sources: np.ndarray) -> np.ndarray:
     root = sparse.diags(1 / np.sqrt(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12)))
     step = ALPHA * (root @ graph @ root)
     found = sources
-    for _ in range(STEPS["spreading"]):
+    for _ in range(SPREADING_STEPS):
         found = step @ found + (1 - ALPHA) * sources
     return np.asarray(found)
 
@@ -91,7 +109,7 @@ def poisson(graph: Any, sources: np.ndarray) -> np.ndarray:
     inverse = sparse.diags(1 / np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12))
     step, start = inverse @ graph, inverse @ sources
     found = np.zeros_like(sources)
-    for _ in range(STEPS["poisson"]):
+    for _ in range(POISSON_STEPS):
         found = step @ found + start
     return np.asarray(found)
 
@@ -138,7 +156,7 @@ class Graphs:
             seed: draws the groups that are left out together, where labels are many.
         """
         groups = np.arange(len(rows))
-        if len(rows) > GROUPS:
+        if len(rows) > ONE_BY_ONE:
             groups = generator(seed).permutation(len(rows)) % GROUPS
         tried: list[dict[str, Any]] = []
         best: Taught | None = None
@@ -158,7 +176,7 @@ def _taught(
     # A column for each group and class that occur together: what these labels say of everyone.
     pairs, column = np.unique(np.stack([groups, y]), axis=1, return_inverse=True)
     column = column.ravel()
-    sources = np.zeros((graph.shape[0], pairs.shape[1]))
+    sources = np.zeros((graph.shape[0], pairs.shape[1]), np.float32)
     sources[rows, column] = 1.0
     said = WAYS[way](graph, sources)
     sizes = np.bincount(column, minlength=pairs.shape[1]).astype(np.float64)

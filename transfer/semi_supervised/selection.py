@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from transfer.data.folds import folds
 from transfer.inference import FeatureCache, predict_batched
 from transfer.selection.decision import MIN_LEAD, paired_error
 from transfer.selection.search import NOT_VALIDATED
-from transfer.semi_supervised.label_spreading import spread
+from transfer.semi_supervised.graph import Graphs, Taught, representations
 from transfer.semi_supervised.self_training import soft_labels, student_examples, student_recipe
 from transfer.semi_supervised.unlabelled import UnlabelledSet
 from transfer.training.fit import fit
@@ -68,8 +69,19 @@ class SemiSupervised:
         if method == SELF:
             outputs = self._outputs(teacher or self.plain(rows), self.unlabelled_x)
             return soft_labels(outputs, self.unlabelled.temperature)
+        return self.taught(rows).soft[len(self.y) :]
+
+    @cached_property
+    def graphs(self) -> Graphs:
+        """The graphs over the labelled and then the unlabelled examples."""
+        x = np.concatenate([self.x, self.unlabelled_x])
+        features = np.concatenate([self.features, self.unlabelled_features])
+        return Graphs(representations(x, features if self.network.kept else None, self.plan.seed))
+
+    def taught(self, rows: np.ndarray) -> Taught:
+        """Return what the graph that the labels of ``rows`` prefer says of all examples."""
         classes = len(self.plan.target.names)
-        return spread(self.features[rows], self.y[rows], self.unlabelled_features, classes)
+        return self.graphs.teach(rows, self.y[rows], classes=classes, seed=self.plan.seed)
 
     def student(self, rows: np.ndarray, soft: np.ndarray) -> Fitted:
         """Train on labelled rows and on soft labels (P, K), from the source's weights."""
@@ -81,9 +93,12 @@ class SemiSupervised:
         method = self.unlabelled.method
         if method == "auto":
             self.reporter.say("Unlabelled examples: validating whether they help")
-            return {**self.unlabelled.to_json(), **self.validate()}
-        chosen = {"chosen": method, "reason": "it was asked for", **NOTHING_TRIED}
-        return {**self.unlabelled.to_json(), **chosen}
+            found = self.validate()
+        else:
+            found = {"chosen": method, "reason": "it was asked for", **NOTHING_TRIED}
+        if found["chosen"] == SPREAD:
+            found["graph"] = self.taught(np.arange(len(self.y))).about
+        return {**self.unlabelled.to_json(), **found}
 
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""

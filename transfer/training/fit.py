@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import InputError, arg
-from pretrain.encoders import block_names
+from pretrain.augment.recipes import Augmentation
+from pretrain.encoders import ARCHITECTURES, block_names
 from pretrain.engine.train import Run, train
 from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.config import TransferConfig
@@ -98,6 +99,13 @@ class FitPlan:
         """The number of the encoder's blocks."""
         return len(block_names(self.source.encoder))
 
+    @property
+    def views(self) -> Mapping[str, float] | None:
+        """The options of the random views that training sees; None: it sees the examples as they are."""
+        if self.recipe.augment == "none":
+            return None
+        return Augmentation.of(self.recipe.augment, tuple(self.source.encoder["input_shape"])).options
+
     def network(self) -> TransferNetwork:
         """Return the network with the weights from which training starts."""
         return TransferNetwork(
@@ -149,6 +157,9 @@ class FitPlan:
                     value=getattr(recipe, option),
                     hint=f"Leave it out, or give {arg.above:drop} and {arg.head:linear}.",
                 )
+        if self.views is not None and ARCHITECTURES[self.source.encoder["architecture"]].imported:
+            rule = "makes views of values from 0 to 1, and a model that was trained elsewhere has others"
+            raise InputError(rule, argument="augment", value=recipe.augment, hint="Leave it out.")
         if recipe.balance and not self.target.exclusive:
             rule = f"works on one class an example, and y is of the kind {self.target.name!r}"
             raise InputError(rule, argument="balance", hint="Leave it out.")
@@ -216,7 +227,9 @@ def fit(
     parts = [target.name, plan.source.encoder, asdict(plan.architecture), target.outputs]
     run = Run(
         seed=plan.seed,
-        key=json.dumps(["transfer", *parts, recipe.unfreeze, recipe.statistics], sort_keys=True),
+        key=json.dumps(
+            ["transfer", *parts, recipe.unfreeze, recipe.statistics, recipe.augment], sort_keys=True
+        ),
         session=session,
         keep_best=("val_loss", -1) if recipe.validation else None,
     )
@@ -239,7 +252,7 @@ def fit(
         solved = head.solve(labelled, plan.seed)
         network.put_head(solved.config, solved.weights)
         return Fitted(**made, frozen=len(network.kept), choice=solved.choice)
-    stages = Stages(x, y, weights, target, recipe, network, run)
+    stages = Stages(x, y, weights, target, recipe, network, run, plan.views)
     train(stages.all(), run)
     line = None
     if recipe.interpolate < 1:

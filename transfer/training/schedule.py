@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.errors import InputError
 from headstart.lazy import tf
+from pretrain.augment.views import augment
 from pretrain.engine.stage import Batch, Objective, Stage
 from transfer.inference import predict_batched
 from transfer.model.weight_interpolation import ANCHOR, WeightInterpolation
@@ -17,11 +18,9 @@ from transfer.recipes import TransferRecipe
 from transfer.training.lr_finder import find_rate
 
 if TYPE_CHECKING:
-    from pretrain.engine.stage import Batch, Stage
     from pretrain.engine.train import Run
     from transfer.inference import FeatureCache
     from transfer.model.network import TransferNetwork
-    from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.targets.base import Target
     from transfer.training.lr_finder import Curve
 
@@ -35,6 +34,7 @@ class Stages:
 
     frozen: how many of the lowest blocks no stage moves.
     curve: what the search for a learning rate saw, once there was one.
+    views: options of the random views that are trained on, or None.
     """
 
     def __init__(
@@ -46,7 +46,9 @@ class Stages:
         recipe: TransferRecipe,
         network: TransferNetwork,
         run: Run,
+        views: Mapping[str, float] | None = None,
     ) -> None:
+        self.views = views
         self.target, self.recipe, self.network, self.run = target, recipe, network, run
         self.kept = [block for _, block in network.kept]
         self.fresh = [block for _, block in network.fresh]
@@ -130,17 +132,21 @@ class Stages:
         variables += head.trainable_weights
         scales += [1.0] * len(head.trainable_weights)
         following = self.fresh if recipe.statistics == "kept" else blocks
+        # Of random views, nothing can be computed beforehand.
+        below = self.kept[:frozen] if self.views else []
         objective = Objective(
             name=self.target.objective,
-            loss=_loss(self.target, blocks, set(map(id, following)), head),
+            loss=_loss(
+                self.target, [*below, *blocks], set(map(id, following)), head, self.views
+            ),
             metrics=self.target.metrics,
             variables=variables,
-            state=[v for block in blocks for v in block.weights],
+            state=[v for block in [*below, *blocks] for v in block.weights],
             optimizer=recipe.optimizer,
             scales=scales,
         )
         given, *held = (
-            {"x": x.above(self.kept[:frozen]) if epochs else x.x, **arrays}
+            {"x": x.above(self.kept[:frozen]) if epochs and not self.views else x.x, **arrays}
             for x, arrays in self.parts
         )
         return Stage(
@@ -153,7 +159,7 @@ class Stages:
             learning_rate=rate,
             schedule=recipe.schedule,
             warmup=recipe.warmup,
-            convolutional=self.network.row.convolutional,
+            convolutional=self.network.row.convolutional or self.views is not None,
         )
 
     def _solve(self, c: float) -> None:
@@ -164,12 +170,21 @@ class Stages:
 
 
 def _loss(
-    target: Target, blocks: Sequence[Any], moving: set[int], head: Any
+    target: Target,
+    blocks: Sequence[Any],
+    moving: set[int],
+    head: Any,
+    views: Mapping[str, float] | None = None,
 ) -> Callable[[Batch], Mapping[str, Any]]:
-    """Return the loss of ``head`` on ``blocks`` (Keras models, lowest first); some are ``moving``."""
+    """Return the loss of ``head`` on ``blocks`` (Keras models, lowest first); some are ``moving``.
+
+    views: options of the random views that are trained on; validation sees the examples as they are.
+    """
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         hidden = batch.x
+        if batch.training and views:
+            hidden = augment(hidden, batch.draw(0), views)
         for block in blocks:
             # In inference mode, normalisation keeps its statistics.
             hidden = block(hidden, training=batch.training and id(block) in moving)

@@ -13,7 +13,6 @@ from headstart.errors import InputError, Interrupted
 from pretrain.engine.program import Programs
 from transfer.cli import cli
 from transfer.config import TransferConfig
-from transfer.semi_supervised.label_spreading import spread
 from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
 from transfer.semi_supervised.self_training import (
     confidence,
@@ -93,20 +92,6 @@ def test_a_student_makes_a_bounded_number_of_updates_and_keeps_what_is_off():
     assert student_recipe(replace(QUICK, epochs=0), 6400).epochs == 0
 
 
-def test_labels_spread_along_a_cluster_and_not_to_what_they_do_not_reach():
-    rng = np.random.default_rng(0)
-    centres = np.array([[5, 0, 0], [0, 5, 0], [0, 0, 5.0]])
-    drawn = np.repeat(centres, 30, axis=0) + 0.3 * rng.standard_normal((90, 3))
-    found = spread(centres[:2], np.array([0, 2]), drawn, 4)
-    assert found.shape == (90, 4)
-    assert found.dtype == np.float32
-    assert (found[:30].argmax(axis=1) == 0).all()
-    assert (found[30:60].argmax(axis=1) == 2).all()
-    assert not found[:, [1, 3]].any()
-    assert not found[60:].any()
-    assert np.array_equal(found, spread(centres[:2], np.array([0, 2]), drawn, 4))
-
-
 def test_the_pool_is_taken_only_when_clearly_better():
     plain = np.array([1, 0] * 50, float)
     better, barely = plain.copy(), plain.copy()
@@ -139,6 +124,7 @@ def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, class
     # 60 of the pool and 20 for the labels, 64 a step.
     assert first.result["updates"] == 2 * 60
     assert first.result["accuracy"] > 0.8
+    assert ("graph" in first.result["pool"]) == (method == SPREAD)
     assert run(method, classes=classes).result["digest"] == first.result["digest"]
 
 

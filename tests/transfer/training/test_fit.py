@@ -252,3 +252,58 @@ def test_frozen_blocks_and_their_statistics_stay_and_unfrozen_ones_move(
 def test_a_field_that_breaks_its_rule_is_refused(changes, says):
     with pytest.raises(InputError, match=says):
         replace(QUICK, **changes)
+
+
+DIGITS = replace(QUICK, augment="digits")
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet"])
+def test_random_views_change_what_is_learnt_and_leave_frozen_blocks_alone(name):
+    given = source(name)
+    done = run(given, replace(DIGITS, unfreeze=1))
+    assert moved(given, done) == ["block3"]
+    again, plain = run(given, replace(DIGITS, unfreeze=1)), run(given, replace(QUICK, unfreeze=1))
+    assert done.result["digest"] == again.result["digest"] != plain.result["digest"]
+    assert done.result["recipe"]["augment"] == "digits"
+    assert done.result["accuracy"] > 0.8
+
+
+def test_random_views_that_change_nothing_leave_the_numbers(monkeypatch):
+    given = source("convnet")
+    monkeypatch.setattr("transfer.training.schedule.augment", lambda x, seed, options: x)
+    # The frozen blocks are computed in the step and not beforehand: the same up to rounding.
+    done, plain = run(given, DIGITS, programs=Programs()), run(given, QUICK, programs=Programs())
+    for row, other in zip(done.history, plain.history, strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=1e-3)
+
+
+def test_from_scratch_trains_on_random_views_too():
+    given = source("convnet")
+    done, plain = run(given, DIGITS, reuse=0), run(given, QUICK, reuse=0)
+    assert done.result["digest"] != plain.result["digest"]
+
+
+def test_validation_sees_the_examples_as_they_are(monkeypatch):
+    seen = []
+
+    def augment(x, seed, options):
+        seen.append(x.shape[0])
+        return x * 0
+
+    monkeypatch.setattr("transfer.training.schedule.augment", augment)
+    done = run(source("convnet"), replace(DIGITS, validation=0.2), programs=Programs())
+    # All that training saw was black, and the held-out losses are not those of black examples.
+    assert seen
+    losses = {round(row["val_loss"], 4) for row in done.history}
+    assert len(losses) > 1
+
+
+def test_random_views_of_another_kind_of_example_and_for_solved_heads_are_refused():
+    for config in (
+        {"augment": "vectors"},
+        {"augment": "digitz"},
+        {"augment": "digits", "head": "logistic"},
+    ):
+        with pytest.raises(InputError) as caught:
+            transferred(task(), source("convnet"), TransferConfig(recipe="default", **config))
+        assert caught.value.argument == "augment"
