@@ -17,11 +17,9 @@ from transfer.recipes import TransferRecipe
 from transfer.training.lr_finder import find_rate
 
 if TYPE_CHECKING:
-    from pretrain.engine.stage import Batch, Stage
     from pretrain.engine.train import Run
     from transfer.inference import FeatureCache
     from transfer.model.network import TransferNetwork
-    from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.targets.base import Target
     from transfer.training.lr_finder import Curve
 
