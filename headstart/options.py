@@ -93,10 +93,10 @@ def _kind(given: Any) -> str:
     """Return the kind of a field by its type, or by that as it is written: "int | None"."""
     written = given if isinstance(given, str) else inspect.formatannotation(given)
     first = re.sub(r"\b(\w+\.)+(?=[A-Z])", "", written).split(" |")[0]
-    for kind, types in _KINDS.items():
+    for kind, (types, *_) in _TYPES.items():
         if first in types or first.split("[")[0] in types:
             return kind
-    raise ValueError(f"An option's type must be one of {list(_KINDS.values())}. Got {written!r}.")
+    raise ValueError(f"No command can read an option of the type {written!r}.")
 
 
 def default_of(row: dataclasses.Field[Any]) -> Any:
@@ -137,28 +137,25 @@ def _listed(value: Any, of: Callable[[Any], bool]) -> bool:
     return isinstance(value, tuple | list) and all(map(of, value))
 
 
-_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "text": (_text, "must be text"),
-    "int": (_whole, "must be an integer"),
-    "float": (_number, "must be a number"),
-    "flag": (lambda value: isinstance(value, bool), "must be true or false"),
-    "path": (lambda value: isinstance(value, str | os.PathLike), "must be a path"),
-    "pairs": (lambda value: isinstance(value, Mapping), "must be a mapping"),
-    "texts": (lambda value: _listed(value, _text), "must be a list of texts"),
-    "size": (lambda value: _listed(value, _whole) and len(value) == 2, "must be (height, width)"),
+_TYPES: dict[str, tuple[tuple[str, ...], Callable[[Any], bool], str]] = {
+    "text": (("str",), _text, "must be text"),
+    "int": (("int",), _whole, "must be an integer"),
+    "float": (("float",), _number, "must be a number"),
+    "flag": (("bool",), lambda value: isinstance(value, bool), "must be true or false"),
+    "path": (("Path",), lambda value: isinstance(value, str | os.PathLike), "must be a path"),
+    "pairs": (("Mapping", "dict"), lambda value: isinstance(value, Mapping), "must be a mapping"),
+    "texts": (
+        ("tuple[str, ...]",),
+        lambda value: _listed(value, _text),
+        "must be a list of texts",
+    ),
+    "size": (
+        ("tuple[int, int]",),
+        lambda value: _listed(value, _whole) and len(value) == 2,
+        "must be (height, width)",
+    ),
 }
-
-
-_KINDS = {
-    "text": ("str",),
-    "int": ("int",),
-    "float": ("float",),
-    "flag": ("bool",),
-    "path": ("Path",),
-    "pairs": ("Mapping", "dict"),
-    "texts": ("tuple[str, ...]",),
-    "size": ("tuple[int, int]",),
-}
+"""Kind -> how its type is written, what checks a value, and the rule."""
 
 
 def _broken_rule(value: Any, info: OptionInfo) -> str:
@@ -171,7 +168,7 @@ def _broken_rule(value: Any, info: OptionInfo) -> str:
         return ""
     if info.choices:
         return "" if value in info.choices else f"must be one of {', '.join(info.choices)}"
-    good, rule = _TYPES[info.kind]
+    _, good, rule = _TYPES[info.kind]
     if not good(value):
         return rule
     if info.kind not in ("int", "float"):

@@ -131,11 +131,10 @@ class TargetTask:
         """
         groups = strata(self.y)
         least = self.n_classes if self.target == "classes" else int(groups.max()) + 1
-        reason = {
-            "classes": "one a class",
-            "numbers": f"one in each of {least} quantile bins",
-            "multi-label": "so that each label is seen once",
-        }[self.target]
+        reason = "so that each label is seen once"
+        if self.target != "multi-label":
+            group = "a class" if self.target == "classes" else f"in each of {least} quantile bins"
+            reason = f"one {group}"
         rule = f"must be {least} or more for {self.name!r}, {reason}"
         require(n >= least, "labels", rule, value=n)
         require(

@@ -139,7 +139,7 @@ CASES = [
     ("transfer", {"labels": None, "labels-from": "other.csv"}, ["other.csv names", "other data"]),
     ("transfer", {"from": "leaky.h5"}, ["had 12", "12 test examples", "--allow-leakage"]),
     ("transfer", {"test-part": "1"}, ["--test-part", "0<x<1"]),
-    ("transfer", {"test-part": "nan"}, ["--test-part must be above 0 and below 1"]),
+    ("transfer", {"test-part": "nan"}, ["--test-part", "nan"]),
     ("transfer", {"reuse": "4"}, ["--reuse must be 'auto', 'all' or 0 to 3", "Got 4"]),
     ("transfer", {"reuse": "some"}, ["must be 'auto', 'all' or a number of blocks", "'some'"]),
     (

@@ -33,7 +33,6 @@ from transfer.run import transfer as run
 
 if TYPE_CHECKING:
     from tasks.dataset import Dataset
-    from transfer.export.keras_file import ModelInfo
 
 
 class Report(str):

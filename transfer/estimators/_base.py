@@ -32,8 +32,6 @@ from transfer.numerics import mean_and_spread
 from transfer.training.fit import FitPlan
 
 if TYPE_CHECKING:
-    from pretrain.engine.program import Programs
-    from pretrain.engine.progress import Reporter
     from transfer.targets.base import Target
 
 # A program keeps the data that it was compiled with, so not as many as a benchmark keeps.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,9 +17,6 @@ from transfer.architecture import TransferArchitecture
 from transfer.data.input_adapter import InputAdapter
 from transfer.heads import HEADS
 from transfer.model.network import TransferNetwork
-
-if TYPE_CHECKING:
-    from transfer.model.network import TransferNetwork
 
 _LOCK = threading.RLock()
 # Every batch has this size, the last one filled up with zeros, so that an example's outputs do not depend, in

@@ -27,8 +27,6 @@ from transfer.training.schedule import Stages
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
-    from pretrain.engine.train import Run
-    from transfer.model.network import TransferNetwork
     from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.training.lr_finder import Curve
 

@@ -78,7 +78,7 @@ def test_without_fine_tuning_there_is_no_end(changes):
 
 
 def test_candidates_of_a_line_are_validated_as_if_each_were_trained_alone(monkeypatch):
-    from transfer.training import fit as module
+    from transfer.selection import search as module
 
     given, on = source("convnet"), task()
     plan = TransferPlan.make(on, given, TransferConfig(recipe=QUICK, labels=30))

@@ -225,7 +225,7 @@ def test_a_depth_that_is_plainly_better_is_found():
 
 @pytest.mark.parametrize("balance", [False, True])
 def test_folds_are_trained_on_with_the_shares_of_all_labels(monkeypatch, balance):
-    import transfer.training.fit as module
+    import transfer.selection.search as module
 
     seen, fit = [], module.fit
 
