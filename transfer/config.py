@@ -176,8 +176,7 @@ class TransferConfig:
     )
     augment: str | None = option(
         None,
-        "Train on random views, by a recipe of `pretrain --list`: digits, objects, photos, faces, vectors; or "
-        "none.",
+        "Train on random views, by a recipe for digits, objects, photos, faces or vectors; none does not.",
         metavar="NAME",
         usual="none",
     )

@@ -36,8 +36,8 @@ class TransferRecipe:
     balance: weigh every class alike, however many labels it has.
     statistics: of the normalisation of kept blocks while they are fine-tuned: "kept" as they came (their
         dropout off too), or "moving" with the batches, as those of frozen blocks never do.
-    augment: the random views on which every stage trains, by the name of a recipe of pretrain.augment; "none":
-        the examples as they are. What is frozen is then computed in every step, on the views.
+    augment: the random views on which every stage trains, by the name of a recipe of pretrain.augment; with
+        "none" the examples as they are. What is frozen is computed on the views, in every step.
     find: choose the learning rate of the fine-tuning, or from scratch, by a short run
         (transfer.training.lr_finder).
     validation: hold out this part of the labels, and end each stage as it was after the epoch with the

@@ -65,9 +65,7 @@ def begin(
     variables["block1/words/bias"].assign(np.square(patches).sum(axis=1))
 
 
-def _whitening(
-    encoder: Encoder, prepare: Prepare, images: np.ndarray, zca: float
-) -> np.ndarray:
+def _whitening(encoder: Encoder, prepare: Prepare, images: np.ndarray, zca: float) -> np.ndarray:
     """Return the filters (S, S, C, S S C) that whiten normalised patches."""
     side, _, channels, size = encoder.variables["block1/whiten/kernel"].shape
     stride = encoder.blocks[0][1].get_layer("whiten").strides[0]

@@ -102,7 +102,9 @@ class FitPlan:
         """The options of the random views that training sees; None: it sees the examples as they are."""
         if self.recipe.augment == "none":
             return None
-        return Augmentation.of(self.recipe.augment, tuple(self.source.encoder["input_shape"])).options
+        return Augmentation.of(
+            self.recipe.augment, tuple(self.source.encoder["input_shape"])
+        ).options
 
     def network(self) -> TransferNetwork:
         """Return the network with the weights from which training starts."""

@@ -136,9 +136,7 @@ class Stages:
         below = self.kept[:frozen] if self.views else []
         objective = Objective(
             name=self.target.objective,
-            loss=_loss(
-                self.target, [*below, *blocks], set(map(id, following)), head, self.views
-            ),
+            loss=_loss(self.target, [*below, *blocks], set(map(id, following)), head, self.views),
             metrics=self.target.metrics,
             variables=variables,
             state=[v for block in [*below, *blocks] for v in block.weights],

@@ -193,7 +193,7 @@ def test_the_command_says_what_was_chosen(folder):
             r"changes nothing \(nor does recipe\): .* Leave them out, or give head='linear'",
         ),
         (["--head", "logistic", "--layer-decay", "0.5"], "layer_decay", "changes nothing"),
-        (["--head", "nearest"], "head", "must be one of linear, hidden, logistic, knn"),
+        (["--head", "nearest"], "head", "must be one of linear, hidden, logistic, ridge, knn"),
     ],
 )
 def test_options_that_change_nothing_are_refused(folder, options, argument, says):

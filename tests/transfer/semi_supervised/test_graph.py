@@ -33,7 +33,7 @@ def test_a_duplicate_is_a_neighbour_and_an_example_is_not_its_own():
     x = np.repeat(clusters(5)[0], 2, axis=0)
     found = neighbour_graph(x).toarray()
     assert not np.diag(found).any()
-    assert (found[np.arange(0, 30, 2), np.arange(1, 30, 2)] == pytest.approx(1))
+    assert found[np.arange(0, 30, 2), np.arange(1, 30, 2)] == pytest.approx(1)
 
 
 def test_spreading_goes_to_the_solution_of_its_equations(monkeypatch):
@@ -77,7 +77,9 @@ def test_leaving_a_label_out_is_as_if_it_had_never_been_given(way, space, monkey
     for i in range(len(rows)):
         others = np.delete(rows, i)
         alone = graphs.teach(others, y[others], classes=3, seed=0)
-        if way == "poisson":  # its scale is the spread of all scores, of each group of labels its own
+        if (
+            way == "poisson"
+        ):  # its scale is the spread of all scores, of each group of labels its own
             assert whole.held_out[i].argmax() == alone.soft[rows[i]].argmax()
         else:
             np.testing.assert_allclose(whole.held_out[i], alone.soft[rows[i]], atol=1e-4)
