@@ -105,7 +105,13 @@ def test_the_pool_is_taken_only_when_clearly_better():
     assert tried[2]["minus_plain"] == pytest.approx(0.01)
     lucky = plain.copy()
     lucky[1] = 1  # a single example is no evidence
-    assert choose({PLAIN: plain, SELF: lucky, SPREAD: plain})[0] == PLAIN
+    for one in ({SELF: lucky, SPREAD: plain}, {SELF: plain, SPREAD: lucky}):
+        assert choose({PLAIN: plain, **one})[0] == PLAIN
+    # Of self-training more is asked than of spreading, whose gains are larger where it helps.
+    ahead = plain.copy()
+    ahead[:8] = [1, 1, 1, 1, 1, 1, 0, 1]  # four gained, one lost
+    assert choose({PLAIN: plain, SELF: ahead, SPREAD: plain * 0})[0] == PLAIN
+    assert choose({PLAIN: plain, SELF: plain * 0, SPREAD: ahead})[0] == SPREAD
 
 
 def run(method, **how):
@@ -129,7 +135,7 @@ def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, class
 
 
 def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
-    monkeypatch.setattr("transfer.semi_supervised.selection.MIN_LEAD", 1e9)
+    monkeypatch.setattr("transfer.semi_supervised.selection.MIN_LEADS", {SELF: 1e9, SPREAD: 1e9})
     done = run("auto")
     plain = transferred(
         task(), source(), TransferConfig(recipe=QUICK, labels=12, seed=1), programs=SHARED
