@@ -1,4 +1,4 @@
-"""What the encoder ``patches`` is made of, computed from images: the whitening, the words and their scale.
+"""The parts of the encoder ``patches``, computed from images: the whitening, the words and their scale.
 
 Coates & Ng 2011, "The Importance of Encoding Versus Training with Sparse Coding and Vector Quantization",
 section 4: words that are random patches of the data come near to words that were learnt.

@@ -122,7 +122,7 @@ WAYS: dict[str, Callable[[Any, np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taught:
-    """What a graph says.
+    """The answers of a graph.
 
     Attributes:
         soft: float32 (N, K), a distribution over the classes of each example; zeros where no label reaches.
