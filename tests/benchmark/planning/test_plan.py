@@ -163,7 +163,7 @@ def test_a_cell_that_fails_is_recorded_shown_and_tried_again(task, tmp_path, cap
         assert "(1 failed)" in (tmp_path / "table.md").read_text()
         again = command(capfd, "benchmark", *arguments)
         assert again.code == 1
-        assert "4 of 6 cells are done already" in again.err
+        assert "5 of 7 cells are done already" in again.err
 
 
 def test_the_command_prints_one_json_value(tmp_path, capfd):
