@@ -105,8 +105,8 @@ def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
 
     features = int(build(input_shape, options)[-1][1].output_shape[-1])
     inputs = keras.Input((features,))
-    hidden = keras.layers.Dense(math.prod(input_shape), name="dense")(inputs)
-    outputs = keras.layers.Reshape(tuple(input_shape), name="logits")(hidden)
+    hidden = keras.layers.Dense(math.prod(input_shape), name="logits")(inputs)
+    outputs = keras.layers.Reshape(tuple(input_shape), name="reshape")(hidden)
     return keras.Model(inputs, outputs, name="decoder")
 
 

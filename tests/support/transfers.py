@@ -18,6 +18,7 @@ SMALL = {
     "mlp": {"units": [24, 12, 8]},
     "convnet": {"filters": [4, 8], "features": 12},
     "resnet": {"filters": [4, 8]},
+    "patches": {"words": 6, "grid": 2},
     "keras": {
         "blocks": [
             [

@@ -21,8 +21,19 @@ STILL = replace(FROZEN, head_learning_rate=1e-30)
 SHARED = Programs()
 
 
-def run(source, recipe=QUICK, on=None, *, labels=40, reuse=None, seed=0, programs=SHARED, **how):
-    config = TransferConfig(recipe=recipe, labels=labels, reuse=reuse, seed=seed)
+def run(
+    source,
+    recipe=QUICK,
+    on=None,
+    *,
+    labels=40,
+    reuse=None,
+    seed=0,
+    head=None,
+    programs=SHARED,
+    **how,
+):
+    config = TransferConfig(recipe=recipe, labels=labels, reuse=reuse, seed=seed, head=head)
     return transferred(on or task(), source, config, programs=programs, **how)
 
 
@@ -30,7 +41,7 @@ def run(source, recipe=QUICK, on=None, *, labels=40, reuse=None, seed=0, program
 def test_the_frozen_stage_leaves_the_encoder_bitwise(name):
     given = source(name)
     before = {n: tensor.copy() for n, tensor in given.tensors.items()}
-    done = run(given, FROZEN)
+    done = run(given, FROZEN, head="linear")
     for tensor, weight in zip(before.values(), encoder_weights(done.model), strict=True):
         assert tensor.tobytes() == weight.tobytes()
     assert done.history[-1]["loss"] < done.history[0]["loss"]
@@ -41,7 +52,7 @@ def test_the_frozen_stage_leaves_the_encoder_bitwise(name):
 def test_fine_tuning_moves_every_weight_and_leaves_the_source(name):
     given = source(name)
     before = {n: tensor.copy() for n, tensor in given.tensors.items()}
-    done = run(given)
+    done = run(given, head="linear")
     for path, weight in zip(before, encoder_weights(done.model), strict=True):
         assert not np.array_equal(before[path], weight), path
         assert np.array_equal(before[path], given.tensors[path])

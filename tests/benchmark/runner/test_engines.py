@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 from commands import environment
 
+from benchmark.baselines import BASELINES
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ARGUMENTS = [
     *("--data", "digits[0,1]", "--labels", "10,20", "--seeds", "1", "--encoder", "mlp"),
     *("--encoder-opt", "units=16,8", "--pretrain-epochs", "30", "--quiet", "--json"),
     *("--strategies", "autoencoder,greedy-autoencoder"),
 ]
-CELLS = 7 * 2
+CELLS = (len(BASELINES) + 4) * 2
 TIMES = ("seconds", "cpu_seconds", "transfer_seconds", "pretrain_seconds", "pretrain_cpu_seconds")
 
 

@@ -149,7 +149,7 @@ def test_a_grid_over_heads(files):
 @pytest.mark.parametrize(
     ("argument", "changes", "rule"),
     [
-        ("head", {"head": "nearest"}, "must be one of linear, hidden, logistic, knn"),
+        ("head", {"head": "nearest"}, "must be one of linear, hidden, logistic, ridge, knn"),
         ("epochs", {"head": "knn", "epochs": 3, "gradual": True}, "changes nothing"),
         ("head", {"head": "knn", "weights": None}, "stands on features"),
         ("head", {"head": "knn", "reuse": 1, "above": "add"}, "would stay random"),
