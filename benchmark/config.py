@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError, arg, suggest
@@ -32,6 +32,10 @@ class Mode:
 
     recipe: TransferRecipe
     search: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON."""
+        return {**asdict(self), "recipe": self.recipe.to_json()}
 
 
 def _mode(name: str, recipe: TransferRecipe) -> Mode:

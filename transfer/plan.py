@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ class TransferPlan:
         search = config.search_seconds or SEARCH_SECONDS
         return {
             "source": self.fit.source.identity(),
-            "recipe": asdict(self.fit.recipe),
+            "recipe": self.fit.recipe.to_json(),
             "labels": config.labels if own else self.rows.tolist(),
             "reuse": config.kept_blocks,
             "above": self.fit.architecture.above,

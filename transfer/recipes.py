@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from headstart.errors import InputError, arg, check_known
@@ -106,9 +106,14 @@ class TransferRecipe:
             return f"{arg.unfreeze:0} moves no block" if self.unfreeze == 0 else ""
         return f"{arg.epochs} is 0"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON; without random views as recipes were before there were any."""
+        given = asdict(self)
+        return {n: v for n, v in given.items() if (n, v) != ("augment", "none")}
+
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> TransferRecipe:
-        """Return the recipe of which ``dataclasses.asdict`` made ``fields``."""
+        """Return the recipe of which ``to_json`` made ``fields``."""
         return cls(**{**fields, "optimizer": Optimizer(**fields["optimizer"])})
 
     def for_budget(self, labels: int) -> TransferRecipe:

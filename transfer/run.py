@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,7 +175,7 @@ def _measure(
         "head": architecture.head,
         **({} if fitted.choice is None else {"head_choice": fitted.choice}),
         "inputs": list(fit.inputs.changes),
-        "recipe": asdict(fit.recipe.for_budget(len(plan.rows))),
+        "recipe": fit.recipe.for_budget(len(plan.rows)).to_json(),
         **({} if fitted.line is None else {"interpolated": fitted.line.alpha}),
         **choices,
         **({} if fitted.curve is None else {"learning_rate": fitted.curve.to_json()}),

@@ -165,7 +165,7 @@ class BenchmarkPlan:
             "strategies": list(dict.fromkeys(n for task in self.tasks for n in task.strategies)),
             "labels": list(config.labels),
             "seeds": config.seed_values,
-            "modes": {name: asdict(mode) for name, mode in first.modes.items()},
+            "modes": {name: mode.to_json() for name, mode in first.modes.items()},
             # May hold an Optimizer, which is written as its fields.
             "pretrain": {**pretrain_recipe(fields.pop("recipe", "default")).fields, **fields},
             "budget": None if config.budget is None else asdict(config.budget),
@@ -374,7 +374,7 @@ class TaskPlan:
         }
         if cell.kind != "raw":
             fresh = self.pretrainings.fresh[str(cell.encoder)]
-            found |= {"mode": asdict(self.modes[str(cell.mode)]), "fresh": fresh.identity()}
+            found |= {"mode": self.modes[str(cell.mode)].to_json(), "fresh": fresh.identity()}
         if cell.kind == "strategy":
             plan = self._pretraining(cell).to_json()
             found |= {"plan": plan, "pool": self.data.config.pool_print}

@@ -59,7 +59,7 @@ class SearchResult:
         second = None if self.runner_up is None else self.tried[self.runner_up].candidate.name
         return {
             "arrangement": asdict(self.candidate.architecture),
-            "recipe": asdict(self.candidate.recipe),
+            "recipe": self.candidate.recipe.to_json(),
             "chosen": self.candidate.name,
             "runner_up": second,
             "reason": self.reason,
