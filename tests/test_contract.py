@@ -27,6 +27,7 @@ CASES = [
     if row.trains(encoder)
 ]
 EPOCHS = 6
+QUICK = ("mlp", "patches")
 # Compiling is what takes long: runs are compiled anew with the small encoder, and once with every other.
 COMPILED_ANEW = {
     case
@@ -57,7 +58,14 @@ class Made:
     traces: int
 
 
-@pytest.fixture(scope="module", params=CASES, ids="-".join)
+# A quick look trains the small encoder, and the one that needs no gradients.
+PARAMS = [
+    pytest.param(case, id="-".join(case), marks=[pytest.mark.slow] * (case[1] not in QUICK))
+    for case in CASES
+]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request):
     return request.param
 

@@ -126,6 +126,7 @@ def test_an_estimator_takes_an_encoder(encoder, digits):
     assert found.score(x[600:], y[600:]) > 0.6
 
 
+@pytest.mark.slow
 def test_a_benchmark_of_arrays(digits, tmp_path):
     x, y = digits
     options = {"strategies": ["autoencoder"], "labels": [20, 40], "seeds": 2, "encoder": "mlp"}
@@ -192,6 +193,7 @@ def words(options):
     ]
 
 
+@pytest.mark.slow
 def test_python_and_the_command_give_one_digest(tmp_path):
     """In processes of their own, so that neither finds TensorFlow as the other left it."""
     code = (

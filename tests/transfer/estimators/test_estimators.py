@@ -74,6 +74,7 @@ def digits():
     return train_test_split(X, NAMES[y], train_size=100, random_state=0, stratify=y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [TransferClassifier(**SHORT), TransferRegressor(**SHORT), EncoderTransformer(epochs=1)],

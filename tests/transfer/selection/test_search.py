@@ -98,6 +98,7 @@ def test_from_scratch_rates_and_lengths_are_searched():
     assert transferred(on, fresh, config).result["digest"] == done["digest"]
 
 
+@pytest.mark.slow
 def test_the_choice_trains_to_the_same_bits_as_its_options_given_by_hand():
     given, on = source("convnet"), task()
     config = TransferConfig(recipe=SHORT, labels=30, reuse="auto", search_seconds=1e9)
@@ -138,6 +139,7 @@ def test_the_best_of_the_short_runs_are_validated_where_they_could_win():
     assert max(row.short[0] for row in left_out) <= min(row.short[0] for row in whole)
 
 
+@pytest.mark.slow
 def test_the_test_part_and_other_labels_are_never_looked_at():
     given, on = source(), task()
     rows = TransferPlan.make(on, given, TransferConfig(recipe=SHORT, labels=30)).rows
