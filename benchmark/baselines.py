@@ -10,7 +10,7 @@ from tasks.dataset import Dataset
 from tasks.splits import generator
 from tasks.task import TargetTask
 from transfer.metrics.baselines import NAME, fit_raw, logistic_regression, raw_values
-from transfer.semi_supervised.graph import NEIGHBOURS, Graphs
+from transfer.semi_supervised.graph import NEIGHBOURS, Graphs, neighbour_weights
 
 SPREADING = "raw label spreading"
 BASELINES = (NAME, "raw RBF SVM", "raw 1-NN", SPREADING)
@@ -67,8 +67,9 @@ def _spread(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the classes of the test part, (n,), and how the labels travelled.
 
-    They travel over the labelled examples and the pool. A test example is in no graph: it is what its
-    neighbours there are.
+    They travel over the labelled examples and the pool, or over the labelled ones alone where these predict
+    one another better so: the pool may be of other classes. A test example is in no graph: it is what its
+    neighbours there are, weighed as in the graph.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -77,10 +78,18 @@ def _spread(
         kind = (pool.input_shape, pool.value_range)
         more = pool.x if kind == (task.input_shape, task.value_range) else more
     drawn = np.sort(generator(seed).permutation(len(more))[:MAX_POOL])
-    known = raw_values(task, np.concatenate([task.x[rows], more[drawn]]))
-    graphs = Graphs({"raw values": known})
-    y = task.y[rows]
-    taught = graphs.teach(np.arange(len(rows)), y, classes=task.n_classes, seed=seed)
+    tried = []
+    for name, x in (
+        ("pool", np.concatenate([task.x[rows], more[drawn]])),
+        ("labels", task.x[rows]),
+    ):
+        known = raw_values(task, x)
+        taught = Graphs({"raw values": known}).teach(
+            np.arange(len(rows)), task.y[rows], classes=task.n_classes, seed=seed
+        )
+        tried.append((taught.about["loss"], name, known, taught))
+    _, name, known, taught = min(tried, key=lambda row: row[0])
     near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(known)), algorithm="brute").fit(known)
-    found = near.kneighbors(raw_values(task, task.x_test), return_distance=False)
-    return taught.soft[found].mean(axis=1).argmax(axis=1), {"method": taught.about["method"]}
+    distances, found = near.kneighbors(raw_values(task, task.x_test))
+    said = (neighbour_weights(distances)[:, :, None] * taught.soft[found]).sum(axis=1)
+    return said.argmax(axis=1), {"graph": name, "method": taught.about["method"]}

@@ -85,3 +85,11 @@ def test_labels_spread_over_the_pool_where_it_is_of_the_tasks_kind(task):
     assert run_baseline(SPREADING, task, 3, seed=0, pool=other) == run_baseline(
         SPREADING, task, 3, seed=0
     )
+
+
+def test_a_pool_that_misleads_is_left_out(task):
+    # Every pool example is the mean of two patterns: labels that travel over these are mixed up.
+    x = ((task.x[:60].astype(int) + np.roll(task.x[:60], 1, axis=0)) // 2).astype(np.uint8)
+    between = replace(patterns(60, labelled=False), x=x)
+    found = run_baseline(SPREADING, task, 15, seed=0, pool=between)
+    assert found["accuracy"] > 0.95

@@ -46,13 +46,19 @@ def neighbour_graph(x: np.ndarray) -> Any:
     found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x.astype(np.float32))
     # Without a query, no example is its own neighbour, duplicates or not.
     distances, rows = found.kneighbors()
-    last = np.maximum(distances[:, -1:].astype(np.float64), 1e-12)
-    weights = np.exp(-4 * np.square(distances / last))
+    weights = neighbour_weights(distances)
     starts = np.arange(0, count * k + 1, k)
     one_way = sparse.csr_matrix(
         (weights.ravel().astype(np.float32), rows.ravel(), starts), shape=(count, count)
     )
     return ((one_way + one_way.T) / 2).tocsr()
+
+
+def neighbour_weights(distances: np.ndarray) -> np.ndarray:
+    """Return what neighbours at these distances, (N, k) in rising order, weigh: float64 (N, k)."""
+    last = np.maximum(distances[:, -1:].astype(np.float64), 1e-12)
+    weights: np.ndarray = np.exp(-4 * np.square(distances / last))
+    return weights
 
 
 def representations(
