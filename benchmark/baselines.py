@@ -87,7 +87,7 @@ def _spread(
         taught = Graphs({"raw values": known}).teach(
             np.arange(len(rows)), task.y[rows], classes=task.n_classes, seed=seed
         )
-        tried.append((taught.about["loss"], name, known, taught))
+        tried.append((taught.loss, name, known, taught))
     _, name, known, taught = min(tried, key=lambda row: row[0])
     near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(known)), algorithm="brute").fit(known)
     distances, found = near.kneighbors(raw_values(task, task.x_test))

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.errors import InputError
-from pretrain.encoders.base import Architecture, Option, Shapes, integer
+from headstart.lazy import keras
+from pretrain.encoders.base import Architecture, Option, Shapes, affine, integer
+from pretrain.encoders.convolutions import check_images
 
 # Added to the variance of a patch, values being 0 to 1: a patch without contrast is not blown up.
 EVEN = 10 / 255**2
@@ -29,12 +31,7 @@ def geometry(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> tuple[
 
     Raises InputError: examples that are no images, or a patch that is larger than they are.
     """
-    if len(input_shape) != 3:
-        raise InputError(
-            f"The encoder 'patches' needs images of shape (height, width, channels), and examples have shape "
-            f"{tuple(input_shape)}.",
-            hint="For vectors use the encoder 'mlp'.",
-        )
+    check_images("patches", input_shape)
     sides = input_shape[:2]
     patch = options["patch"] or max(1, min(PATCH, min(sides) // PART))
     if patch > min(sides):
@@ -59,8 +56,7 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
     size, words = patch * patch * input_shape[-1], options["words"]
     return {
         "block1/whiten/kernel": (patch, patch, input_shape[-1], size),
-        "block1/words/kernel": (1, 1, size, words),
-        "block1/words/bias": (words,),
+        **affine("block1/words", 1, 1, size, words),
         "block2/scale/kernel": (1, 1, words, 1),
         "block2/scale/bias": (words,),
     }
@@ -68,9 +64,7 @@ def shapes(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Shapes:
 
 def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Build the map of the words' features, (B, H', W', words), and its means over a grid, scaled."""
-    import keras
-    from keras import layers, ops
-
+    layers, ops = keras.layers, keras.ops
     patch, stride, pool = geometry(input_shape, options)
     size, words = patch * patch * input_shape[-1], options["words"]
     inputs = keras.Input(tuple(input_shape))
@@ -101,8 +95,6 @@ def build(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> list[tupl
 
 def decode(input_shape: tuple[int, ...], options: Mapping[str, Any]) -> Any:
     """Build one dense layer from the features to the pixels."""
-    import keras
-
     features = int(build(input_shape, options)[-1][1].output_shape[-1])
     inputs = keras.Input((features,))
     hidden = keras.layers.Dense(math.prod(input_shape), name="logits")(inputs)

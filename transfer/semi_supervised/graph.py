@@ -16,6 +16,7 @@ chooses the graph, the way, and the temperature of the distributions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from pretrain.encoders.dictionary import random_words
 from tasks.splits import generator
 from transfer.inference import predict_batched
 from transfer.metrics.temperature import fit_temperature, losses
+from transfer.numerics import class_probabilities
 
 NEIGHBOURS = 10
 # How much an example takes from its neighbours; the rest is the label that it was given.
@@ -140,6 +142,12 @@ class Taught:
     held_out: np.ndarray
     about: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def loss(self) -> float:
+        """The mean calibrated loss of ``held_out``; infinite where no label could be judged."""
+        loss = self.about["loss"]
+        return math.inf if loss is None else float(loss)
+
 
 class Graphs:
     """The graphs over a set of examples, one in each space; any of them may be labelled later.
@@ -170,7 +178,7 @@ class Graphs:
             for way in WAYS:
                 one = _taught(graph, way, rows, y, groups, classes)
                 tried.append({"space": space, **one.about})
-                if best is None or one.about["loss"] < best.about["loss"]:
+                if best is None or one.loss < best.loss:
                     best = Taught(soft=one.soft, held_out=one.held_out, about=tried[-1])
         assert best is not None
         return Taught(soft=best.soft, held_out=best.held_out, about={**best.about, "tried": tried})
@@ -203,7 +211,7 @@ def _taught(
             "method": way,
             "temperature": temperature,
             "accuracy": float(right.mean()) if len(right) else None,
-            "loss": float(lost.mean()) if len(lost) else float("inf"),
+            "loss": float(lost.mean()) if len(lost) else None,
         },
     )
 
@@ -232,15 +240,11 @@ def _scores(
     scores = np.where(labels > 0, scores / np.maximum(share, 1e-12), -np.inf)
     reached = np.abs(said[:, kept]).sum(axis=1, keepdims=True) > 0
     spread = scores[:, labels > 0].std() or 1.0
-    logits = scores / spread
-    logits = logits - logits.max(axis=1, keepdims=True)
-    found = np.exp(logits)
-    return np.where(reached, found / found.sum(axis=1, keepdims=True), 0)
+    return np.where(reached, class_probabilities(scores / spread), 0)
 
 
 def _tempered(distributions: np.ndarray, temperature: float) -> np.ndarray:
     """Return distributions (N, K) with their logits divided; rows of zeros stay."""
     logits = np.log(np.clip(distributions, 1e-30, 1)) / temperature
-    found = np.exp(logits - logits.max(axis=1, keepdims=True))
     known = distributions.sum(axis=1, keepdims=True) > 0
-    return np.where(known, found / found.sum(axis=1, keepdims=True), 0)
+    return np.where(known, class_probabilities(logits), 0)
