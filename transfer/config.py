@@ -100,7 +100,7 @@ class TransferConfig:
     )
     unlabelled_method: str | None = option(
         None,
-        "Use of the unlabelled examples: auto, self-training or spreading.",
+        "Use of the unlabelled examples: auto, self-training, spreading or consistency.",
         spelled=("unlabelled-method", "pool-method"),
         usual="auto",
     )

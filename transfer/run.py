@@ -88,8 +88,8 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
     for line in plan.lines:
         session.reporter.say(line)
     began = time.monotonic()
-    training, choices, (x, y, weights) = _choose(plan, session)
-    fitted = fit(x, y, training, session, weights=weights)
+    training, choices, examples = _choose(plan, session)
+    fitted = fit(**examples._asdict(), plan=training, session=session)
     model, result = _measure(plan, training, fitted, choices)
     before = 0.0 if plan.checkpoints is None else plan.checkpoints.before[0]
     result["seconds"] = round(time.monotonic() - began + before, 3)
@@ -115,6 +115,8 @@ def transfer(plan: TransferPlan, session: Session | None = None) -> Transferred:
 
 def _choose(plan: TransferPlan, session: Session) -> tuple[FitPlan, dict[str, Any], Examples]:
     """Return the training, after a search and with unlabelled examples; what chose it; and its examples."""
+    from transfer.training.fit import Examples
+
     fit, choices, task = plan.fit, dict[str, Any](), plan.task
     x, y = task.x[plan.rows], plan.fit.target.encode(task.y[plan.rows])
 
@@ -136,7 +138,7 @@ def _choose(plan: TransferPlan, session: Session) -> tuple[FitPlan, dict[str, An
         found = choose("search", lambda: search(x, y, fit, session, seconds=seconds).to_json())
         fit = fit.with_search_result(found)
     if plan.unlabelled is None:
-        return fit, choices, (x, y, None)
+        return fit, choices, Examples(x, y)
     from transfer.semi_supervised.selection import SemiSupervised
 
     trainings = SemiSupervised(x, y, plan.unlabelled, fit, session)

@@ -163,8 +163,11 @@ def recipe(name: str) -> Recipe:
 
 def kind_of(dataset: Dataset) -> str:
     """Return the recipe's name for a data set: the kind that its source gives, else by the shape."""
-    if dataset.kind is not None:
-        return dataset.kind
-    if len(dataset.input_shape) == 1:
+    return usual_kind(dataset.input_shape) if dataset.kind is None else dataset.kind
+
+
+def usual_kind(input_shape: tuple[int, ...]) -> str:
+    """Return the recipe's name for examples of which only the shape is known."""
+    if len(input_shape) == 1:
         return "vectors"
-    return "photos" if dataset.input_shape[-1] == 3 else "objects"
+    return "photos" if input_shape[-1] == 3 else "objects"

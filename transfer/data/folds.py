@@ -13,7 +13,9 @@ FOLDS, FEW_FOLDS, MANY_LABELS = 5, 3, 150
 MIN_IMBALANCE = 0.1
 
 
-def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(
+    y: np.ndarray, seed: int, *, classes: bool = True, most: int = FOLDS
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return stratified folds in which every row is validated once.
 
     A class with fewer examples than there are folds has at most one in each, so that every training part
@@ -25,6 +27,7 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
         classes: whether y are classes. The only example of a class is then trained on in every fold and
             never validated, because without it the class could not be learnt. False: y are groups to
             stratify by.
+        most: the largest number of folds.
 
     Returns:
         [(rows to train on, rows to validate on)], int64. Empty where every class has one example only.
@@ -49,7 +52,7 @@ def folds(y: np.ndarray, seed: int, *, classes: bool = True) -> list[tuple[np.nd
     if not len(order):
         return []
     count = FOLDS if len(y) < MANY_LABELS else FEW_FOLDS
-    count = max(2, min(count, len(order) // 2))
+    count = max(2, min(count, most, len(order) // 2))
     fold = np.full(len(y), -1)
     fold[order] = np.arange(len(order)) % count
     return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)]

@@ -1,4 +1,4 @@
-"""Training with unlabelled examples: self-training, spreading or neither, as validation says."""
+"""Training with unlabelled examples, by the method that validates best, or without them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from transfer.data.folds import folds
 from transfer.inference import FeatureCache, predict_batched
 from transfer.selection.decision import paired_error
 from transfer.selection.search import NOT_VALIDATED
+from transfer.semi_supervised import consistency
+from transfer.semi_supervised.consistency import Consistency
 from transfer.semi_supervised.graph import Graphs, Taught, representations
 from transfer.semi_supervised.self_training import soft_labels, student_examples, student_recipe
-from transfer.semi_supervised.unlabelled import UnlabelledSet
-from transfer.training.fit import fit
+from transfer.semi_supervised.unlabelled import UnlabelledSet, no_consistency
+from transfer.training.fit import Examples, fit
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
-    from transfer.training.fit import Examples, FitPlan, Fitted
+    from transfer.training.fit import FitPlan, Fitted
 
-PLAIN, SELF, SPREAD = "plain", "self-training", "spreading"
+PLAIN, SELF, SPREAD, CONSISTENCY = "plain", "self-training", "spreading", "consistency"
 # Standard errors of the paired difference by which a method must be above plain. On held-out training images
 # of three sets, spreading was better wherever it led by one, by 4 to 19 points (docs/unlabelled.md).
-MIN_LEADS = {SELF: 2.0, SPREAD: 1.0}
+MIN_LEADS = {SELF: 2.0, SPREAD: 1.0, CONSISTENCY: 1.0}
+# Consistency training is validated by shorter runs than the one that is taken.
+FOLDS, FOLD_UPDATES = 3, 300
 NOTHING_TRIED: dict[str, Any] = {"tried": [], "folds": 0, "seconds": 0.0}
 
 
@@ -60,7 +64,7 @@ class SemiSupervised:
 
     def plain(self, rows: np.ndarray) -> Fitted:
         """Train on these labelled rows alone."""
-        return self._fit((FeatureCache(self.x[rows]), self.y[rows], None), self.plan)
+        return self._fit(Examples(FeatureCache(self.x[rows]), self.y[rows]), self.plan)
 
     def soft_labels(
         self, method: str, rows: np.ndarray, teacher: Fitted | None = None
@@ -75,20 +79,27 @@ class SemiSupervised:
         return self.taught(rows).soft[len(self.y) :]
 
     @cached_property
-    def graphs(self) -> Graphs:
-        """The graphs over the labelled and then the unlabelled examples."""
+    def spaces(self) -> dict[str, np.ndarray]:
+        """The spaces in which the labelled and then the unlabelled examples are compared."""
         x = np.concatenate([self.x, self.unlabelled_x])
         features = np.concatenate([self.features, self.unlabelled_features])
-        return Graphs(representations(x, features if self.network.kept else None, self.plan.seed))
+        return representations(x, features if self.network.kept else None, self.plan.seed)
+
+    @cached_property
+    def graphs(self) -> Graphs:
+        """The graphs in these spaces."""
+        return Graphs(self.spaces)
 
     def taught(self, rows: np.ndarray) -> Taught:
         """Return what the graph that the labels of ``rows`` prefer says of all examples."""
         classes = len(self.plan.target.names)
         return self.graphs.teach(rows, self.y[rows], classes=classes, seed=self.plan.seed)
 
-    def student(self, rows: np.ndarray, soft: np.ndarray) -> Fitted:
-        """Train on labelled rows and on soft labels (P, K), from the source's weights."""
-        plan, examples = self._student(rows, soft)
+    def trained(
+        self, method: str, rows: np.ndarray, soft: np.ndarray, updates: int | None = None
+    ) -> Fitted:
+        """Train by a method on labelled rows and the soft labels (P, K), from the source's weights."""
+        plan, examples = self._training(method, rows, soft, updates or consistency.UPDATES)
         return self._fit(examples, plan)
 
     def choose(self) -> dict[str, Any]:
@@ -99,56 +110,85 @@ class SemiSupervised:
             found = self.validate()
         else:
             found = {"chosen": method, "reason": "it was asked for", **NOTHING_TRIED}
-        if found["chosen"] == SPREAD:
+        if found["chosen"] in (SPREAD, CONSISTENCY):
             found["graph"] = self.taught(np.arange(len(self.y))).about
         return {**self.unlabelled.to_json(), **found}
 
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""
-        began, parts = time.monotonic(), folds(self.y, self.plan.seed)
-        correct = {name: np.full(len(self.y), np.nan) for name in (PLAIN, SELF, SPREAD)}
-        for train, held in parts:
-            # All learn in one network, each anew: the teacher must have labelled before a student is trained.
-            teacher = self.plain(train)
-            correct[PLAIN][held] = self._correct(teacher, held)
-            labels = {method: self.soft_labels(method, train, teacher) for method in (SELF, SPREAD)}
-            for method, soft in labels.items():
-                correct[method][held] = self._correct(self.student(train, soft), held)
-        seen = ~np.isnan(correct[PLAIN])
+        began = time.monotonic()
+        said, count = self.held_out
+        seen = ~np.isnan(said[PLAIN][:, 0])
         if not seen.any():
             return {"chosen": PLAIN, "reason": NOT_VALIDATED, **NOTHING_TRIED}
-        chosen, reason, tried = choose({name: each[seen] for name, each in correct.items()})
+        right = {name: each.argmax(axis=1) == self.y for name, each in said.items()}
+        chosen, reason, tried = choose(
+            {name: each[seen].astype(float) for name, each in right.items()}
+        )
         return {
             "chosen": chosen,
             "reason": reason,
             "tried": tried,
-            "folds": len(parts),
+            "folds": count,
             "seconds": round(time.monotonic() - began, 3),
         }
 
-    def resolve(self, method: str) -> tuple[FitPlan, Examples]:
-        """Return a method's training, and its examples: raw (N, ...) with y, or a student's."""
-        if method == PLAIN:
-            return self.plan, (self.raw, self.y, None)
-        rows = np.arange(len(self.y))
-        return self._student(rows, self.soft_labels(method, rows))
+    @cached_property
+    def held_out(self) -> tuple[dict[str, np.ndarray], int]:
+        """Return what each method says of labels that it was not given, (N, K), and the number of folds.
 
-    def _student(self, rows: np.ndarray, soft: np.ndarray) -> tuple[FitPlan, Examples]:
+        NaN for an example that no fold holds out.
+        """
+        classes, parts = len(self.plan.target.names), folds(self.y, self.plan.seed, most=FOLDS)
+        said = {name: np.full((len(self.y), classes), np.nan) for name in (PLAIN, *self.methods)}
+        for train, held in parts:
+            # All learn in one network, each anew: the teacher must have labelled before a student is trained.
+            teacher = self.plain(train)
+            said[PLAIN][held] = self._said(teacher, held)
+            soft = {name: self.soft_labels(name, train, teacher) for name in self.methods}
+            for name in self.methods:
+                plan, examples = self._training(name, train, soft[name], FOLD_UPDATES)
+                said[name][held] = self._said(self._fit(examples, plan), held)
+        return said, len(parts)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that can be used here, beside plain transfer."""
+        # Of vectors it was not measured yet: there it is used when asked for.
+        images = self.unlabelled_x.ndim == 4
+        usable = images and not no_consistency(self.plan, self.unlabelled.augmentation)
+        return [SELF, SPREAD, *([CONSISTENCY] if usable else [])]
+
+    def resolve(self, method: str) -> tuple[FitPlan, Examples]:
+        """Return a method's training, and what it learns from: raw examples, or a student's."""
+        if method == PLAIN:
+            return self.plan, Examples(self.raw, self.y)
+        rows = np.arange(len(self.y))
+        return self._training(method, rows, self.soft_labels(method, rows), consistency.UPDATES)
+
+    def _training(
+        self, method: str, rows: np.ndarray, soft: np.ndarray, updates: int
+    ) -> tuple[FitPlan, Examples]:
+        if method == CONSISTENCY:
+            views = self.unlabelled.augmentation
+            assert views is not None
+            how: dict[str, Any] = {"soft": soft, "augmentation": views, "updates": updates}
+            further = Consistency(x=self.unlabelled_x, **how)
+            return self.plan, Examples(FeatureCache(self.x[rows]), self.y[rows], None, further)
         x, y, weights = student_examples(self.x[rows], self.y[rows], self.unlabelled_x, soft)
         plan = replace(self.plan, recipe=student_recipe(self.plan.recipe, len(x)))
-        return plan, (FeatureCache(x), y, weights)
+        return plan, Examples(FeatureCache(x), y, weights)
 
     def _fit(self, examples: Examples, plan: FitPlan) -> Fitted:
-        x, y, weights = examples
-        return fit(x, y, plan, self.session, weights=weights, network=self.network)
+        return fit(
+            **examples._asdict(), plan=plan, session=self.session, network=self.network
+        )
 
     def _outputs(self, fitted: Fitted, x: np.ndarray) -> np.ndarray:
         return predict_batched(fitted.network.head, predict_batched(fitted.network.model, x))
 
-    def _correct(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
-        probabilities = self.plan.target.probabilities(self._outputs(fitted, self.x[rows]))
-        found: np.ndarray = probabilities.argmax(axis=1) == self.y[rows]
-        return found
+    def _said(self, fitted: Fitted, rows: np.ndarray) -> np.ndarray:
+        return self.plan.target.probabilities(self._outputs(fitted, self.x[rows]))
 
 
 def choose(correct: dict[str, np.ndarray]) -> tuple[str, str, list[dict[str, Any]]]:

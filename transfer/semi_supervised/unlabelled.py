@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, arg, check_known
+from pretrain.augment.recipes import Augmentation, usual_kind
+from pretrain.encoders import ARCHITECTURES
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints
@@ -17,7 +19,7 @@ from transfer.data.input_adapter import InputAdapter
 from transfer.training.fit import FitPlan
 
 SIZE = 5000
-METHODS = ("auto", "self-training", "spreading")
+METHODS = ("auto", "self-training", "spreading", "consistency")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +30,7 @@ class UnlabelledSet:
     examples: how many the set had; left_out: why some of them are not in x, by number.
     method: one of METHODS; auto chooses on validation, the plain transfer being among the choices.
     temperature: of the teacher's soft labels in self-training.
+    augmentation: of the views in consistency training; None where none can be made.
     """
 
     name: str
@@ -38,6 +41,7 @@ class UnlabelledSet:
     fingerprint: str = ""
     method: str = "auto"
     temperature: float = 1.0
+    augmentation: Augmentation | None = None
 
     @classmethod
     def make(
@@ -57,7 +61,10 @@ class UnlabelledSet:
         for among those drawn. Raises InputError.
         """
         check_known(method, METHODS, "unlabelled_method")
-        source = fit.source
+        source, augmentation = fit.source, _views(task, fit)
+        if method == "consistency" and (rule := no_consistency(fit, augmentation)):
+            hint = f"Choose another {arg.unlabelled_method}."
+            raise InputError(rule, argument="unlabelled_method", value=method, hint=hint)
         inputs = InputAdapter.of(dataset, source.encoder["input_shape"], source.preprocessing)
         keep = np.ones(len(dataset.x), bool)
         tested = overlap(task.x_test, dataset.x)
@@ -92,6 +99,7 @@ class UnlabelledSet:
             fingerprint=dataset.fingerprint,
             method=method,
             temperature=temperature,
+            augmentation=augmentation,
         )
 
     def describe(self) -> str:
@@ -106,3 +114,26 @@ class UnlabelledSet:
     def to_json(self) -> dict[str, Any]:
         """Return the facts for the result."""
         return {"name": self.name, "examples": len(self.x), "left_out": self.left_out}
+
+
+def _views(task: TargetTask, fit: FitPlan) -> Augmentation | None:
+    """Return the augmentation of consistency training; None where none fits the encoder."""
+    encoder = fit.source.encoder
+    shape = tuple(encoder["input_shape"])
+    if ARCHITECTURES[encoder["architecture"]].imported:
+        return None
+    name = fit.recipe.augment
+    if name == "none":
+        name = usual_kind(shape) if task.kind is None else task.kind
+    return Augmentation.of(name, shape)
+
+
+def no_consistency(fit: FitPlan, augmentation: Augmentation | None) -> str:
+    """Return why a training cannot go on with consistency; "" where it can."""
+    if augmentation is None:
+        return "makes views of values from 0 to 1, and a model that was trained elsewhere has others"
+    if fit.recipe.untuned:
+        return f"trains the encoder, and nothing would be fine-tuned: {fit.recipe.untuned}"
+    if fit.recipe.interpolate < 1:
+        return f"goes on from fine-tuned weights, and {arg.interpolate} would take them back"
+    return ""

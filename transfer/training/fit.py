@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,11 +28,38 @@ from transfer.training.schedule import Stages
 
 if TYPE_CHECKING:
     from pretrain.engine.session import Session
+    from pretrain.engine.stage import Stage
     from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.training.lr_finder import Curve
 
-Examples = tuple[np.ndarray | FeatureCache, np.ndarray, np.ndarray | None]
-"""x, y and weights, as ``fit`` takes them."""
+class Further(Protocol):
+    """Stages that train a network further when it has learnt its labels."""
+
+    @property
+    def key(self) -> str:
+        """What the compiled steps depend on, beside the network and the shapes of arrays."""
+
+    def stages(
+        self,
+        examples: Mapping[str, np.ndarray],
+        network: TransferNetwork,
+        target: Target,
+        frozen: int,
+    ) -> Iterator[Stage]:
+        """Yield the stages.
+
+        examples: the labelled ones, "x" prepared, "y" encoded, and "w" where they are weighted.
+        frozen: how many of the lowest blocks no stage may move.
+        """
+
+
+class Examples(NamedTuple):
+    """What a training learns from, as ``fit`` takes it."""
+
+    x: np.ndarray | FeatureCache
+    y: np.ndarray
+    weights: np.ndarray | None = None
+    further: Further | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +234,7 @@ def fit(
     session: Session,
     *,
     weights: np.ndarray | None = None,
+    further: Further | None = None,
     network: TransferNetwork | None = None,
 ) -> Fitted:
     """Train an encoder and a new head; nothing is measured.
@@ -216,6 +245,7 @@ def fit(
         plan: all that decides the training; its recipe gets the epochs for N examples.
         session: shows the progress and saves the state.
         weights: float (N,), how much each example counts; None: all alike.
+        further: stages behind those of the recipe; not with a solved head.
         network: ``plan.network()``, to be trained from its first weights again; None builds one.
 
     Raises:
@@ -225,11 +255,11 @@ def fit(
     recipe, target = plan.recipe.for_budget(len(x)), plan.target
     # All that the compiled steps depend on, but for data and seed.
     parts = [target.name, plan.source.encoder, asdict(plan.architecture), target.outputs]
+    parts += [recipe.unfreeze, recipe.statistics, recipe.augment]
+    parts += [] if further is None else [further.key]
     run = Run(
         seed=plan.seed,
-        key=json.dumps(
-            ["transfer", *parts, recipe.unfreeze, recipe.statistics, recipe.augment], sort_keys=True
-        ),
+        key=json.dumps(["transfer", *parts], sort_keys=True),
         session=session,
         keep_best=("val_loss", -1) if recipe.validation else None,
     )
@@ -253,7 +283,11 @@ def fit(
         network.put_head(solved.config, solved.weights)
         return Fitted(**made, frozen=len(network.kept), choice=solved.choice)
     stages = Stages(x, y, weights, target, recipe, network, run, plan.views)
-    train(stages.all(), run)
+    then: Iterator[Stage] = iter(())
+    if further is not None:
+        arrays = {"x": x.x, "y": y} | ({} if weights is None else {"w": weights})
+        then = further.stages(arrays, network, target, stages.frozen)
+    train(chain(stages.all(), then), run)
     line = None
     if recipe.interpolate < 1:
         line = stages.line()
