@@ -12,7 +12,7 @@ from headstart.options import ReadOptions, TestPartOptions, check_options, optio
 if TYPE_CHECKING:
     from transfer.recipes import TransferRecipe
 
-MODES = FINE_TUNE, LINEAR_PROBE, AUTO = "fine-tune", "linear-probe", "auto"
+MODES = FINE_TUNE, LINEAR_PROBE, AUTO, POOL = "fine-tune", "linear-probe", "auto", "pool"
 OWN = "own"
 """The name that stands for a data set's own training part, without its labels, as the pool."""
 BUDGET, ALL = "budget", "all"
@@ -28,14 +28,18 @@ class Mode:
         search: seconds that a cell may search (transfer.selection.search) with ``recipe`` as the plain
             candidate: strategies choose how to reuse their encoder, scratch its rate and length, the frozen
             random encoder its depth and head. None takes the recipe as it is.
+        pool: whether every row, scratch too, may learn from the pool's examples in the transfer
+            (transfer.semi_supervised).
     """
 
     recipe: TransferRecipe
     search: float | None = None
+    pool: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON."""
-        return {**asdict(self), "recipe": self.recipe.to_json()}
+        """Return the fields as JSON; without a pool as modes were before there was one."""
+        found = {**asdict(self), "recipe": self.recipe.to_json()}
+        return found if self.pool else {n: v for n, v in found.items() if n != "pool"}
 
 
 def _mode(name: str, recipe: TransferRecipe) -> Mode:
@@ -45,7 +49,8 @@ def _mode(name: str, recipe: TransferRecipe) -> Mode:
 
     if name == LINEAR_PROBE:
         return Mode(recipe=named(LINEAR_PROBE))
-    return Mode(recipe=recipe, search=SEARCH_SECONDS if name == AUTO else None)
+    search = SEARCH_SECONDS if name == AUTO else None
+    return Mode(recipe=recipe, search=search, pool=name == POOL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +111,7 @@ class BenchmarkConfig:
     modes: Any = option(
         (),
         "Ways of the transfer side by side, with commas: fine-tune, linear-probe, auto (a search of the "
-        "reuse).",
+        "reuse), pool (every row, scratch too, may learn from the pool).",
         parse=lambda value: (
             dict(value) if isinstance(value, Mapping) else names(value) if value else ()
         ),

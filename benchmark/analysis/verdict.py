@@ -3,8 +3,9 @@
 It is a pure function of the records. In each place (a table and a budget of labels):
 
 - HELPED: a strategy has a higher mean than scratch, of three seeds or more, with a p value below 0.05 after
-  Holm's correction over all comparisons of strategies with scratch in the benchmark, and no raw baseline
-  has a higher mean than it. Of several, the one with the highest mean is named. The correction is what lets
+  Holm's correction over all comparisons of strategies with scratch in the benchmark, and no row without
+  pretraining has a higher mean than it: no raw baseline, and in no table of the same data scratch or a random
+  encoder, which may have learnt from the pool there. Of several, the one with the highest mean is named. The correction is what lets
   it be picked: when no strategy is better anywhere, one or more is claimed in at most 5 % of benchmarks.
 - NO_HELP: nothing exceeds guessing; or a raw baseline is best (with three seeds or more); or no interval
   reaches a useful gain, one that would spare a tenth of scratch's errors. The last claims something of
@@ -15,7 +16,7 @@ It is a pure function of the records. In each place (a table and a budget of lab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def verdict(records: Sequence[Mapping[str, Any]], found: Tables | None = None) -
     """
     found = tables(records) if found is None else found
     judgements = tuple(
-        _judge(found, title, labels, rows, guessing(records, rows[0].task))
+        _judge(found, title, labels, rows, guessing(records, rows[0].task), _rivals(found, rows))
         for title, labels, rows in places(found)
     )
     kinds = [j.kind for j in judgements]
@@ -118,14 +119,31 @@ def guessing(records: Sequence[Mapping[str, Any]], task: str) -> tuple[float, in
     return None
 
 
+def _rivals(found: Tables, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows without pretraining of other tables of the same data and budget, named by table."""
+    first = rows[0]
+    return [
+        replace(row, name=f"{row.name} ({title})")
+        for title, labels, others in places(found)
+        if (others[0].task, labels) == (first.task, first.labels) and title != first.title
+        for row in others
+        if row.kind == "fresh" and row.accuracy.n
+    ]
+
+
 def _judge(
-    found: Tables, title: str, labels: int, rows: Sequence[Row], guess: tuple[float, int] | None
+    found: Tables,
+    title: str,
+    labels: int,
+    rows: Sequence[Row],
+    guess: tuple[float, int] | None,
+    rivals: Sequence[Row],
 ) -> Judgement:
     def judged(kind: str, use: str | None, text: str) -> Judgement:
         return Judgement(title=title, labels=labels, kind=kind, use=use, text=text)
 
     strategies = [r for r in rows if r.kind == "strategy" and r.gained.n]
-    plain = [r for r in rows if r.kind != "strategy" and r.accuracy.n]
+    plain = [*(r for r in rows if r.kind != "strategy" and r.accuracy.n), *rivals]
     if not strategies:
         return judged(
             EMPTY, None, "no strategy can be compared with scratch: the cells are missing."
@@ -149,17 +167,20 @@ def _judge(
     ]
     if winners:
         winner = max(winners, key=lambda r: r.accuracy.mean)
-        if raw is None or raw.accuracy.mean < winner.accuracy.mean:
+        if best_plain.accuracy.mean < winner.accuracy.mean:
             text = _helped(winner, winners, equivalent(found, winner), raw, rival)
             return judged(HELPED, winner.name, text)
-        text = f"{winner.name} is at {_certainty(winner)}, but {_raw_best(raw, winner)}"
-        return judged(NO_HELP, raw.name, text)
-    seeds = min(r.gained.n for r in strategies)
-    if seeds >= MIN_SEEDS and raw is not None and raw.accuracy.mean >= best.accuracy.mean:
-        text = f"no strategy is shown to beat scratch, and {_raw_best(raw, best)}"
-        if best_plain is not raw:
-            text += f" Best of all without pretraining is {_reached(best_plain)}."
+        text = f"{winner.name} is at {_certainty(winner)}, but {_better(best_plain, winner)}"
         return judged(NO_HELP, best_plain.name, text)
+    seeds = min(r.gained.n for r in strategies)
+    others = [r for r in (raw, *rivals) if r is not None]
+    if seeds >= MIN_SEEDS and others:
+        other = max(others, key=lambda r: r.accuracy.mean)
+        if other.accuracy.mean >= best.accuracy.mean:
+            text = f"no strategy is shown to beat scratch, and {_better(other, best)}"
+            if best_plain is not other:
+                text += f" Best of all without pretraining is {_reached(best_plain)}."
+            return judged(NO_HELP, best_plain.name, text)
     errors = float("nan") if rival is None else 1 - rival.accuracy.mean
     highest = max(strategies, key=lambda r: r.gained.high if r.gained.n > 1 else np.inf)
     instead = f"The best without pretraining is {_reached(best_plain)}."
@@ -263,9 +284,10 @@ def _certainty(row: Row) -> str:
     )
 
 
-def _raw_best(raw: Row, best: Row) -> str:
+def _better(plain: Row, best: Row) -> str:
+    how = "on raw values alone" if plain.kind == "raw" else "without pretraining"
     return (
-        f"{raw.name} on raw values alone reaches {percent(raw.accuracy.mean)} %, against "
+        f"{plain.name} {how} reaches {percent(plain.accuracy.mean)} %, against "
         f"{percent(best.accuracy.mean)} % of {best.name}, the best strategy here."
     )
 

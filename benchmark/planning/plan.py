@@ -315,7 +315,8 @@ class TaskPlan:
             for mode in self.modes.values():
                 try:
                     config = TransferConfig(recipe=mode.recipe, labels=budget)
-                    TransferPlan.make(self.task, fresh, config)
+                    more = self.data.pool if mode.pool else None
+                    TransferPlan.make(self.task, fresh, config, unlabelled=more)
                 except InputError as error:
                     if not lenient:
                         raise
@@ -374,7 +375,10 @@ class TaskPlan:
         }
         if cell.kind != "raw":
             fresh = self.pretrainings.fresh[str(cell.encoder)]
-            found |= {"mode": self.modes[str(cell.mode)].to_json(), "fresh": fresh.identity()}
+            mode = self.modes[str(cell.mode)]
+            found |= {"mode": mode.to_json(), "fresh": fresh.identity()}
+            if mode.pool:
+                found["pool"] = self.data.config.pool_print
         if cell.kind == "strategy":
             plan = self._pretraining(cell).to_json()
             found |= {"plan": plan, "pool": self.data.config.pool_print}

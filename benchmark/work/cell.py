@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Of a search, its choice; how each candidate did is in no record.
 SEARCH_FIELDS = ("chosen", "runner_up", "reason", "complete", "seconds")
+POOL_FIELDS = ("chosen", "reason", "seconds")
 FIELDS = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "confusion", "digest", "updates")
 
 
@@ -135,6 +136,8 @@ class CellItem(DataItem):
         found = {name: made.result[name] for name in FIELDS}
         if "search" in made.result:
             found["search"] = {name: made.result["search"][name] for name in SEARCH_FIELDS}
+        if "pool" in made.result:
+            found["pool"] = {name: made.result["pool"][name] for name in POOL_FIELDS}
         return {**found, **about, "transfer_seconds": made.result["seconds"]}
 
     @keras_defaults()
@@ -176,7 +179,9 @@ class CellItem(DataItem):
             search_seconds=self.mode.search,
             seed=cell.seed,
         )
-        plan = TransferPlan.make(context.data.get(self.data).task, source, config)
+        data = context.data.get(self.data)
+        more = data.pool if self.mode.pool else None
+        plan = TransferPlan.make(data.task, source, config, unlabelled=more)
         return transfer(plan, session.aside()), about
 
 

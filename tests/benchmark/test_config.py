@@ -67,6 +67,9 @@ def test_modes_are_those_named_or_the_one_that_the_recipe_is():
     both = BenchmarkConfig(labels=50, modes="auto,linear-probe").mode_table()
     assert both[LINEAR_PROBE] == Mode(recipe=probe)
     assert (both[AUTO].recipe, both[AUTO].search > 0) == (usual, True)
+    pooled = BenchmarkConfig(labels=50, modes="pool").mode_table()["pool"]
+    assert (pooled.recipe, pooled.search, pooled.pool) == (usual, None, True)
+    assert "pool" not in both[AUTO].to_json()
     own = {"mine": Mode(recipe=probe)}
     assert BenchmarkConfig(labels=50, modes=own).mode_table() == own
 

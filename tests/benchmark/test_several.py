@@ -126,6 +126,30 @@ def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_cho
     assert about["modes"]["auto"]["search"] == 1e-9
 
 
+def test_in_the_mode_pool_every_trained_row_may_learn_from_the_pool(tmp_path, monkeypatch):
+    monkeypatch.setattr("transfer.semi_supervised.self_training.UPDATES", 4)
+    monkeypatch.setattr("transfer.semi_supervised.consistency.UPDATES", 4)
+    monkeypatch.setattr("transfer.semi_supervised.selection.FOLD_UPDATES", 4)
+    task, modes = named("one", n=60, test=9), {"fine-tune": Mode(recipe=SHORT)}
+    alone = run(plan(task, replace(CONFIG, modes=modes), tmp_path))[0].records
+    modes["pool"] = Mode(recipe=SHORT, pool=True)
+    records = run(plan(task, replace(CONFIG, modes=modes), tmp_path))[0].records
+    by_row = {r["row"]: r for r in records}
+    # What was done without a pool is what it was.
+    assert {r["id"] for r in alone} < {r["id"] for r in records}
+    pooled = {r["base"]: r["pool"] for r in records if "pool" in r}
+    assert set(pooled) == {"rotation", SCRATCH, RANDOM}
+    assert by_row[f"{SCRATCH} (pool)"]["pool"]["chosen"] in (
+        "plain",
+        "self-training",
+        "spreading",
+        "consistency",
+    )
+    assert [table.title for table in grouped(records)] == ["fine-tune", "pool"]
+    about = json.loads((tmp_path / "benchmark.json").read_text())
+    assert ("pool" in about["modes"]["fine-tune"], about["modes"]["pool"]["pool"]) == (False, True)
+
+
 def test_an_option_for_an_encoder_that_is_not_there_is_refused(tmp_path):
     config = replace(CONFIG, encoder_options={"resnet.filters": [2]})
     with pytest.raises(InputError, match="the encoder 'resnet' is not in this benchmark"):

@@ -133,6 +133,20 @@ def test_a_raw_baseline_that_is_better_is_what_to_use():
     assert "on raw values alone reaches 9" in here.text
 
 
+@pytest.mark.parametrize(("bonus", "kind"), [(0.12, NO_HELP), (0.02, HELPED)])
+def test_rows_without_pretraining_of_other_tables_count_too(bonus, kind):
+    """From scratch with the pool may be better than what was pretrained, without it."""
+    records = [
+        {**r, "mode": mode, "accuracy": r["accuracy"] + extra}
+        for mode, extra in (("fine-tune", 0.0), ("pool", bonus))
+        for r in benchmark(1, gains={"one": 0.06}, labels=(50,), seeds=8)
+        if mode == "fine-tune" or r["row"] == SCRATCH
+    ]
+    first = next(j for j in verdict(records).judgements if j.title == "fine-tune")
+    assert first.kind == kind
+    assert first.use == (f"{SCRATCH} (pool)" if kind == NO_HELP else "one")
+
+
 def test_intervals_that_exclude_a_useful_gain_say_that_it_did_not_help():
     found = verdict(benchmark(1, gains={"one": -0.05, "two": -0.03}, seeds=6))
     assert found.kind == NO_HELP
