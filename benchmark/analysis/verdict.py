@@ -5,8 +5,9 @@ It is a pure function of the records. In each place (a table and a budget of lab
 - HELPED: a strategy has a higher mean than scratch, of three seeds or more, with a p value below 0.05 after
   Holm's correction over all comparisons of strategies with scratch in the benchmark, and no row without
   pretraining has a higher mean than it: no raw baseline, and in no table of the same data scratch or a random
-  encoder, which may have learnt from the pool there. Of several, the one with the highest mean is named. The correction is what lets
-  it be picked: when no strategy is better anywhere, one or more is claimed in at most 5 % of benchmarks.
+  encoder, which may have learnt from the pool there. Of several, the one with the highest mean is named.
+  The correction is what lets it be picked: when no strategy is better anywhere, one or more is claimed in at
+  most 5 % of benchmarks.
 - NO_HELP: nothing exceeds guessing; or a raw baseline is best (with three seeds or more); or no interval
   reaches a useful gain, one that would spare a tenth of scratch's errors. The last claims something of
   all strategies at once, so every one of their intervals must say it, and needs no correction.

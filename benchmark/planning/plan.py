@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.baselines import BASELINES
+from benchmark.baselines import baselines_of
 from benchmark.config import BenchmarkConfig, RunnerConfig
 from benchmark.data import BenchmarkData
 from benchmark.grid import SCRATCH, Arm, Cell, cells, short_hash
@@ -207,7 +207,8 @@ class TaskPlan:
                     argument="options",
                 )
         self.skipped = self._check_budgets(lenient)
-        self.cells = cells(self.arms, BASELINES, config.labels, config.seed_values, self.task.name)
+        known = baselines_of(self.task)
+        self.cells = cells(self.arms, known, config.labels, config.seed_values, self.task.name)
         self._identities: dict[Cell, str] = {}
         for cell in self.cells:
             self.identity(cell)

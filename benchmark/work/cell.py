@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.baselines import run_baseline
+from benchmark.baselines import run_baseline, starts_tensorflow
 from benchmark.config import Mode
 from benchmark.grid import RANDOM, Cell
 from benchmark.store import BenchmarkFolder
@@ -121,7 +121,7 @@ class CellItem(DataItem):
 
     def prepare(self, context: WorkerContext) -> None:
         """Load the data, and start TensorFlow if the cell needs it."""
-        if self.cell.kind != "raw":
+        if self.cell.kind != "raw" or starts_tensorflow(self.cell.base):
             super().prepare(context)
             return
         check_environment(self.environment)

@@ -4,10 +4,22 @@ import numpy as np
 import pytest
 from toys import patterns
 
-from benchmark.baselines import BASELINES, SPREADING, model_and_grid, run_baseline
+from benchmark.baselines import (
+    BASELINES,
+    COMPONENTS,
+    NEAREST,
+    PATCHES,
+    SPREADING,
+    SVM,
+    baselines_of,
+    model_and_grid,
+    run_baseline,
+)
+from pretrain.encoders.dictionary import random_words
 from tasks.task import TargetTask
+from transfer.metrics.baselines import NAME
 
-CLASSICAL = tuple(name for name in BASELINES if name != SPREADING)
+CLASSICAL = (NAME, SVM, NEAREST, COMPONENTS)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +54,10 @@ def test_parameters_are_chosen_inside_the_budget_and_never_on_the_test_part(task
     first, second = (run_baseline(name, t, 30, seed=1) for t in (task, other))
     assert first["chosen"] == second["chosen"]
     assert first["accuracy"] > 0.9 > second["accuracy"]
-    # Nor are labels beyond the budget looked at, and examples only where labels travel over them.
+    # Nor are labels beyond the budget looked at, and examples only where a baseline learns from the pool.
     rest = np.setdiff1d(np.arange(90), task.labels(30, seed=1))
     x, y = task.x.copy(), task.y.copy()
-    if name == SPREADING:
+    if name in (SPREADING, COMPONENTS, PATCHES):
         y[rest] = (y[rest] + 1) % 3
     else:
         x[rest] = 255 - x[rest]
@@ -93,3 +105,30 @@ def test_a_pool_that_misleads_is_left_out(task):
     between = replace(patterns(60, labelled=False), x=x)
     found = run_baseline(SPREADING, task, 15, seed=0, pool=between)
     assert found["accuracy"] > 0.95
+
+
+def test_components_are_those_of_the_pool(task, monkeypatch):
+    """A pool of even images has one component, their brightness."""
+    monkeypatch.setattr("benchmark.baselines.MAX_COMPONENTS", 1)
+    even = np.broadcast_to(np.arange(250, dtype=np.uint8)[:, None, None, None], (250, 8, 8, 1))
+    pool = replace(patterns(250, labelled=False), x=np.ascontiguousarray(even))
+    own, flat = (run_baseline(COMPONENTS, task, 15, 0, pool=p)["accuracy"] for p in (None, pool))
+    assert own > flat
+
+
+def test_patches_are_those_of_the_pool(task, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "pretrain.encoders.dictionary.random_words",
+        lambda x, seed: seen.append(x) or random_words(x, seed),
+    )
+    pool = patterns(250, labelled=False, seed=9)
+    run_baseline(PATCHES, task, 15, seed=0, pool=pool)
+    known = np.concatenate([task.x[task.labels(15, 0)], pool.x])
+    np.testing.assert_allclose(np.sort(seen[0].ravel()), np.sort(known.ravel()) / 255, atol=1e-6)
+
+
+def test_a_dictionary_of_patches_is_no_row_for_vectors_or_tiny_images(task):
+    assert baselines_of(task) == BASELINES
+    flat = replace(task, x=task.x.reshape(90, -1), x_test=task.x_test.reshape(60, -1))
+    assert baselines_of(flat) == BASELINES[:-1]

@@ -39,25 +39,43 @@ def fit_raw(
     grid: Mapping[str, Sequence[Any]] | None = None,
     seed: int = 0,
 ) -> tuple[Any, dict[str, Any]]:
-    """Fit a classifier of scikit-learn on the raw values of labelled examples.
+    """Fit a classifier of scikit-learn on the raw values of the examples ``rows`` (n,) of ``task.x``.
+
+    Else as ``fit_tuned``; the classifier works on ``raw_values``.
+    """
+    x, y = raw_values(task, task.x[rows]), task.y[rows]
+    return fit_tuned(model, x, y, classes=task.n_classes, grid=grid, seed=seed)
+
+
+def fit_tuned(
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    classes: int,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    seed: int = 0,
+) -> tuple[Any, dict[str, Any]]:
+    """Fit a classifier of scikit-learn, its parameters chosen by cross-validation.
 
     Args:
         model: the unfitted classifier.
-        task: a task of classes.
-        rows: (n,) integers, the labelled examples of ``task.x``.
-        grid: parameters to choose by stratified cross-validation inside ``rows``; where a class has fewer
-            than two labels there is nothing to validate on, and the middle of each list is taken.
+        x: float32 (n, D).
+        y: int (n,), classes 0 to ``classes`` - 1.
+        classes: their number.
+        grid: parameters to choose by stratified cross-validation; where a class has fewer than two labels
+            there is nothing to validate on, and the middle of each list is taken.
         seed: of the folds.
 
     Returns:
-        The fitted classifier, which works on ``raw_values``, and the chosen parameters.
+        The fitted classifier, and the chosen parameters.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from threadpoolctl import threadpool_limits
 
-    x, y, grid = raw_values(task, task.x[rows]), task.y[rows], grid or {}
-    folds = min(FOLDS, int(np.bincount(y, minlength=task.n_classes).min()))
+    grid = grid or {}
+    folds = min(FOLDS, int(np.bincount(y, minlength=classes).min()))
     # BLAS shares out even tiny products: an SVM on 200 x 12,288 took 48 s with all threads, 4 s with one.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)

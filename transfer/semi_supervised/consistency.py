@@ -1,15 +1,15 @@
-"""Consistency training: what the network says of a slightly changed example holds for a strongly changed one.
+"""Consistency training: what the network says of a weak view of an example holds for a strong view.
 
-FixMatch (Sohn et al. 2020, section 2): the class of an unlabelled example, as predicted on a weak view, is the
-label of its strong view. With
+FixMatch (Sohn et al. 2020, section 2): the class of an unlabelled example, as predicted on a weak view, is
+the label of its strong view. With
 
-- the weights of SoftMatch (Chen et al. 2023, equation 7) in place of a fixed threshold: a prediction below the
-  average confidence counts less, by a truncated Gaussian of running mean and variance;
-- alignment of distributions (Berthelot et al. 2020, "ReMixMatch", section 3.1): predictions are multiplied by
-  goal / running mean, so that no class takes over. The goal is what the graph expects of the whole set, so classes
-  need not be equally frequent;
-- the graph's answers (transfer.semi_supervised.graph) as a prior, which fades: the prediction is multiplied by
-  the answer to the power of PRIOR (1 - t), t being the part of the training that is over. At first the
+- the weights of SoftMatch (Chen et al. 2023, equation 7) in place of a fixed threshold: a prediction below
+  the average confidence counts less, by a truncated Gaussian of running mean and variance;
+- alignment of distributions (Berthelot et al. 2020, "ReMixMatch", section 3.1): predictions are multiplied
+  by goal / running mean, so that no class takes over. The goal is what the graph expects of the whole set,
+  so classes need not be equally frequent;
+- the graph's answers (transfer.semi_supervised.graph) as a prior, which fades: the prediction is multiplied
+  by the answer to the power of PRIOR (1 - t), t being the part of the training that is over. At first the
   network knows less than the graph, in the end more;
 - an exponential average of the weights, with which the network ends (Tarvainen & Valpola 2017).
 """

@@ -16,7 +16,7 @@ COMPARED = 500
 
 
 def resemblance(spaces: Mapping[str, np.ndarray], labelled: int, seed: int) -> dict[str, Any]:
-    """Return how likely the labelled examples would lie so far off if they were drawn from the unlabelled ones.
+    """Return how likely the labelled examples would lie so far off if they were of the unlabelled set.
 
     Each labelled example's distance to its fifth nearest unlabelled one is ranked among the same distances of
     unlabelled examples (Mann & Whitney 1947, one-sided). A set of other things, or of noise, is further from

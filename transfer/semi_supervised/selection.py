@@ -180,9 +180,7 @@ class SemiSupervised:
         return plan, Examples(FeatureCache(x), y, weights)
 
     def _fit(self, examples: Examples, plan: FitPlan) -> Fitted:
-        return fit(
-            **examples._asdict(), plan=plan, session=self.session, network=self.network
-        )
+        return fit(**examples._asdict(), plan=plan, session=self.session, network=self.network)
 
     def _outputs(self, fitted: Fitted, x: np.ndarray) -> np.ndarray:
         return predict_batched(fitted.network.head, predict_batched(fitted.network.model, x))

@@ -131,7 +131,9 @@ def _views(task: TargetTask, fit: FitPlan) -> Augmentation | None:
 def no_consistency(fit: FitPlan, augmentation: Augmentation | None) -> str:
     """Return why a training cannot go on with consistency; "" where it can."""
     if augmentation is None:
-        return "makes views of values from 0 to 1, and a model that was trained elsewhere has others"
+        return (
+            "makes views of values from 0 to 1, and a model that was trained elsewhere has others"
+        )
     if fit.recipe.untuned:
         return f"trains the encoder, and nothing would be fine-tuned: {fit.recipe.untuned}"
     if fit.recipe.interpolate < 1:

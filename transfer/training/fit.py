@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from transfer.model.weight_interpolation import WeightInterpolation
     from transfer.training.lr_finder import Curve
 
+
 class Further(Protocol):
     """Stages that train a network further when it has learnt its labels."""
 

@@ -42,9 +42,7 @@ def run(unlabelled=None, *, of="convnet", classes=3, **how):
         **{"recipe": TURNED, "labels": 12, "seed": 1, "unlabelled_method": "consistency"} | how
     )
     more = patterns(60, labelled=False, seed=5) if unlabelled is None else unlabelled
-    return transferred(
-        task(classes=classes), source(of), config, programs=SHARED, unlabelled=more
-    )
+    return transferred(task(classes=classes), source(of), config, programs=SHARED, unlabelled=more)
 
 
 def test_a_weak_view_changes_half_as_much_and_a_strong_one_has_holes():
@@ -158,9 +156,7 @@ def test_interrupted_and_resumed_it_gives_the_same_bits(short, tmp_path, monkeyp
     monkeypatch.setattr("pretrain.engine.train.CALL_SECONDS", 0)
     whole = run().result["digest"]
     more = patterns(60, labelled=False, seed=5)
-    config = TransferConfig(
-        recipe=TURNED, labels=12, seed=1, unlabelled_method="consistency"
-    )
+    config = TransferConfig(recipe=TURNED, labels=12, seed=1, unlabelled_method="consistency")
     checkpoints = Checkpoints(tmp_path / "run", {"a": 1}, 0.0)
     how = {"programs": SHARED, "unlabelled": more, "checkpoints": checkpoints}
     with pytest.raises(Interrupted):
