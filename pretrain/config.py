@@ -50,6 +50,11 @@ def pretrain_recipe(name: str) -> PretrainRecipe:
     return PRETRAIN_RECIPES[name]
 
 
+def whole_if_equal(value: float) -> float:
+    """Return 10 for 10.0, so that equal runs are described by equal bytes, and 2.5 for 2.5."""
+    return int(value) if value == int(value) else float(value)
+
+
 KEEP_BEST = {"probe": ("probe_linear", 1), "validation": ("val_loss", -1)}
 """keep_best -> the metric, and whether more (1) or less (-1) is better."""
 COLLAPSE = ("stop", "warn", "off")
@@ -78,10 +83,10 @@ class PretrainConfig:
     encoder_options: Mapping[str, Any] = option(
         {}, "name=value, an option of the encoder.", spelled=("encoder-opt",)
     )
-    epochs: int | None = option(
+    epochs: float | None = option(
         None,
-        "Passes over the pool.",
-        within="[1, inf)",
+        "Passes over the pool; 0.5 is a half.",
+        within="(0, inf)",
         usual="the strategy's, more for a small pool",
     )
     batch_size: int | None = option(None, "Examples in a step.", within="[1, inf)", usual=STRATEGYS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from headstart.files import check_output
 from headstart.options import check_options
 from pretrain.augment.recipes import Augmentation
 from pretrain.augment.views import check_views
-from pretrain.config import PretrainConfig, pretrain_recipe
+from pretrain.config import PretrainConfig, pretrain_recipe, whole_if_equal
 from pretrain.encoders import ARCHITECTURES, encoder_config, expected_shapes, fresh_names
 from pretrain.encoders.base import resolve_options
 from pretrain.encoders.encoder import Encoder, Preprocessing, seeded, stream
@@ -38,7 +38,12 @@ from tasks.targets import KINDS
 HEADS_STREAM = 2
 # Two classes must be left to hold out, and two to train on, with something to spare.
 MIN_CLASSES = 5
-OF_RECIPE = {"epochs": int, "batch_size": int, "learning_rate": float, "schedule": str}
+OF_RECIPE: dict[str, Callable[[Any], Any]] = {
+    "epochs": whole_if_equal,
+    "batch_size": int,
+    "learning_rate": float,
+    "schedule": str,
+}
 """Options that replace a field of the strategy's recipe, with their types; ``optimizer`` does too."""
 
 

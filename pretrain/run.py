@@ -171,11 +171,11 @@ class EpochMonitor:
     def __call__(self, stage: Stage, row: Mapping[str, Any]) -> dict[str, float]:
         """Return the numbers to add to the epoch's row. Raises CollapseError."""
         found: dict[str, float] = {}
-        if collapse.due(row["epoch"], stage.epochs):
+        if collapse.due(row["epoch"], stage.passes):
             found |= collapse.measure(self._finite(self.examples, stage, row))
             self.monitor.judge(self.history, {**row, **found})
         asked = self.plan.probe
-        if asked is not None and asked.due(row["epoch"], stage.epochs):
+        if asked is not None and asked.due(row["epoch"], stage.passes):
             found |= probe(self._finite(asked.x, stage, row), asked.y)
         return found
 

@@ -129,18 +129,20 @@ class Pretrainings:
             if found is not None:
                 seconds = "" if found["seconds"] is None else f", {found['seconds']:.0f} s planned"
                 ones = "epoch" if found["epochs"] == 1 else "epochs"
-                parts.append(f"{strategy} {found['epochs']} {ones}{seconds}{self._exceeded(found)}")
+                parts.append(
+                    f"{strategy} {found['epochs']:g} {ones}{seconds}{self._exceeded(found)}"
+                )
         about = (
             f"Of {self.config.budget} of pretraining each, on {self.architecture(encoder)}, became"
         )
-        return f"{about}: {'; '.join(parts)}. Compiling is not counted." if parts else ""
+        return f"{about}: {'; '.join(parts)}." if parts else ""
 
     def _exceeded(self, found: Mapping[str, Any]) -> str:
-        """Return by how much a budget is exceeded, where it is by much: there is no half epoch."""
+        """Return by how much a budget is exceeded, where it is by much: some stages have their own length."""
         for unit, given in asdict(self.config.budget or Budget()).items():
             over = 0.0 if None in (given, found[unit]) else found[unit] / given
-            if found["epochs"] == 1 and over > BUDGET_TOLERANCE:
-                return f" (one epoch is the least, and takes {over:.1f} times the budget)"
+            if over > BUDGET_TOLERANCE:
+                return f" (the least that it can do takes {over:.1f} times the budget)"
         return ""
 
     def _encoder_options(self, name: str, names: Sequence[str]) -> dict[str, Any]:

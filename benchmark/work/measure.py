@@ -4,8 +4,9 @@ Seconds are a property of a machine, and results must not be. So each strategy's
 one thread and after compilation; the epochs that fill the seconds are written to the benchmark's folder;
 and every run, on whatever machine, trains exactly those epochs.
 
-With T seconds, stages of fixed length that take F seconds, and stages that share the recipe's epochs
-and take c seconds an epoch together, there are max(1, round((T - F) / c)) epochs; of updates, alike.
+With T seconds, F seconds for stages of fixed length and for compiling, and stages that share the recipe's
+epochs and take c seconds an epoch together, there are (T - F) / c epochs, of which the last may be a part of
+one; of updates, alike.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmark.config import Budget
 from benchmark.work.context import DataItem, WorkerContext
 from benchmark.work.queue import Outcome
 from headstart.lazy import tf
-from pretrain.config import PretrainConfig
+from pretrain.config import PretrainConfig, whole_if_equal
 from pretrain.plan import PretrainPlan
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # Stages with exactly this number of epochs have the recipe's; any other number is their own.
 SENTINEL_EPOCHS = 99_991
 MIN_SECONDS = 0.5
+# From so many epochs on, they are whole.
+WHOLE_EPOCHS = 20
 MAX_EVALUATED = 1024
 
 
@@ -70,19 +73,21 @@ class StageCost:
         steps: updates an epoch.
         seconds, xla_seconds: by the plain graph, and compiled by XLA, where that may be used (else None).
         own: its epochs, when they are not the recipe's.
+        compiling: seconds before the first steps are made.
     """
 
     name: str
     steps: int
     seconds: float
     xla_seconds: float | None = None
-    own: int | None = None
+    own: float | None = None
+    compiling: float = 0.0
 
-    def epochs(self, epochs: int) -> int:
+    def epochs(self, epochs: float) -> float:
         """Return its epochs when the recipe has ``epochs``."""
         return epochs if self.own is None else self.own
 
-    def at(self, epochs: int) -> float:
+    def at(self, epochs: float) -> float:
         """Return the seconds of an epoch when the recipe has ``epochs``: only long stages use XLA."""
         from pretrain.engine.program import XLA_STEPS
 
@@ -92,29 +97,33 @@ class StageCost:
 
 
 def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
-    """Return the epochs that come nearest to the budget, at least 1, with their updates and seconds."""
+    """Return the epochs that come nearest to the budget, at least a step, with their updates and seconds."""
 
-    def spent(epochs: int, each: Sequence[float]) -> float:
+    def spent(epochs: float, each: Sequence[float]) -> float:
         """Sum over the stages what ``each`` epoch of theirs costs."""
         return sum(cost * c.epochs(epochs) for c, cost in zip(costs, each, strict=True))
 
-    def fit(target: float, each: Sequence[float]) -> int:
+    least = 1 / max((c.steps for c in costs if c.own is None), default=1)
+
+    def fit(target: float, each: Sequence[float]) -> float:
         fixed = spent(0, each)
-        return max(1, round((target - fixed) / max(1e-9, spent(1, each) - fixed)))
+        epochs = max(least, (target - fixed) / max(1e-9, spent(1, each) - fixed))
+        return round(epochs) if epochs >= WHOLE_EPOCHS else whole_if_equal(round(epochs, 4))
 
     steps, seconds = [c.steps for c in costs], None
+    compiling = sum(c.compiling for c in costs)
     if budget.seconds is None:
         assert budget.updates is not None
         epochs = fit(budget.updates, steps)
     else:
-        epochs = SENTINEL_EPOCHS
+        epochs = float(SENTINEL_EPOCHS)
         # With fewer epochs, XLA may not be used, and then there are fewer still.
         for _ in range(3):
-            epochs = fit(budget.seconds, [c.at(epochs) for c in costs])
-        seconds = round(spent(epochs, [c.at(epochs) for c in costs]), 1)
+            epochs = fit(budget.seconds - compiling, [c.at(epochs) for c in costs])
+        seconds = round(compiling + spent(epochs, [c.at(epochs) for c in costs]), 1)
     return {
         "epochs": epochs,
-        "updates": spent(epochs, steps),
+        "updates": round(spent(epochs, steps)),
         "seconds": seconds,
         "stages": [asdict(cost) for cost in costs],
     }
@@ -132,32 +141,37 @@ def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[St
     with plan.setting_up(encoder, arrays, held_out) as setup:
         for stage in plan.row.stages(setup):
             plain = fast = None
+            compiling = 0.0
             if clock is not None:
-                plain = _epoch_seconds(stage, plan.seed, clock, xla=False)
+                plain, compiling = _epoch_seconds(stage, plan.seed, clock, xla=False)
                 if not stage.convolutional:
-                    fast = _epoch_seconds(stage, plan.seed, clock, xla=True)
+                    fast, _ = _epoch_seconds(stage, plan.seed, clock, xla=True)
             yield StageCost(
                 name=stage.name,
                 steps=stage.steps_per_epoch,
                 seconds=plain or 0.0,
                 xla_seconds=fast,
                 own=None if stage.epochs == SENTINEL_EPOCHS else stage.epochs,
+                compiling=round(compiling, 3),
             )
 
 
-def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool) -> float:
-    """Return the seconds of one epoch with its validation, by some steps after the first, which compile."""
+def _epoch_seconds(
+    stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool
+) -> tuple[float, float]:
+    """Return the seconds of one epoch with its validation, and of what comes before the first step."""
     import numpy as np
 
     from pretrain.engine.order import learning_rates, permutation
     from pretrain.engine.program import Program
     from pretrain.engine.train import tensors
 
+    began = clock()
     program = Program(stage, xla)
     data = (tensors(stage.arrays), tensors(stage.tables))
     steps = stage.steps_per_epoch
     order = tf.constant(permutation(stage.size, seed, 0, 0))
-    rates = tf.constant(learning_rates(stage.learning_rate, stage.schedule, 0, steps, stage.epochs))
+    rates = tf.constant(learning_rates(stage.learning_rate, stage.schedule, 0, steps, steps))
     sums = np.zeros(len(program.names), np.float32)
 
     def run(start: int, count: int) -> float:
@@ -168,6 +182,7 @@ def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: 
     # The last batch of an epoch may be compiled by itself.
     run(0, 1)
     run(steps - 1, 1)
+    compiling = clock() - began
     count, done, taken = 1, 0, 0.0
     while taken < MIN_SECONDS:
         taken += run(0, count)
@@ -178,8 +193,9 @@ def _epoch_seconds(stage: Stage, seed: int, clock: Callable[[], float], *, xla: 
         rows = len(next(iter(stage.validation.values())))
         part = tensors({name: array[:MAX_EVALUATED] for name, array in stage.validation.items()})
         tables = tensors(stage.validation_tables)
-        program.evaluate(part, tables)
         began = clock()
         program.evaluate(part, tables)
+        compiling, began = compiling + clock() - began, clock()
+        program.evaluate(part, tables)
         seconds += (clock() - began) * rows / min(rows, MAX_EVALUATED)
-    return seconds
+    return seconds, compiling

@@ -84,7 +84,7 @@ def needs(row: Strategy) -> str:
 def recipe_text(recipe: Recipe) -> str:
     """Return how long and how fast a strategy trains by default, on one line."""
     return (
-        f"{recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer.name} "
+        f"{recipe.epochs:g} epochs, batch {recipe.batch_size}, {recipe.optimizer.name} "
         f"{recipe.learning_rate:g}, {recipe.schedule}"
     )
 

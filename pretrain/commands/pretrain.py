@@ -92,7 +92,7 @@ def _announcement(plan: PretrainPlan) -> list[str]:
     lines = [
         f"Data: {dataset.name}, {len(dataset.x):,} examples, {dataset.source}",
         f"Strategy {plan.row.name}, encoder {plan.encoder['architecture']}, "
-        f"{plan.recipe.epochs} epochs, seed {plan.seed}",
+        f"{plan.recipe.epochs:g} epochs, seed {plan.seed}",
     ]
     if plan.augmentation is not None:
         lines.append(_augmentation(plan.augmentation))

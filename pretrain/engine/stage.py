@@ -138,7 +138,7 @@ class Stage:
         validation: the same arrays of held-out examples, or None.
         tables: arrays that every batch is given whole, such as the images that rows of indices mean.
         validation_tables: the same for validation.
-        epochs: passes over the arrays.
+        epochs: passes over the arrays; 2.5 ends in the middle of the third, after a whole number of steps.
         batch_size: examples in a step; an epoch's last batch may be smaller.
         learning_rate: the peak.
         schedule: "constant" or "cosine" (to zero at the last step).
@@ -162,7 +162,7 @@ class Stage:
     validation: Mapping[str, np.ndarray] | None = None
     tables: Mapping[str, np.ndarray] = field(default_factory=dict)
     validation_tables: Mapping[str, np.ndarray] = field(default_factory=dict)
-    epochs: int
+    epochs: float
     batch_size: int
     learning_rate: float
     schedule: str = "constant"
@@ -181,6 +181,20 @@ class Stage:
     def steps_per_epoch(self) -> int:
         """Updates in an epoch, the last partial batch counted."""
         return -(-self.size // self.batch_size)
+
+    @property
+    def updates(self) -> int:
+        """Updates in all epochs: at least one, unless there are 0 epochs."""
+        return max(1, round(self.epochs * self.steps_per_epoch)) if self.epochs else 0
+
+    @property
+    def passes(self) -> int:
+        """The number of epochs that are begun."""
+        return -(-self.updates // self.steps_per_epoch)
+
+    def steps_in(self, epoch: int) -> int:
+        """Return the updates of an epoch, counted from 0; the last may be a part of one."""
+        return min(self.steps_per_epoch, self.updates - epoch * self.steps_per_epoch)
 
     @property
     def variables(self) -> list[Any]:

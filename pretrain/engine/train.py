@@ -70,7 +70,7 @@ def train(stages: Iterable[Stage], run: Run) -> None:
     finished: list[list[np.ndarray]] = []
     with _Interrupts() as interrupts:
         for index, stage in enumerate(stages):
-            run.updates += stage.epochs * stage.steps_per_epoch
+            run.updates += stage.updates
             if saved is not None and index < saved.stage:
                 assign(stage.variables, saved.finished[index])
             else:
@@ -130,16 +130,16 @@ class _Loop:
             if stage.epochs:
                 self.run.session.reporter.stage(
                     stage.name,
-                    steps=stage.epochs * steps,
+                    steps=stage.updates,
                     done=self.epoch * steps + self.step,
-                    epochs=stage.epochs,
+                    epochs=stage.passes,
                     examples=stage.size,
                 )
                 data = (tensors(stage.arrays), tensors(stage.tables))
                 held_out = None
                 if stage.validation is not None:
                     held_out = (tensors(stage.validation), tensors(stage.validation_tables))
-                while self.epoch < stage.epochs:
+                while self.epoch < stage.passes:
                     self._train_epoch(data, held_out)
             if self.best is not None:
                 assign(self.program.variables, self.best.variables)
@@ -151,10 +151,10 @@ class _Loop:
 
     def _train_epoch(self, data: Tensors, held_out: Tensors | None) -> None:
         stage, run = self.stage, self.run
-        steps = stage.steps_per_epoch
+        whole, steps = stage.steps_per_epoch, stage.steps_in(self.epoch)
         order = tf.constant(permutation(stage.size, run.seed, self.index, self.epoch))
-        pace = (stage.learning_rate, stage.schedule, self.epoch, steps, stage.epochs, stage.warmup)
-        rates = tf.constant(learning_rates(*pace))
+        pace = (stage.learning_rate, stage.schedule, self.epoch, whole, stage.updates)
+        rates = tf.constant(learning_rates(*pace, stage.warmup))
         rate, examples, first = 0.0, 0, time.perf_counter()
         while self.step < steps:
             count = min(self.call_steps, steps - self.step)
@@ -165,7 +165,7 @@ class _Loop:
                 rates,
                 start=self.step,
                 count=count,
-                before=self.epoch * steps,
+                before=self.epoch * whole,
                 seed=run.seed,
                 sums=self.sums,
             )
@@ -182,14 +182,15 @@ class _Loop:
             examples += min(count * stage.batch_size, stage.size)
             rate = examples / max(1e-9, time.perf_counter() - first)
             run.session.reporter.step(
-                self.epoch * steps + self.step,
+                self.epoch * whole + self.step,
                 epoch=self.epoch + 1,
                 loss=float(self.sums[0]) / seen,
                 rate=rate,
             )
             self._look_up()
         means = {
-            n: float(v) / stage.size for n, v in zip(self.program.names, self.sums, strict=True)
+            n: float(v) / min(stage.size, steps * stage.batch_size)
+            for n, v in zip(self.program.names, self.sums, strict=True)
         }
         row: dict[str, Any] = {"stage": stage.name, "epoch": self.epoch + 1, **means}
         if held_out is not None:
@@ -204,7 +205,7 @@ class _Loop:
     def _look_at(self, row: dict[str, Any]) -> None:
         """Add to an epoch's row what the stage and the run's watcher see, and note the best epoch."""
         stage, run = self.stage, self.run
-        last = row["epoch"] == stage.epochs
+        last = row["epoch"] == stage.passes
         if self.saved_values is not None and (stage.snapshot or run.watch):
             assign(stage.variables, self._values())
         if stage.snapshot and (last or row["epoch"] % stage.snapshot_epochs == 0):

@@ -8,6 +8,7 @@ reconstruction r = sigmoid(logits), the loss is the mean over examples and value
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -75,7 +76,7 @@ def reconstruction_stage(
         name,
         setup.objective(objective, measured, decoder),
         snapshot=snapshot if drawable(setup.input_shape) else None,
-        snapshot_epochs=max(1, setup.recipe.epochs),
+        snapshot_epochs=max(1, math.ceil(setup.recipe.epochs)),
     )
 
 

@@ -25,7 +25,7 @@ class Recipe:
     """Length and pace of a training; options of the same names replace the fields.
 
     Attributes:
-        epochs: passes over the pool.
+        epochs: passes over the pool, perhaps a part of one at the end.
         least_updates: where no epochs are given, a small pool gets enough for this many updates.
         batch_size: examples in a step.
         learning_rate: the peak.
@@ -33,7 +33,7 @@ class Recipe:
         schedule: "constant" or "cosine".
     """
 
-    epochs: int = 10
+    epochs: float = 10
     least_updates: int = 1500
     batch_size: int = 128
     learning_rate: float = 1e-3

@@ -16,6 +16,7 @@ from toys import patterns
 from transfers import QUICK
 
 from benchmark.analysis.rows import grouped
+from benchmark.baselines import BASELINES
 from benchmark.cli import cli
 from benchmark.config import BenchmarkConfig, Mode, RunnerConfig
 from benchmark.data import paired
@@ -26,6 +27,9 @@ from headstart.errors import InputError
 from tasks.task import TargetTask
 from transfer.recipes import RECIPES
 
+RAW = len(BASELINES)
+ROWS = RAW + 3
+"""Those on raw values, a frozen random encoder, scratch and one strategy."""
 SHORT = replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2)
 CONFIG = BenchmarkConfig(
     strategies=["rotation"],
@@ -46,14 +50,17 @@ def test_each_data_set_has_its_rows_and_budgets_that_it_lacks_are_skipped(tmp_pa
     tasks = [named("one", n=60, test=9), named("two", n=12, test=9, seed=3)]
     config = replace(CONFIG, labels=[6, 20])
     outcome, _ = run(plan(tasks, config, tmp_path))
-    assert [r["task"] for r in outcome.records] == ["one"] * 14 + ["two"] * 14
+    assert [r["task"] for r in outcome.records] == ["one"] * 2 * ROWS + ["two"] * 2 * ROWS
     lacking = [r for r in outcome.records if r["task"] == "two" and r["labels"] == 20]
     assert {r["status"] for r in lacking} == {"skipped"}
     assert "labels must be 12 or less, the training examples of 'two'" in lacking[0]["reason"]
     others = [r for r in outcome.records if r not in lacking]
     assert {r["status"] for r in others} == {"done"}
     tables = grouped(outcome.records)
-    assert [(table.title, len(table.records)) for table in tables] == [("one", 14), ("two", 7)]
+    assert [(table.title, len(table.records)) for table in tables] == [
+        ("one", 2 * ROWS),
+        ("two", ROWS),
+    ]
     report = redraw(tmp_path)
     assert [t["name"] for t in json.loads((tmp_path / "benchmark.json").read_text())["tasks"]] == [
         "one",
@@ -86,19 +93,19 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
     )
     outcome, said = run(plan(task, both, tmp_path))
     found = outcome.records
-    assert "7 of 16 cells are done already" in " ".join(said)
-    assert [r["row"] for r in found[4:7]] == [
+    assert f"{ROWS} of {ROWS + 9} cells are done already" in " ".join(said)
+    assert [r["row"] for r in found[RAW:ROWS]] == [
         f"{RANDOM} (mlp, fine-tune)",
         f"{SCRATCH} (mlp, fine-tune)",
         "rotation (mlp, fine-tune)",
     ]
     results = ("accuracy", "digest")
-    for old, new in zip(alone[4:], found[4:7], strict=True):
+    for old, new in zip(alone[RAW:], found[RAW:ROWS], strict=True):
         assert [old[n] for n in results] == [new[n] for n in results]
     tables = grouped(found)
     assert [table.title for table in tables][::3] == ["mlp, fine-tune", "convnet, linear-probe"]
     rows = [RANDOM, SCRATCH, "rotation"]
-    assert all([r["row"] for r in table.records][4:] == rows for table in tables)
+    assert all([r["row"] for r in table.records][RAW:] == rows for table in tables)
     # A pretraining serves every mode.
     assert len(list(tmp_path.glob("weights/rotation-mlp-*.h5"))) == 1
     digests = {r["weights_digest"] for r in found if r["base"] == "rotation"}
@@ -112,7 +119,7 @@ def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_cho
     modes = {"fine-tune": Mode(recipe=SHORT), "auto": Mode(recipe=SHORT, search=1e-9)}
     made = plan(named("one", n=60, test=9), replace(CONFIG, modes=modes), tmp_path)
     records = run(made)[0].records
-    assert len({r["id"] for r in records}) == len(records) == 10
+    assert len({r["id"] for r in records}) == len(records) == RAW + 6
     searched = [r for r in records if "search" in r]
     chosen = {r["base"]: r["search"]["chosen"] for r in searched}
     assert set(chosen) == {"rotation", SCRATCH, RANDOM}

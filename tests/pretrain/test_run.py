@@ -53,7 +53,7 @@ def same(a, b):
         ({"encoder_options": {"units": [True]}}, {}, "'units'"),
         ({"validation": 1.0}, {}, "validation must be 0 or more and 0.9 or less. Got 1.0"),
         ({"validation": float("nan")}, {}, "validation must be a number. Got nan"),
-        ({"epochs": 2.5}, {}, "epochs must be an integer. Got 2.5"),
+        ({"epochs": 0}, {}, "epochs must be above 0. Got 0"),
         ({"batch_size": 0}, {}, "batch_size must be 1 or more. Got 0"),
         ({"learning_rate": True}, {}, "learning_rate must be a number"),
         ({"optimizer": "rmsprop"}, {}, "optimizer must be one of adam, sgd"),

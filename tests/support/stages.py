@@ -67,9 +67,9 @@ class Linear:
 class Two:
     """A second stage whose data are the first stage's result."""
 
-    def __init__(self):
+    def __init__(self, epochs=3):
         self.first = Linear(epochs=3, validation=data(4))
-        self.second = Linear(epochs=3)
+        self.second = Linear(epochs=epochs)
 
     def stages(self):
         yield self.first.stage("first")
@@ -82,8 +82,10 @@ class Two:
         return [v.tobytes() for v in (*self.first.values(), *self.second.values())]
 
 
-def run_two(folder=None, *, reporter=None, resume=False, programs=SHARED, seconds=5.0, **how):
-    two = Two()
+def run_two(
+    folder=None, *, reporter=None, resume=False, programs=SHARED, seconds=5.0, epochs=3, **how
+):
+    two = Two(epochs)
     run = Run(
         seed=4,
         key="two",
@@ -104,11 +106,11 @@ def reference(stage, values, *, seed, index=0):
     theta, first, second = np.array([*w, b]), np.zeros(4), np.zeros(4)
     x, y = stage.arrays["x"].astype(float), stage.arrays["y"].astype(float)
     how, step = stage.objectives[0].optimizer, 0
-    for epoch in range(stage.epochs):
+    for epoch in range(stage.passes):
         order = permutation(len(x), seed, index, epoch)
         steps = -(-len(x) // stage.batch_size)
-        rates = learning_rates(stage.learning_rate, stage.schedule, epoch, steps, stage.epochs)
-        for i, rate in enumerate(rates.astype(float)):
+        rates = learning_rates(stage.learning_rate, stage.schedule, epoch, steps, stage.updates)
+        for i, rate in enumerate(rates.astype(float)[: stage.steps_in(epoch)]):
             step += 1
             gradient = np.zeros(4)
             rows = order[i * stage.batch_size : (i + 1) * stage.batch_size]

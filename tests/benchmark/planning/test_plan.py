@@ -159,11 +159,11 @@ def test_a_cell_that_fails_is_recorded_shown_and_tried_again(task, tmp_path, cap
         assert {r["row"] for r in records if r["status"] == "done"} == {*BASELINES, SCRATCH}
         assert "0 (1 failed)" in done.out
         assert f"Failed: {UNLABELLED[0]}, 10 labels, seed 0: Training became non-finite" in done.out
-        assert done.err.splitlines()[-1].startswith("Error: 2 of 7 cells failed")
+        assert done.err.splitlines()[-1].startswith("Error: 2 of 9 cells failed")
         assert "(1 failed)" in (tmp_path / "table.md").read_text()
         again = command(capfd, "benchmark", *arguments)
         assert again.code == 1
-        assert "5 of 7 cells are done already" in again.err
+        assert "7 of 9 cells are done already" in again.err
 
 
 def test_the_command_prints_one_json_value(tmp_path, capfd):

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from stages import STEPS, Linear, Two, run_two
+from stages import STEPS, Linear, Two, reference, run_two
 from toys import Lines, StopAt, listing
 
 from headstart.errors import InputError, Interrupted
@@ -35,6 +35,31 @@ def test_interrupted_after_every_step_equals_uninterrupted(path, tmp_path):
     assert after.updates == run.updates == STEPS
     assert after.resumed_from == "stage 2, epoch 3, step 3"
     assert run.resumed_from is None
+
+
+def test_the_last_epoch_may_be_a_part_of_one(tmp_path, monkeypatch):
+    """5/3 epochs of three steps: five updates by a schedule that ends there, resumed to the same bits."""
+    made = Linear(epochs=5 / 3, schedule="cosine").stage("a")
+    assert (made.updates, made.passes) == (5, 2)
+    assert [made.steps_in(epoch) for epoch in (0, 1)] == [3, 2]
+    start = [v.numpy() for v in made.variables]
+    run = Run(seed=4, key="part", session=Session())
+    train([made], run)
+    assert run.updates == 5
+    assert [row["epoch"] for row in run.history] == [1, 2]
+    w, b = reference(made, start, seed=4)
+    assert made.variables[0].numpy().ravel() == pytest.approx(w, rel=1e-4)
+    assert float(made.variables[1].numpy()[0]) == pytest.approx(b, rel=1e-4)
+    bits, whole = run_two(epochs=5 / 3)
+    with pytest.raises(Interrupted):
+        run_two(tmp_path, reporter=StopAt(4, 2), epochs=5 / 3)
+    resumed, after = run_two(tmp_path, resume=True, epochs=5 / 3)
+    assert (resumed, after.history) == (bits, whole.history)
+    assert after.resumed_from == "stage 2, epoch 2, step 1"
+
+
+def test_there_is_one_update_at_least_unless_there_is_no_epoch():
+    assert [Linear(epochs=e).stage("a").updates for e in (0, 0.01, 1, 2)] == [0, 1, 3, 6]
 
 
 @pytest.mark.parametrize(

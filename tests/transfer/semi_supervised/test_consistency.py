@@ -34,7 +34,7 @@ STILL = {n: {"crop": 1.0, "aspect": 1.0}.get(n, 0.0) for n in STILL}
 def short(monkeypatch):
     monkeypatch.setattr(consistency, "UPDATES", 30)
     monkeypatch.setattr("transfer.semi_supervised.selection.FOLD_UPDATES", 10)
-    monkeypatch.setattr("transfer.data.folds.FOLDS", 2)
+    monkeypatch.setattr("transfer.semi_supervised.selection.FOLDS", 2)
 
 
 def run(unlabelled=None, *, of="convnet", classes=3, **how):

@@ -13,7 +13,7 @@ from headstart.errors import InputError, Interrupted
 from pretrain.engine.program import Programs
 from transfer.cli import cli
 from transfer.config import TransferConfig
-from transfer.semi_supervised.selection import PLAIN, SELF, SPREAD, choose
+from transfer.semi_supervised.selection import CONSISTENCY, PLAIN, SELF, SPREAD, choose
 from transfer.semi_supervised.self_training import (
     confidence,
     soft_labels,
@@ -28,7 +28,9 @@ SHARED = Programs()
 @pytest.fixture
 def short(monkeypatch):
     monkeypatch.setattr("transfer.semi_supervised.self_training.UPDATES", 60)
-    monkeypatch.setattr("transfer.data.folds.FOLDS", 2)
+    monkeypatch.setattr("transfer.semi_supervised.consistency.UPDATES", 20)
+    monkeypatch.setattr("transfer.semi_supervised.selection.FOLD_UPDATES", 10)
+    monkeypatch.setattr("transfer.semi_supervised.selection.FOLDS", 2)
 
 
 def pool(of=None, on=None, rows=(0, 1, 2), **how):
@@ -92,26 +94,55 @@ def test_a_student_makes_a_bounded_number_of_updates_and_keeps_what_is_off():
     assert student_recipe(replace(QUICK, epochs=0), 6400).epochs == 0
 
 
+def answers(right, sure=0.9):
+    """Distributions over two classes of examples whose class is 0."""
+    p = np.where(np.array(right, float) > 0, sure, 1 - sure)
+    return np.stack([p, 1 - p], axis=1)
+
+
+Y = np.zeros(100, int)
+HALF = [1, 0] * 50
+
+
 def test_the_pool_is_taken_only_when_clearly_better():
-    plain = np.array([1, 0] * 50, float)
-    better, barely = plain.copy(), plain.copy()
-    better[1:20:2] = 1
+    better, barely = list(HALF), list(HALF)
+    better[1:40:2] = [1] * 20
     barely[:4] = [0, 1, 1, 1]  # two gained, one lost
-    assert choose({PLAIN: plain, SELF: barely, SPREAD: better})[0] == SPREAD
-    chosen, reason, tried = choose({PLAIN: plain, SELF: plain * 0, SPREAD: barely})
+    said = {PLAIN: answers(HALF), SELF: answers(barely), SPREAD: answers(better)}
+    chosen, _, tried = choose(said, Y)
+    assert chosen == SPREAD
+    assert [row["method"] for row in tried] == [PLAIN, SELF, SPREAD]
+    assert tried[2]["minus_plain"] == pytest.approx(0.2)
+    assert tried[1]["minus_plain"] == pytest.approx(0.01)
+    chosen, reason, _ = choose({**said, SPREAD: answers(barely)}, Y)
     assert chosen == PLAIN
     assert "not used" in reason
-    assert [row["method"] for row in tried] == [PLAIN, SELF, SPREAD]
-    assert tried[2]["minus_plain"] == pytest.approx(0.01)
-    lucky = plain.copy()
-    lucky[1] = 1  # a single example is no evidence
-    for one in ({SELF: lucky, SPREAD: plain}, {SELF: plain, SPREAD: lucky}):
-        assert choose({PLAIN: plain, **one})[0] == PLAIN
-    # Of self-training more is asked than of spreading, whose gains are larger where it helps.
-    ahead = plain.copy()
-    ahead[:8] = [1, 1, 1, 1, 1, 1, 0, 1]  # four gained, one lost
-    assert choose({PLAIN: plain, SELF: ahead, SPREAD: plain * 0})[0] == PLAIN
-    assert choose({PLAIN: plain, SELF: plain * 0, SPREAD: ahead})[0] == SPREAD
+
+
+def test_the_loss_sees_what_the_accuracy_cannot():
+    """Nine of ten are right either way, but one way is sure of these and unsure of the others."""
+    y, right = np.zeros(40, int), [*[1] * 9, 0] * 4
+    plain, sure = answers(right, 0.55), answers(right, 0.99)
+    sure[9::10] = [0.45, 0.55]
+    for method in (SPREAD, CONSISTENCY):
+        chosen, _, tried = choose({PLAIN: plain, method: sure}, y)
+        assert (chosen, tried[1]["minus_plain"]) == (method, 0)
+    # Self-training lowers the loss by softer labels alone: it must be right more often too.
+    assert choose({PLAIN: plain, SELF: sure}, y)[0] == PLAIN
+    # Nor is a lower loss enough for a method that is wrong more often.
+    wrong = sure.copy()
+    wrong[8] = [0.49, 0.51]  # one more
+    assert choose({PLAIN: plain, SPREAD: wrong}, y)[0] == PLAIN
+
+
+def test_consistency_goes_before_spreading_unless_that_is_clearly_right_more_often():
+    good, better = list(HALF), list(HALF)
+    good[1:40:2] = [1] * 20
+    better[1:44:2] = [1] * 22
+    said = {PLAIN: answers(HALF), SPREAD: answers(better), CONSISTENCY: answers(good)}
+    assert choose(said, Y)[0] == SPREAD  # two standard errors of two examples more
+    better[41:44:2] = [1, 0]
+    assert choose({**said, SPREAD: answers(better)}, Y)[0] == CONSISTENCY
 
 
 def run(method, **how):
@@ -135,13 +166,13 @@ def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, class
 
 
 def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
-    monkeypatch.setattr("transfer.semi_supervised.selection.MIN_LEADS", {SELF: 1e9, SPREAD: 1e9})
+    monkeypatch.setattr("transfer.semi_supervised.selection.MIN_LEAD", 1e9)
     done = run("auto")
     plain = transferred(
         task(), source(), TransferConfig(recipe=QUICK, labels=12, seed=1), programs=SHARED
     )
     assert done.result["pool"]["chosen"] == PLAIN
-    assert len(done.result["pool"]["tried"]) == 3
+    assert len(done.result["pool"]["tried"]) == 4
     assert done.result["digest"] == plain.result["digest"]
 
 
@@ -200,7 +231,7 @@ def test_the_command_says_what_was_tried_and_resumes_with_its_choice(folder, mon
     given = ["--pool", folder / "pool.npz"]
     whole = command(folder, *given, out="whole.keras")
     assert whole["pool"]["left_out"]["test"] == 2
-    assert len(whole["pool"]["tried"]) == 3
+    assert len(whole["pool"]["tried"]) == 4
     shown = command(folder, *given, "--resume", out="whole.keras", as_json=False)
     assert "minus plain" in shown
     assert whole["pool"]["reason"][:40] in shown
