@@ -286,9 +286,8 @@ def _certainty(row: Row) -> str:
 
 
 def _better(plain: Row, best: Row) -> str:
-    how = "on raw values alone" if plain.kind == "raw" else "without pretraining"
     return (
-        f"{plain.name} {how} reaches {percent(plain.accuracy.mean)} %, against "
+        f"{plain.name} without pretraining reaches {percent(plain.accuracy.mean)} %, against "
         f"{percent(best.accuracy.mean)} % of {best.name}, the best strategy here."
     )
 

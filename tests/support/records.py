@@ -5,10 +5,11 @@ import json
 import numpy as np
 from PIL import Image
 
-from benchmark.baselines import BASELINES
 from benchmark.grid import RANDOM, SCRATCH
 
 SPREAD = 0.02
+# Not BASELINES: the numbers that are drawn must not change with a new row.
+RAW = ("raw logistic regression", "raw RBF SVM", "raw 1-NN", "raw label spreading")
 
 
 def benchmark(
@@ -33,7 +34,7 @@ def benchmark(
     """
     rng = np.random.default_rng(seed)
     gains = {"one": 0, "two": 0, "three": 0} if gains is None else gains
-    rows = [(name, "raw", raw) for name in BASELINES]
+    rows = [(name, "raw", raw) for name in RAW]
     rows += [(RANDOM, "fresh", raw), (SCRATCH, "fresh", scratch)]
     rows += [(name, "strategy", scratch) for name in gains]
     luck = rng.normal(0, 0.01, (len(labels), seeds))  # of the labels drawn: the same for every row

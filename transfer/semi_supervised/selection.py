@@ -18,6 +18,7 @@ from transfer.selection.search import NOT_VALIDATED
 from transfer.semi_supervised import consistency
 from transfer.semi_supervised.consistency import Consistency
 from transfer.semi_supervised.graph import Graphs, Taught, representations
+from transfer.semi_supervised.resemblance import resemblance
 from transfer.semi_supervised.self_training import soft_labels, student_examples, student_recipe
 from transfer.semi_supervised.unlabelled import UnlabelledSet, no_consistency
 from transfer.training.fit import Examples, fit
@@ -32,6 +33,10 @@ PREFERRED = (CONSISTENCY, SPREAD, SELF)
 MIN_LEAD, LEAST = 2.0, 1e-3
 # Consistency training is validated by shorter runs than the one that is taken.
 FOLDS, FOLD_UPDATES = 3, 300
+OTHER_KIND = (
+    "the unlabelled examples are further from the labelled ones than from one another: they seem to show "
+    "other things, so the pool is not used"
+)
 NOTHING_TRIED: dict[str, Any] = {"tried": [], "folds": 0, "seconds": 0.0}
 
 
@@ -119,6 +124,9 @@ class SemiSupervised:
     def validate(self) -> dict[str, Any]:
         """Return what each method validated at on stratified folds of the labels, and the choice."""
         began = time.monotonic()
+        alike = resemblance(self.spaces, len(self.y), self.plan.seed)
+        if not alike.same_kind:
+            return {"chosen": PLAIN, "reason": OTHER_KIND, **NOTHING_TRIED, **alike.to_json()}
         said, count = self.held_out
         seen = ~np.isnan(said[PLAIN][:, 0])
         if not seen.any():
@@ -130,6 +138,7 @@ class SemiSupervised:
             "tried": tried,
             "folds": count,
             "seconds": round(time.monotonic() - began, 3),
+            **alike.to_json(),
         }
 
     @cached_property

@@ -110,6 +110,7 @@ def test_seconds_are_measured_and_planned(task, tmp_path):
 
 def test_a_budget_of_less_than_the_stages_of_fixed_length_is_told_to_be_exceeded(task, tmp_path):
     config = replace(CONFIG, strategies=["rbm"], options={"rbm.finetune": "9"}, pretrain_updates=2)
+    config = replace(config, encoder_options={"activation": "sigmoid", "units": [8, 4]})
     made = plan(task, config, tmp_path)
     run(made)
     (entry,) = json.loads((tmp_path / BUDGETS).read_text()).values()
