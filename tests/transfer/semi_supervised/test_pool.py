@@ -104,7 +104,7 @@ Y = np.zeros(100, int)
 HALF = [1, 0] * 50
 
 
-def test_the_pool_is_taken_only_when_clearly_better():
+def test_a_method_is_taken_when_it_is_ahead():
     better, barely = list(HALF), list(HALF)
     better[1:40:2] = [1] * 20
     barely[:4] = [0, 1, 1, 1]  # two gained, one lost
@@ -114,9 +114,14 @@ def test_the_pool_is_taken_only_when_clearly_better():
     assert [row["method"] for row in tried] == [PLAIN, SELF, SPREAD]
     assert tried[2]["minus_plain"] == pytest.approx(0.2)
     assert tried[1]["minus_plain"] == pytest.approx(0.01)
-    chosen, reason, _ = choose({**said, SPREAD: answers(barely)}, Y)
-    assert chosen == PLAIN
-    assert "not used" in reason
+    worse = list(HALF)
+    worse[:4] = [0, 0, 1, 0]
+    for other in ({SELF: answers(barely)}, {SPREAD: answers(worse)}, {CONSISTENCY: answers(worse)}):
+        chosen, reason, _ = choose({PLAIN: said[PLAIN], **other}, Y)
+        assert chosen == PLAIN
+        assert "not used" in reason
+    # Of a method that is rarely worse less is asked.
+    assert choose({PLAIN: said[PLAIN], SPREAD: answers(barely)}, Y)[0] == SPREAD
 
 
 def test_the_loss_sees_what_the_accuracy_cannot():
@@ -166,7 +171,10 @@ def test_a_method_trains_on_the_pool_and_gives_the_same_bits_twice(method, class
 
 
 def test_a_refused_pool_leaves_the_bits_of_the_plain_transfer(monkeypatch, short):
-    monkeypatch.setattr("transfer.semi_supervised.selection.MIN_LEAD", 1e9)
+    monkeypatch.setattr(
+        "transfer.semi_supervised.selection.MIN_LEADS",
+        dict.fromkeys((SELF, SPREAD, CONSISTENCY), 1e9),
+    )
     done = run("auto")
     plain = transferred(
         task(), source(), TransferConfig(recipe=QUICK, labels=12, seed=1), programs=SHARED
