@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PLAIN, SELF, SPREAD, CONSISTENCY = "plain", "self-training", "spreading", "consistency"
 PREFERRED = (CONSISTENCY, SPREAD, SELF)
 # Standard errors by which a method's loss must be below that of plain, chosen on held-out training images
-# (docs/unlabelled.md). Where the pool was of the labels' kind, consistency was never worse, and its validation,
-# by shorter runs, looked up to 0.7 worse: so it is enough that it is not shown to be.
+# (docs/unlabelled.md). Where the pool was of the labels' kind, consistency was never worse, and its
+# validation, by shorter runs, looked up to 0.7 worse: so it is enough that it is not shown to be.
 MIN_LEADS = {CONSISTENCY: -1.0, SPREAD: 0.0, SELF: 2.0}
 # No probability counts as lower than this.
 LEAST = 1e-3
@@ -207,7 +207,7 @@ def choose(said: Mapping[str, np.ndarray], y: np.ndarray) -> tuple[str, str, lis
     Unlabelled examples cost time and can do harm, so they must show that they help. A method is ahead of
     plain when it is as often right, and its calibrated loss is lower by so many standard errors as MIN_LEADS
     says: with few labels the loss sees what the accuracy cannot. Of those ahead the first of PREFERRED is
-    taken, unless a later one is right more often by more than one standard error.
+    taken, unless a later one is right more often by more than two standard errors.
 
     Args:
         said: distributions (N, K) of held-out labels by method, plain and others.
@@ -238,7 +238,7 @@ def choose(said: Mapping[str, np.ndarray], y: np.ndarray) -> tuple[str, str, lis
     best = ahead[0] if ahead else max(others, key=lambda name: rows[name]["below_plain"])
     for name in ahead[1:]:
         apart = right[name] - right[best]
-        if apart.mean() > paired_error(apart):
+        if apart.mean() > 2 * paired_error(apart):
             best = name
     row = rows[best]
     reason = (

@@ -143,10 +143,10 @@ def test_the_loss_sees_what_the_accuracy_cannot():
 def test_consistency_goes_before_spreading_unless_that_is_clearly_right_more_often():
     good, better = list(HALF), list(HALF)
     good[1:40:2] = [1] * 20
-    better[1:44:2] = [1] * 22
+    better[1:50:2] = [1] * 25
     said = {PLAIN: answers(HALF), SPREAD: answers(better), CONSISTENCY: answers(good)}
-    assert choose(said, Y)[0] == SPREAD  # two standard errors of two examples more
-    better[41:44:2] = [1, 0]
+    assert choose(said, Y)[0] == SPREAD  # five more, and their error is 2.4
+    better[43:50:2] = [0] * 4
     assert choose({**said, SPREAD: answers(better)}, Y)[0] == CONSISTENCY
 
 
