@@ -18,12 +18,14 @@ from transfer.selection.search import NOT_VALIDATED
 from transfer.semi_supervised import consistency
 from transfer.semi_supervised.consistency import Consistency
 from transfer.semi_supervised.graph import Graphs, Taught, representations
+from transfer.semi_supervised.innocence import MIN_SHARE, flip_share, without_flips
 from transfer.semi_supervised.resemblance import resemblance
 from transfer.semi_supervised.self_training import soft_labels, student_examples, student_recipe
 from transfer.semi_supervised.unlabelled import UnlabelledSet, no_consistency
 from transfer.training.fit import Examples, fit
 
 if TYPE_CHECKING:
+    from pretrain.augment.recipes import Augmentation
     from pretrain.engine.session import Session
     from transfer.training.fit import FitPlan, Fitted
 
@@ -106,6 +108,19 @@ class SemiSupervised:
         classes = len(self.plan.target.names)
         return self.graphs.teach(rows, self.y[rows], classes=classes, seed=self.plan.seed)
 
+    @cached_property
+    def views(self) -> tuple[Augmentation, float | None]:
+        """The augmentation of consistency training, and the ``flip_share`` that decided it, if one did."""
+        views = self.unlabelled.augmentation
+        assert views is not None
+        if not self.unlabelled.guessed or not views.options.get("flip"):
+            return views, None
+        soft = self.taught(np.arange(len(self.y))).soft[len(self.y) :]
+        share = flip_share(self.unlabelled_x, soft, self.plan.seed)
+        if share >= MIN_SHARE:
+            return views, share
+        return without_flips(views, self.unlabelled_x.shape[1:]), share
+
     def trained(
         self, method: str, rows: np.ndarray, soft: np.ndarray, updates: int | None = None
     ) -> Fitted:
@@ -123,6 +138,9 @@ class SemiSupervised:
             found = {"chosen": method, "reason": "it was asked for", **NOTHING_TRIED}
         if found["chosen"] in (SPREAD, CONSISTENCY):
             found["graph"] = self.taught(np.arange(len(self.y))).about
+        if found["chosen"] == CONSISTENCY:
+            views, share = self.views
+            found["augmentation"] = {**views.to_json(), "flip_share": share}
         return {**self.unlabelled.to_json(), **found}
 
     def validate(self) -> dict[str, Any]:
@@ -182,9 +200,7 @@ class SemiSupervised:
         self, method: str, rows: np.ndarray, soft: np.ndarray, updates: int
     ) -> tuple[FitPlan, Examples]:
         if method == CONSISTENCY:
-            views = self.unlabelled.augmentation
-            assert views is not None
-            how: dict[str, Any] = {"soft": soft, "augmentation": views, "updates": updates}
+            how: dict[str, Any] = {"soft": soft, "augmentation": self.views[0], "updates": updates}
             further = Consistency(x=self.unlabelled_x, **how)
             return self.plan, Examples(FeatureCache(self.x[rows]), self.y[rows], None, further)
         x, y, weights = student_examples(self.x[rows], self.y[rows], self.unlabelled_x, soft)

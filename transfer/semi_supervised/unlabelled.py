@@ -31,6 +31,7 @@ class UnlabelledSet:
     method: one of METHODS; auto chooses on validation, the plain transfer being among the choices.
     temperature: of the teacher's soft labels in self-training.
     augmentation: of the views in consistency training; None where none can be made.
+    guessed: whether it is by the shape alone: nobody said what the examples show.
     """
 
     name: str
@@ -42,6 +43,7 @@ class UnlabelledSet:
     method: str = "auto"
     temperature: float = 1.0
     augmentation: Augmentation | None = None
+    guessed: bool = False
 
     @classmethod
     def make(
@@ -100,6 +102,7 @@ class UnlabelledSet:
             method=method,
             temperature=temperature,
             augmentation=augmentation,
+            guessed=task.kind is None and fit.recipe.augment == "none",
         )
 
     def describe(self) -> str:
