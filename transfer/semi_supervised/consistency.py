@@ -84,7 +84,7 @@ class Consistency:
 
     @property
     def key(self) -> str:
-        """What the compiled step depends on, beside the network."""
+        """All that the compiled step depends on, beside the network."""
         return f"consistency {self.augmentation.to_json()}"
 
     def stages(

@@ -38,7 +38,7 @@ class Further(Protocol):
 
     @property
     def key(self) -> str:
-        """What the compiled steps depend on, beside the network and the shapes of arrays."""
+        """All that the compiled steps depend on, beside the network and the shapes of arrays."""
 
     def stages(
         self,
@@ -55,7 +55,7 @@ class Further(Protocol):
 
 
 class Examples(NamedTuple):
-    """What a training learns from, as ``fit`` takes it."""
+    """The examples of a training, as ``fit`` takes them."""
 
     x: np.ndarray | FeatureCache
     y: np.ndarray
