@@ -30,3 +30,12 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{group}"))
     # A slow test that comes last keeps one worker busy while the other has nothing left to do.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture
+def short_pool_training(monkeypatch):
+    """Trainings with unlabelled examples, and their validation, cut short."""
+    monkeypatch.setattr("transfer.semi_supervised.self_training.UPDATES", 60)
+    monkeypatch.setattr("transfer.semi_supervised.consistency.UPDATES", 20)
+    monkeypatch.setattr("transfer.semi_supervised.selection.FOLD_UPDATES", 10)
+    monkeypatch.setattr("transfer.semi_supervised.selection.FOLDS", 2)

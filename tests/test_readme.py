@@ -89,7 +89,7 @@ def run(words, folder, **more):
 
 
 @pytest.fixture
-def tell(tmp_path, monkeypatch, capfd):
+def tell(tmp_path, monkeypatch, capfd, short_pool_training):
     """Run a story in a folder of its own; return the output of each command by its line.
 
     Commands run in this process: starting TensorFlow for each would take most of the time.

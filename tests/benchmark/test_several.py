@@ -133,10 +133,7 @@ def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_cho
     assert about["modes"]["auto"]["search"] == 1e-9
 
 
-def test_in_the_mode_pool_every_trained_row_may_learn_from_the_pool(tmp_path, monkeypatch):
-    monkeypatch.setattr("transfer.semi_supervised.self_training.UPDATES", 4)
-    monkeypatch.setattr("transfer.semi_supervised.consistency.UPDATES", 4)
-    monkeypatch.setattr("transfer.semi_supervised.selection.FOLD_UPDATES", 4)
+def test_in_the_mode_pool_every_trained_row_may_learn_from_the_pool(tmp_path, short_pool_training):
     task, modes = named("one", n=60, test=9), {"fine-tune": Mode(recipe=SHORT)}
     alone = run(plan(task, replace(CONFIG, modes=modes), tmp_path))[0].records
     modes["pool"] = Mode(recipe=SHORT, pool=True)

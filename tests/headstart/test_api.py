@@ -149,7 +149,7 @@ def test_a_benchmark_of_arrays(digits, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_interface_in_one_go(digits, tmp_path, monkeypatch):
+def test_the_interface_in_one_go(digits, tmp_path, monkeypatch, short_pool_training):
     """What a notebook does, from arrays to a verdict."""
     monkeypatch.chdir(tmp_path)
     x, y = digits

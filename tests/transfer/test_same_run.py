@@ -66,7 +66,7 @@ def settled(result):
     return {k: v for k, v in result.items() if k not in ("seconds", "out")}
 
 
-def test_python_and_the_command_give_one_result(folder):
+def test_python_and_the_command_give_one_result(folder, short_pool_training):
     command = by_command(
         folder, "command.keras", "--unlabelled", folder / "more.npz", "--head", "hidden"
     )

@@ -26,11 +26,8 @@ SHARED = Programs()
 
 
 @pytest.fixture
-def short(monkeypatch):
-    monkeypatch.setattr("transfer.semi_supervised.self_training.UPDATES", 60)
-    monkeypatch.setattr("transfer.semi_supervised.consistency.UPDATES", 20)
-    monkeypatch.setattr("transfer.semi_supervised.selection.FOLD_UPDATES", 10)
-    monkeypatch.setattr("transfer.semi_supervised.selection.FOLDS", 2)
+def short(short_pool_training):
+    """Trainings cut short."""
 
 
 def pool(of=None, on=None, rows=(0, 1, 2), **how):
