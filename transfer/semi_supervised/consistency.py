@@ -6,8 +6,9 @@ the label of its strong view. With
 - the weights of SoftMatch (Chen et al. 2023, equation 7) in place of a fixed threshold: a prediction below
   the average confidence counts less, by a truncated Gaussian of running mean and variance;
 - alignment of distributions (Berthelot et al. 2020, "ReMixMatch", section 3.1): predictions are multiplied
-  by goal / running mean, so that no class takes over. The goal is what the graph expects of the whole set,
-  so classes need not be equally frequent;
+  by goal / running mean, so that no class takes over. The goal lies half-way, in logarithms, between equal
+  classes and what the graph expects of the whole set: classes need not be equally frequent, and the graph
+  may be wrong about that;
 - the graph's answers (transfer.semi_supervised.graph) as a prior, which fades: the prediction is multiplied
   by the answer to the power of PRIOR (1 - t), t being the part of the training that is over. At first the
   network knows less than the graph, in the end more;
@@ -41,7 +42,7 @@ PRIOR = 3.0
 AVERAGE, RUNNING = 0.99, 0.95
 # A weak view changes half as much as the recipe says, and a strong one has a hole as often as this.
 WEAK, HOLES = 0.5, 0.5
-# What the graph holds for impossible is possible with this probability.
+# What the graph says is impossible has this probability.
 LEAST = 1e-4
 
 
@@ -104,11 +105,11 @@ class Consistency:
         average = [keras.Variable(v.numpy(), trainable=False) for v in own]
         known = self.soft[self.soft.sum(axis=1) > 0]
         classes = self.soft.shape[1]
-        goal = known.mean(axis=0) if len(known) else np.full(classes, 1 / classes)
+        goal = np.sqrt(known.mean(axis=0) + LEAST) if len(known) else np.ones(classes)
         epochs = math.ceil(self.updates * UNLABELLED / len(self.x))
         steps = epochs * math.ceil(len(self.x) / UNLABELLED)
         tables = {f"labelled_{name}": array for name, array in examples.items()}
-        tables["goal"] = ((goal + 1e-3) / (goal + 1e-3).sum()).astype(np.float32)
+        tables["goal"] = (goal / goal.sum()).astype(np.float32)
         tables["steps"] = np.array([steps], np.float32)
         yield Stage(
             name="consistency",
