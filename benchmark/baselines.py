@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pretrain.engine.runtime import keras_defaults
 from tasks.dataset import Dataset
 from tasks.splits import generator
 from tasks.task import TargetTask
@@ -43,6 +44,11 @@ def baselines_of(task: TargetTask) -> tuple[str, ...]:
 def starts_tensorflow(name: str) -> bool:
     """Whether a baseline computes with TensorFlow."""
     return name == PATCHES
+
+
+def learns_from_pool(name: str) -> bool:
+    """Whether a baseline's result depends on the pool."""
+    return name in (COMPONENTS, SPREADING, PATCHES)
 
 
 def model_and_grid(name: str, seed: int) -> tuple[Any, dict[str, list[float]]]:
@@ -116,6 +122,7 @@ def _in_components(task: TargetTask, rows: np.ndarray, more: np.ndarray, seed: i
         return model.predict(pca.transform(raw_values(task, task.x_test))), chosen
 
 
+@keras_defaults()
 def _on_patches(task: TargetTask, rows: np.ndarray, more: np.ndarray, seed: int) -> Said:
     """The head ``ridge`` on the features of random patches of the pool: pretrain.encoders.dictionary."""
     from pretrain.encoders.dictionary import random_words

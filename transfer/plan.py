@@ -156,7 +156,9 @@ class TransferPlan:
         # The same data with another test part, or other unlabelled examples, is another run.
         data = f"{self.task.fingerprint}, test part: {self.task.test_origin}"
         if self.unlabelled is not None:
+            views = self.unlabelled.augmentation
             data += f", pool: {self.unlabelled.fingerprint} {json.dumps(config.unlabelled)}"
+            data += f", views: {None if views is None else views.name}"
         search = config.search_seconds or SEARCH_SECONDS
         return {
             "source": self.fit.source.identity(),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.baselines import baselines_of
+from benchmark.baselines import baselines_of, learns_from_pool
 from benchmark.config import BenchmarkConfig, RunnerConfig
 from benchmark.data import BenchmarkData
 from benchmark.grid import SCRATCH, Arm, Cell, cells, short_hash
@@ -380,6 +380,8 @@ class TaskPlan:
             found |= {"mode": mode.to_json(), "fresh": fresh.identity()}
             if mode.pool:
                 found["pool"] = self.data.config.pool_print
+        elif learns_from_pool(cell.base):
+            found["pool"] = self.data.config.pool_print
         if cell.kind == "strategy":
             plan = self._pretraining(cell).to_json()
             found |= {"plan": plan, "pool": self.data.config.pool_print}

@@ -73,7 +73,7 @@ class StageCost:
         steps: updates an epoch.
         seconds, xla_seconds: by the plain graph, and compiled by XLA, where that may be used (else None).
         own: its epochs, when they are not the recipe's.
-        compiling: seconds before the first steps are made.
+        compiling, xla_compiling: seconds before the first steps are made, by either.
     """
 
     name: str
@@ -82,18 +82,22 @@ class StageCost:
     xla_seconds: float | None = None
     own: float | None = None
     compiling: float = 0.0
+    xla_compiling: float = 0.0
 
     def epochs(self, epochs: float) -> float:
         """Return its epochs when the recipe has ``epochs``."""
         return epochs if self.own is None else self.own
 
-    def at(self, epochs: float) -> float:
-        """Return the seconds of an epoch when the recipe has ``epochs``: only long stages use XLA."""
+    def at(self, epochs: float) -> tuple[float, float]:
+        """Return the seconds of an epoch, and of compiling, when the recipe has ``epochs``.
+
+        Only long stages use XLA.
+        """
         from pretrain.engine.program import XLA_STEPS
 
         if self.xla_seconds is None or self.epochs(epochs) * (self.steps - 1) < XLA_STEPS:
-            return self.seconds
-        return self.xla_seconds
+            return self.seconds, self.compiling
+        return self.xla_seconds, self.xla_compiling
 
 
 def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
@@ -111,7 +115,6 @@ def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
         return round(epochs) if epochs >= WHOLE_EPOCHS else whole_if_equal(round(epochs, 4))
 
     steps, seconds = [c.steps for c in costs], None
-    compiling = sum(c.compiling for c in costs)
     if budget.seconds is None:
         assert budget.updates is not None
         epochs = fit(budget.updates, steps)
@@ -119,8 +122,10 @@ def divide(costs: Sequence[StageCost], budget: Budget) -> dict[str, Any]:
         epochs = float(SENTINEL_EPOCHS)
         # With fewer epochs, XLA may not be used, and then there are fewer still.
         for _ in range(3):
-            epochs = fit(budget.seconds - compiling, [c.at(epochs) for c in costs])
-        seconds = round(compiling + spent(epochs, [c.at(epochs) for c in costs]), 1)
+            each, compiling = zip(*(c.at(epochs) for c in costs), strict=True)
+            epochs = fit(budget.seconds - sum(compiling), each)
+        each, compiling = zip(*(c.at(epochs) for c in costs), strict=True)
+        seconds = round(sum(compiling) + spent(epochs, each), 1)
     return {
         "epochs": epochs,
         "updates": round(spent(epochs, steps)),
@@ -140,19 +145,17 @@ def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[St
     encoder = Encoder(plan.encoder, plan.seed)
     with plan.setting_up(encoder, arrays, held_out) as setup:
         for stage in plan.row.stages(setup):
-            plain = fast = None
-            compiling = 0.0
+            costs: dict[str, float] = {"seconds": 0.0}
             if clock is not None:
-                plain, compiling = _epoch_seconds(stage, plan.seed, clock, xla=False)
-                if not stage.convolutional:
-                    fast, _ = _epoch_seconds(stage, plan.seed, clock, xla=True)
+                for xla in (False,) if stage.convolutional else (False, True):
+                    names = [f"xla_{n}" if xla else n for n in ("seconds", "compiling")]
+                    found = _epoch_seconds(stage, plan.seed, clock, xla=xla)
+                    costs |= zip(names, found, strict=True)
             yield StageCost(
                 name=stage.name,
                 steps=stage.steps_per_epoch,
-                seconds=plain or 0.0,
-                xla_seconds=fast,
                 own=None if stage.epochs == SENTINEL_EPOCHS else stage.epochs,
-                compiling=round(compiling, 3),
+                **costs,
             )
 
 

@@ -221,7 +221,7 @@ class Programs:
         optimizers = [(o.name, o.optimizer, o.groups()) for o in stage.objectives]
         # XLA compiles for one size of data: another size has its own program, and its own counter.
         batches = (stage.batch_size, stage.evaluation_batch)
-        whole = repr((key, stage.name, shapes, optimizers, batches, xla and sizes))
+        whole = repr((key, stage.name, stage.key, shapes, optimizers, batches, xla and sizes))
         if whole not in self._kept:
             self._kept[whole] = Program(stage, xla)
         self._kept.move_to_end(whole)

@@ -147,6 +147,7 @@ class Stage:
             where a loss compares the examples of a batch.
         convolutional: True when a step holds convolutions or resamples images (never compiled by XLA on
             CPU).
+        key: all that its computation depends on, beside what the run's key and the other fields say.
         snapshot: called after every ``snapshot_epochs`` epochs and after the last; a pure function of the
             stage's variables.
         snapshot_epochs: epochs between two snapshots.
@@ -169,6 +170,7 @@ class Stage:
     warmup: float = 0.0
     evaluation_batch: int = 512
     convolutional: bool = False
+    key: str = ""
     snapshot: Callable[[], StageSnapshot] | None = None
     snapshot_epochs: int = 1
 

@@ -83,11 +83,6 @@ class Consistency:
     augmentation: Augmentation
     updates: int
 
-    @property
-    def key(self) -> str:
-        """All that the compiled step depends on, beside the network."""
-        return f"consistency {self.augmentation.to_json()}"
-
     def stages(
         self,
         examples: Mapping[str, np.ndarray],
@@ -121,6 +116,7 @@ class Consistency:
             learning_rate=LEARNING_RATE,
             schedule="cosine",
             convolutional=True,
+            key=repr(self.augmentation.to_json()),
         )
         for variable, value in zip(own, average, strict=True):
             variable.assign(value.numpy())

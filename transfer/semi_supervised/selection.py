@@ -148,7 +148,8 @@ class SemiSupervised:
         began = time.monotonic()
         alike = resemblance(self.spaces, len(self.y), self.plan.seed)
         if not alike.same_kind:
-            return {"chosen": PLAIN, "reason": OTHER_KIND, **NOTHING_TRIED, **alike.to_json()}
+            nothing = {**NOTHING_TRIED, "seconds": round(time.monotonic() - began, 3)}
+            return {"chosen": PLAIN, "reason": OTHER_KIND, **nothing, **alike.to_json()}
         said, count = self.held_out
         seen = ~np.isnan(said[PLAIN][:, 0])
         if not seen.any():

@@ -127,7 +127,9 @@ def _views(task: TargetTask, fit: FitPlan) -> Augmentation | None:
         return None
     name = fit.recipe.augment
     if name == "none":
-        name = usual_kind(shape) if task.kind is None else task.kind
+        # Images may have become the encoder's vectors on their way.
+        same = task.kind is not None and len(task.input_shape) == len(shape)
+        name = str(task.kind) if same else usual_kind(shape)
     return Augmentation.of(name, shape)
 
 

@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 class Further(Protocol):
     """Stages that train a network further when it has learnt its labels."""
 
-    @property
-    def key(self) -> str:
-        """All that the compiled steps depend on, beside the network and the shapes of arrays."""
-
     def stages(
         self,
         examples: Mapping[str, np.ndarray],
@@ -47,7 +43,7 @@ class Further(Protocol):
         target: Target,
         frozen: int,
     ) -> Iterator[Stage]:
-        """Yield the stages.
+        """Yield the stages; each one's ``key`` says what it depends on beside the network.
 
         examples: the labelled ones, "x" prepared, "y" encoded, and "w" where they are weighted.
         frozen: how many of the lowest blocks no stage may move.
@@ -257,7 +253,6 @@ def fit(
     # All that the compiled steps depend on, but for data and seed.
     parts = [target.name, plan.source.encoder, asdict(plan.architecture), target.outputs]
     parts += [recipe.unfreeze, recipe.statistics, recipe.augment]
-    parts += [] if further is None else [further.key]
     run = Run(
         seed=plan.seed,
         key=json.dumps(["transfer", *parts], sort_keys=True),

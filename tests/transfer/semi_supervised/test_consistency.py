@@ -129,6 +129,18 @@ def test_the_network_ends_with_the_average_of_its_weights(short, monkeypatch):
     assert ended.result["digest"] != last.result["digest"]
 
 
+def test_the_stages_before_it_are_compiled_for_plain_and_for_it_together(short):
+    programs = Programs()
+    config = TransferConfig(recipe=TURNED, labels=12, seed=1)
+    transferred(task(), source("mlp"), config, programs=programs)
+    before = programs.traces
+    for seed in (1, 2):
+        again = replace(config, seed=seed, unlabelled_method="consistency")
+        more = patterns(60, labelled=False, seed=5)
+        transferred(task(), source("mlp"), again, programs=programs, unlabelled=more)
+    assert programs.traces == before + 1
+
+
 def test_frozen_blocks_stay_and_from_scratch_works_too(short):
     given = source("convnet")
     done = run(recipe=replace(TURNED, unfreeze=1))
