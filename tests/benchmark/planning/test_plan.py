@@ -272,7 +272,7 @@ def test_a_result_that_was_cut_short_costs_only_its_cell(first, task, tmp_path):
 
 def test_a_baseline_that_learns_from_the_pool_is_run_anew_for_another(task, tmp_path):
     config = replace(CONFIG, strategies=[UNLABELLED[0]])
-    pools = [replace(load_dataset("digits[2,3]"), y=None, x_test=None, y_test=None), None]
+    pools = [load_dataset("digits[2,3]"), None]
     plans = [plan(task, config, tmp_path, pool=pool).tasks[0] for pool in pools]
     ids = [{c.base: p.identity(c) for c in p.cells if c.kind == "raw"} for p in plans]
     changed = {name for name in ids[0] if ids[0][name] != ids[1][name]}
