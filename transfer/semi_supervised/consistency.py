@@ -101,7 +101,8 @@ class Consistency:
         known = self.soft[self.soft.sum(axis=1) > 0]
         classes = self.soft.shape[1]
         goal = np.sqrt(known.mean(axis=0) + LEAST) if len(known) else np.ones(classes)
-        epochs = math.ceil(self.updates * UNLABELLED / len(self.x))
+        # A set of fewer examples than a batch has one step an epoch.
+        epochs = math.ceil(self.updates * UNLABELLED / max(UNLABELLED, len(self.x)))
         steps = epochs * math.ceil(len(self.x) / UNLABELLED)
         tables = {f"labelled_{name}": array for name, array in examples.items()}
         tables["goal"] = (goal / goal.sum()).astype(np.float32)

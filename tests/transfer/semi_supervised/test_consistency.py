@@ -129,6 +129,19 @@ def test_the_network_ends_with_the_average_of_its_weights(short, monkeypatch):
     assert ended.result["digest"] != last.result["digest"]
 
 
+@pytest.mark.parametrize("examples", [1, 60, 300])
+def test_a_small_set_makes_as_many_updates_as_a_large_one(examples):
+    plan = planned(task(), source("mlp"), TransferConfig(recipe=QUICK, labels=12)).fit
+    x = np.zeros((examples, 8, 8, 1), np.float32)
+    soft = np.full((examples, 3), 1 / 3, np.float32)
+    views = Augmentation(name="none", options=STILL)
+    made = Consistency(x=x, soft=soft, augmentation=views, updates=50)
+    labelled = {"x": x[:1], "y": np.zeros(1, np.int32)}
+    (stage,) = made.stages(labelled, plan.network(), plan.target, frozen=0)
+    assert 50 <= stage.updates <= 70
+    assert stage.tables["steps"] == [stage.updates]
+
+
 def test_the_stages_before_it_are_compiled_for_plain_and_for_it_together(short):
     programs = Programs()
     config = TransferConfig(recipe=TURNED, labels=12, seed=1)
