@@ -36,6 +36,12 @@ class Mode:
     search: float | None = None
     pool: bool = False
 
+    @property
+    def views(self) -> bool:
+        """Whether there is a row from scratch on random views: without search, pool and views of its own."""
+        seen = self.recipe.augment != "none" or self.pool or self.search is not None
+        return not seen and not self.recipe.untuned
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON; without a pool as modes were before there was one."""
         found = {**asdict(self), "recipe": self.recipe.to_json()}

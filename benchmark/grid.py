@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 SCRATCH = "scratch"
+VIEWS = "scratch with views"
 RANDOM = "frozen random encoder"
 
 
@@ -23,8 +24,8 @@ class Cell:
     """One number of a table: a row at a label budget and a seed.
 
     row: its name in the table: ``base``, with encoder and mode behind it when there are several.
-    base: SCRATCH, RANDOM, a strategy's name or a classical model's.
-    kind: "raw" (a classical model), "fresh" (scratch or a frozen random encoder) or "strategy".
+    base: SCRATCH, VIEWS, RANDOM, a strategy's name or a classical model's.
+    kind: "raw" (a classical model), "fresh" (from scratch or a frozen random encoder) or "strategy".
     task: the name of the labelled data.
     encoder, mode: the architecture and the way of the transfer; None of classical models.
     """
@@ -48,12 +49,16 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """The common part of all rows of one comparison; their names end in ``suffix``."""
+    """The common part of all rows of one comparison; their names end in ``suffix``.
+
+    views: whether there is a row from scratch that is trained on random views.
+    """
 
     encoder: str | None = None
     mode: str | None = None
     strategies: Sequence[str] = ()
     suffix: str = ""
+    views: bool = False
 
 
 def cells(
@@ -66,7 +71,8 @@ def cells(
     """Return the cells in the order in which they run: cheap rows first, seeds innermost."""
     rows: list[dict[str, Any]] = [{"row": n, "base": n, "kind": "raw"} for n in baselines]
     for arm in arms:
-        kinds = {RANDOM: "fresh", SCRATCH: "fresh"} | dict.fromkeys(arm.strategies, "strategy")
+        fresh = (RANDOM, SCRATCH, *([VIEWS] if arm.views else []))
+        kinds = dict.fromkeys(fresh, "fresh") | dict.fromkeys(arm.strategies, "strategy")
         common = {"encoder": arm.encoder, "mode": arm.mode}
         rows += [{"row": n + arm.suffix, "base": n, "kind": kinds[n], **common} for n in kinds]
     return [

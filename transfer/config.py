@@ -176,7 +176,8 @@ class TransferConfig:
     )
     augment: str | None = option(
         None,
-        "Train on random views, by a recipe for digits, objects, photos, faces or vectors; none does not.",
+        "Train on random views, by a recipe for digits, objects, photos, faces or vectors; none does not; "
+        "auto chooses by cross-validation inside the labels.",
         metavar="NAME",
         usual="none",
     )
@@ -226,6 +227,11 @@ class TransferConfig:
         return self.reuse == "auto"
 
     @property
+    def chooses_views(self) -> bool:
+        """Whether validation inside the label budget chooses the random views."""
+        return self.augment == "auto"
+
+    @property
     def kept_blocks(self) -> int | None:
         """The number of the encoder's lowest blocks that are kept; None: all, or as many as a search says."""
         return None if self.reuse in (None, "all", "auto") else int(self.reuse)
@@ -236,6 +242,8 @@ class TransferConfig:
         from transfer.recipes import FIELDS
 
         given = {name: getattr(self, name) for name in FIELDS}
+        if self.chooses_views:
+            del given["augment"]
         # Flags that are off, and "all", are what every recipe has.
         return {n: v for n, v in given.items() if v is not None and v is not False and v != "all"}
 

@@ -24,6 +24,7 @@ from transfer.data.leakage import describe, leakage, refuse
 from transfer.encoder_source import EncoderSource
 from transfer.heads import head_of
 from transfer.report.artifacts import Artifacts
+from transfer.selection.views import views_to_try
 from transfer.semi_supervised.unlabelled import UnlabelledSet
 from transfer.targets import TARGETS, target_of
 from transfer.training.fit import FitPlan
@@ -39,6 +40,7 @@ class TransferPlan:
         fit: the training; of a reuse search, where it begins.
         rows: int64 (n,), the examples of ``task.x`` whose labels are used.
         unlabelled: more examples, and what to do with them; None without any.
+        views: the random views to choose among; () where there is no choice.
         leakage: how many of the examples the pretraining saw; None where nobody looked.
         artifacts: the files to write; None: none.
         checkpoints: beside the files; None without any.
@@ -54,6 +56,7 @@ class TransferPlan:
     fit: FitPlan
     rows: np.ndarray
     unlabelled: UnlabelledSet | None = None
+    views: tuple[str, ...] = ()
     leakage: dict[str, Any] | None = None
     artifacts: Artifacts | None = None
     checkpoints: Checkpoints | None = None
@@ -127,6 +130,7 @@ class TransferPlan:
             fit=fit,
             rows=rows,
             unlabelled=more,
+            views=views_to_try(task, source.encoder["input_shape"]) if config.chooses_views else (),
             leakage=found,
             artifacts=artifacts,
         )
@@ -159,6 +163,8 @@ class TransferPlan:
             views = self.unlabelled.augmentation
             data += f", pool: {self.unlabelled.fingerprint} {json.dumps(config.unlabelled)}"
             data += f", views: {None if views is None else views.name}"
+        if self.views:
+            data += f", views to choose among: {', '.join(self.views)}"
         search = config.search_seconds or SEARCH_SECONDS
         return {
             "source": self.fit.source.identity(),
@@ -196,15 +202,16 @@ def _check_kind(task: TargetTask, config: TransferConfig, unlabelled: Dataset | 
     asked = {
         "reuse": config.search,
         "balance": bool(config.balance),
+        "augment": config.chooses_views,
         "unlabelled": unlabelled is not None,
         "figures": config.figures,
     }
     if not TARGETS[task.target].exclusive:
         for name, given in asked.items():
             if given:
+                which = "auto " if name in ("reuse", "augment") else ""
                 raise InputError(
-                    f"{'auto ' if name == 'reuse' else ''}works on classes, and y of {task.name!r} is "
-                    f"{KINDS[task.target]}",
+                    f"{which}works on classes, and y of {task.name!r} is {KINDS[task.target]}",
                     argument=name,
                     hint="Leave it out.",
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +131,11 @@ def _choose(plan: TransferPlan, session: Session) -> tuple[FitPlan, dict[str, An
         choices[name] = found
         return found
 
+    if plan.views:
+        from transfer.selection.views import choose_views
+
+        found = choose("views", lambda: choose_views(x, y, fit, session, plan.views))
+        fit = replace(fit, recipe=replace(fit.recipe, augment=found["chosen"]))
     if plan.config.search:
         from transfer.selection.search import search
 

@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.baselines import baselines_of, learns_from_pool
 from benchmark.config import BenchmarkConfig, RunnerConfig
 from benchmark.data import BenchmarkData
-from benchmark.grid import SCRATCH, Arm, Cell, cells, short_hash
+from benchmark.grid import SCRATCH, VIEWS, Arm, Cell, cells, short_hash
 from benchmark.planning.eligibility import choose
 from benchmark.planning.pretrainings import Pretrainings
 from benchmark.store import BenchmarkFolder, Record
@@ -304,8 +304,9 @@ class TaskPlan:
                 mode=mode,
                 strategies=names,
                 suffix=_bracketed([*parts, *[mode] * (len(self.modes) > 1)]),
+                views=how.views,
             )
-            for mode in self.modes
+            for mode, how in self.modes.items()
         ]
 
     def _check_budgets(self, lenient: bool) -> dict[int, str]:
@@ -336,7 +337,7 @@ class TaskPlan:
         if cell.kind != "raw":
             fresh = self.pretrainings.fresh[str(cell.encoder)]
             # Every strategy's transfer has the same compiled steps.
-            start = "scratch" if cell.base == SCRATCH else "transfer"
+            start = cell.base if cell.base in (SCRATCH, VIEWS) else "transfer"
             fields["shape"] = f"{start} {json.dumps(fresh.encoder)} {self.task.n_classes}"
             fields |= {"fresh": fresh, "mode": self.modes[str(cell.mode)]}
         return CellItem(

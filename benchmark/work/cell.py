@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.baselines import run_baseline, starts_tensorflow
 from benchmark.config import Mode
-from benchmark.grid import RANDOM, Cell
+from benchmark.grid import RANDOM, VIEWS, Cell
 from benchmark.store import BenchmarkFolder
 from benchmark.work.context import DataItem, WorkerContext, check_environment
 from benchmark.work.queue import Outcome
@@ -21,6 +21,7 @@ from transfer.config import TransferConfig
 from transfer.encoder_source import EncoderSource
 from transfer.plan import TransferPlan
 from transfer.run import Transferred, transfer
+from transfer.selection.views import usual_views
 
 if TYPE_CHECKING:
     from pretrain.engine.progress import Reporter
@@ -151,7 +152,7 @@ class CellItem(DataItem):
         """
         assert self.fresh is not None
         assert self.mode is not None
-        session, cell = context.session(reporter), self.cell
+        session, cell, data = context.session(reporter), self.cell, context.data.get(self.data)
         source, recipe, reuse = self.fresh, self.mode.recipe, None
         about: dict[str, Any] = {}
         if self.pretraining is not None:
@@ -172,6 +173,10 @@ class CellItem(DataItem):
             recipe = replace(recipe, freeze_epochs=recipe.freeze_epochs + recipe.epochs, epochs=0)
         else:
             reuse = 0
+            if cell.base == VIEWS:
+                recipe = replace(
+                    recipe, augment=usual_views(data.task, source.encoder["input_shape"])
+                )
         config = TransferConfig(
             recipe=recipe,
             labels=labels,
@@ -179,7 +184,6 @@ class CellItem(DataItem):
             search_seconds=self.mode.search,
             seed=cell.seed,
         )
-        data = context.data.get(self.data)
         more = data.pool if self.mode.pool else None
         plan = TransferPlan.make(data.task, source, config, unlabelled=more)
         return transfer(plan, session.aside()), about

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from itertools import product
 
-from benchmark.grid import RANDOM, SCRATCH, Arm, Cell, cells
+from benchmark.grid import RANDOM, SCRATCH, VIEWS, Arm, Cell, cells
 
 SURROUNDINGS = {"recipe": {"epochs": 3}, "data": "abc"}
 
@@ -53,7 +53,13 @@ def test_another_recipe_or_other_data_is_another_cell():
 def test_several_arms_have_rows_of_their_own_and_raw_rows_once():
     arms = [
         Arm(encoder="mlp", mode="fine-tune", strategies=["one"], suffix=" (mlp)"),
-        Arm(encoder="convnet", mode="fine-tune", strategies=["one", "two"], suffix=" (convnet)"),
+        Arm(
+            encoder="convnet",
+            mode="fine-tune",
+            strategies=["one", "two"],
+            suffix=" (convnet)",
+            views=True,
+        ),
     ]
     grid = cells(arms, ["raw"], [50], [0], "clothes")
     assert [cell.row for cell in grid] == [
@@ -63,6 +69,7 @@ def test_several_arms_have_rows_of_their_own_and_raw_rows_once():
         "one (mlp)",
         f"{RANDOM} (convnet)",
         f"{SCRATCH} (convnet)",
+        f"{VIEWS} (convnet)",
         "one (convnet)",
         "two (convnet)",
     ]

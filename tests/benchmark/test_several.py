@@ -20,7 +20,7 @@ from benchmark.baselines import BASELINES
 from benchmark.cli import cli
 from benchmark.config import BenchmarkConfig, Mode, RunnerConfig
 from benchmark.data import paired
-from benchmark.grid import RANDOM, SCRATCH
+from benchmark.grid import RANDOM, SCRATCH, VIEWS
 from benchmark.report.build import redraw
 from benchmark.runner.base import InProcess
 from headstart.errors import InputError
@@ -28,7 +28,7 @@ from tasks.task import TargetTask
 from transfer.recipes import RECIPES
 
 RAW = len(BASELINES)
-ROWS = RAW + 3
+ROWS = RAW + 4
 """Those on raw values, a frozen random encoder, scratch and one strategy."""
 SHORT = replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2)
 CONFIG = BenchmarkConfig(
@@ -93,10 +93,11 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
     )
     outcome, said = run(plan(task, both, tmp_path))
     found = outcome.records
-    assert f"{ROWS} of {ROWS + 9} cells are done already" in " ".join(said)
+    assert f"{ROWS} of {ROWS + 10} cells are done already" in " ".join(said)
     assert [r["row"] for r in found[RAW:ROWS]] == [
         f"{RANDOM} (mlp, fine-tune)",
         f"{SCRATCH} (mlp, fine-tune)",
+        f"{VIEWS} (mlp, fine-tune)",
         "rotation (mlp, fine-tune)",
     ]
     results = ("accuracy", "digest")
@@ -104,8 +105,12 @@ def test_encoders_and_modes_are_told_apart_and_what_is_done_is_kept(tmp_path):
         assert [old[n] for n in results] == [new[n] for n in results]
     tables = grouped(found)
     assert [table.title for table in tables][::3] == ["mlp, fine-tune", "convnet, linear-probe"]
-    rows = [RANDOM, SCRATCH, "rotation"]
-    assert all([r["row"] for r in table.records][RAW:] == rows for table in tables)
+    # Nothing is trained from scratch by a linear probe, so views could change nothing but its head.
+    rows = {
+        "fine-tune": [RANDOM, SCRATCH, VIEWS, "rotation"],
+        "linear-probe": [RANDOM, SCRATCH, "rotation"],
+    }
+    assert all([r["row"] for r in table.records][RAW:] == rows[str(table.mode)] for table in tables)
     # A pretraining serves every mode.
     assert len(list(tmp_path.glob("weights/rotation-mlp-*.h5"))) == 1
     digests = {r["weights_digest"] for r in found if r["base"] == "rotation"}
@@ -119,7 +124,7 @@ def test_a_mode_that_searches_does_so_for_every_trained_row_and_says_what_it_cho
     modes = {"fine-tune": Mode(recipe=SHORT), "auto": Mode(recipe=SHORT, search=1e-9)}
     made = plan(named("one", n=60, test=9), replace(CONFIG, modes=modes), tmp_path)
     records = run(made)[0].records
-    assert len({r["id"] for r in records}) == len(records) == RAW + 6
+    assert len({r["id"] for r in records}) == len(records) == ROWS + 3
     searched = [r for r in records if "search" in r]
     chosen = {r["base"]: r["search"]["chosen"] for r in searched}
     assert set(chosen) == {"rotation", SCRATCH, RANDOM}
@@ -209,7 +214,7 @@ def test_the_best_network_is_trained_again_and_written(exported):
     assert (cell["labels"], cell["seed"], card["labels"]) == (10, 0, 10)
     means = {
         row: np.mean([r["accuracy"] for r in records if r["row"] == row and r["labels"] == 10])
-        for row in (RANDOM, SCRATCH, "rotation")
+        for row in (RANDOM, SCRATCH, VIEWS, "rotation")
     }
     assert means[cell["row"]] == max(means.values())
     notes = json.loads((exported / "benchmark.json").read_text())["notes"]

@@ -61,6 +61,26 @@ def show_search(found: Mapping[str, Any]) -> None:
     )
 
 
+def show_views(found: Mapping[str, Any]) -> None:
+    """Print the validation of random views, and the choice, to stdout."""
+    rows = [
+        (
+            row["views"] + (" (chosen)" if row["views"] == found["chosen"] else ""),
+            f"{100 * row['accuracy']:.2f}",
+            f"{row['loss']:.3f}",
+        )
+        for row in found["tried"]
+    ]
+    _print(
+        f"Random views: {found['repeats']} times {found['folds']}-fold cross-validation inside the labels, "
+        f"{found['seconds']:.1f} s",
+        ("views", "validated %", "loss"),
+        rows,
+        [f"Views: {found['chosen']}: {found['reason']}."],
+        texts=1,
+    )
+
+
 def show_unlabelled(found: Mapping[str, Any]) -> None:
     """Print the validation of the methods for unlabelled examples, and the choice, to stdout."""
     rows = []
@@ -111,6 +131,8 @@ def show(done: Transferred, *, as_json: bool) -> None:
     if as_json:
         out_json({"out": str(path), **result})
         return
+    if "views" in result:
+        show_views(result["views"])
     if "search" in result:
         show_search(result["search"])
     if "pool" in result:

@@ -115,10 +115,11 @@ def _schedule(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
         recipe = {k: v for k, v in recipe.items() if k in head.heeds}
     elif result["reuse"]:
         recipe = {k: value for k, value in recipe.items() if not k.startswith("scratch_")}
-    for kind in ("search", "pool"):
+    for kind in ("views", "search", "pool"):
         if result.get(kind):
             chosen = result[kind]
-            name = "reuse search" if kind == "search" else f"pool {chosen['name']}"
+            names = {"views": "random views", "search": "reuse search"}
+            name = names.get(kind) or f"pool {chosen['name']}"
             rows.append((name, f"{chosen['chosen']}: {chosen['reason']}"))
     rows += _flat(recipe)
     if result.get("interpolated") == 1.0:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, arg, check_known
-from pretrain.augment.recipes import Augmentation, usual_kind
+from pretrain.augment.recipes import Augmentation
 from pretrain.encoders import ARCHITECTURES
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
@@ -16,6 +16,7 @@ from tasks.duplicates.fingerprints import Fingerprints
 from tasks.splits import generator
 from tasks.task import TargetTask
 from transfer.data.input_adapter import InputAdapter
+from transfer.selection.views import usual_views
 from transfer.training.fit import FitPlan
 
 SIZE = 5000
@@ -126,11 +127,7 @@ def _views(task: TargetTask, fit: FitPlan) -> Augmentation | None:
     if ARCHITECTURES[encoder["architecture"]].imported:
         return None
     name = fit.recipe.augment
-    if name == "none":
-        # Images may have become the encoder's vectors on their way.
-        same = task.kind is not None and len(task.input_shape) == len(shape)
-        name = str(task.kind) if same else usual_kind(shape)
-    return Augmentation.of(name, shape)
+    return Augmentation.of(usual_views(task, shape) if name == "none" else name, shape)
 
 
 def no_consistency(fit: FitPlan, augmentation: Augmentation | None) -> str:

@@ -103,7 +103,8 @@ class FitPlan:
             name = "linear" if trained or config.search else usual_head(source.encoder, target.name)
         head = head_of(name)
         named = config.recipe != "default" and isinstance(config.recipe, str)
-        head.check_options([*config.training, *(["recipe"] if named else [])])
+        also = ["recipe"] * named + ["augment"] * config.chooses_views
+        head.check_options([*config.training, *also])
         head.check_target(target.name, data)
         above = config.above or usual_above(head.name, kept)
         plan = cls(
@@ -114,7 +115,7 @@ class FitPlan:
             target=target,
             seed=config.seed,
         )
-        plan._check(search=config.search)
+        plan._check(search=config.search, views=config.chooses_views)
         return plan
 
     @property
@@ -149,7 +150,7 @@ class FitPlan:
             recipe=TransferRecipe.from_json(found["recipe"]),
         )
 
-    def _check(self, *, search: bool) -> None:
+    def _check(self, *, search: bool, views: bool) -> None:
         reuse, recipe = self.architecture.reuse, self.recipe
         if search and recipe.validation:
             rule = f"holds labels out, and {arg.reuse:auto} validates on folds of all of them"
@@ -182,9 +183,11 @@ class FitPlan:
                     value=getattr(recipe, option),
                     hint=f"Leave it out, or give {arg.above:drop} and {arg.head:linear}.",
                 )
-        if self.views is not None and ARCHITECTURES[self.source.encoder["architecture"]].imported:
+        made = views or self.views is not None
+        if made and ARCHITECTURES[self.source.encoder["architecture"]].imported:
             rule = "makes views of values from 0 to 1, and a model that was trained elsewhere has others"
-            raise InputError(rule, argument="augment", value=recipe.augment, hint="Leave it out.")
+            value = "auto" if views else recipe.augment
+            raise InputError(rule, argument="augment", value=value, hint="Leave it out.")
         if recipe.balance and not self.target.exclusive:
             rule = f"works on one class an example, and y is of the kind {self.target.name!r}"
             raise InputError(rule, argument="balance", hint="Leave it out.")

@@ -86,8 +86,8 @@ def test_the_command_reads_it_and_its_own_options_win(tmp_path, capfd):
     done = command(capfd, "benchmark", *arguments)
     assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)
-    # Two data sets, eight rows, two budgets, two seeds.
-    assert found["cells"] == 2 * (len(BASELINES) + 4) * 2 * 2
+    # Two data sets, the classical rows and five more, two budgets, two seeds.
+    assert found["cells"] == 2 * (len(BASELINES) + 5) * 2 * 2
     assert found["pretrainings"] == 2 * 2 * 2
     assert not list(out.glob("*")) if out.exists() else True
     wrong = command(capfd, "benchmark", "--config", path, "--out", out, "--data", "digts")

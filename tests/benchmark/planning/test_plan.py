@@ -15,7 +15,7 @@ from transfers import QUICK
 from benchmark.baselines import BASELINES, learns_from_pool
 from benchmark.config import BenchmarkConfig
 from benchmark.data import BenchmarkData
-from benchmark.grid import RANDOM, SCRATCH
+from benchmark.grid import RANDOM, SCRATCH, VIEWS
 from benchmark.work.cell import PretrainItem
 from headstart.errors import InputError
 from pretrain.strategies import strategies
@@ -74,7 +74,7 @@ def files(folder):
 
 def test_every_cell_is_there_and_each_strategy_is_pretrained_once_a_seed(first):
     folder, _, outcome, lines = first
-    rows = [*BASELINES, RANDOM, SCRATCH, *UNLABELLED]
+    rows = [*BASELINES, RANDOM, SCRATCH, VIEWS, *UNLABELLED]
     assert names(outcome) == rows
     assert len(outcome.records) == len(lines) == len(rows) * 2 * 2
     assert all(record["status"] == "done" for record in outcome.records)
@@ -131,7 +131,7 @@ def test_another_recipe_is_run_anew(first, task, tmp_path):
     changed = replace(CONFIG.recipe, learning_rate=2e-3)
     _, other, lines = run(tmp_path, task, recipe=changed, labels=[10], seeds=1)
     ran = [line.split("] ")[1].split(",")[0] for line in lines]
-    assert ran == [RANDOM, SCRATCH, *UNLABELLED]  # raw rows have no recipe, and are kept
+    assert ran == [RANDOM, SCRATCH, VIEWS, *UNLABELLED]  # raw rows have no recipe, and are kept
     assert len(other.records) == len(names(other))
 
 
@@ -156,10 +156,10 @@ def test_a_cell_that_fails_is_recorded_shown_and_tried_again(task, tmp_path, cap
         failed = [r for r in records if r["status"] == "failed"]
         assert {r["row"] for r in failed} == {RANDOM, UNLABELLED[0]}
         assert all("non-finite" in r["reason"] for r in failed)
-        assert {r["row"] for r in records if r["status"] == "done"} == {*BASELINES, SCRATCH}
+        assert {r["row"] for r in records if r["status"] == "done"} == {*BASELINES, SCRATCH, VIEWS}
         assert "0 (1 failed)" in done.out
         assert f"Failed: {UNLABELLED[0]}, 10 labels, seed 0: Training became non-finite" in done.out
-        assert done.err.splitlines()[-1].startswith("Error: 2 of 9 cells failed")
+        assert done.err.splitlines()[-1].startswith("Error: 2 of 10 cells failed")
         assert "(1 failed)" in (tmp_path / "table.md").read_text()
         again = command(capfd, "benchmark", *arguments)
         assert again.code == 1
