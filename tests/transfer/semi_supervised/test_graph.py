@@ -102,9 +102,29 @@ def test_the_labels_choose_the_space_in_which_they_are_near():
     noise = np.random.default_rng(1).normal(size=x.shape).astype(np.float32)
     rows = np.array([0, 5, 10, 30, 35, 40, 55, 60, 65])
     taught = Graphs({"noise": noise, "good": x}).teach(rows, y[rows], classes=3, seed=0)
-    assert taught.about["space"] == "good"
+    assert taught.about["space"] == "good and noise"
     assert len(taught.about["tried"]) == 2 * len(WAYS)
     assert (taught.soft.argmax(axis=1) == y).mean() > 0.9
+
+
+def test_two_graphs_speak_together_and_where_one_is_silent_the_other_speaks(monkeypatch):
+    monkeypatch.setattr(graph, "NEIGHBOURS", 3)
+    x, y = clusters()
+    rows = np.array([0, 5, 10, 30, 35, 40, 55, 60, 65])
+    far = np.concatenate([x[:70], x[70:] + 1000])  # its own component, without a label, in one space
+    spaces = {"x": x, "far": far}
+    alone = {
+        n: Graphs({n: space}).teach(rows, y[rows], classes=3, seed=0) for n, space in spaces.items()
+    }
+    assert not alone["far"].soft[70:].any()
+    both = Graphs(spaces).teach(rows, y[rows], classes=3, seed=0)
+    logs = np.log(np.clip(alone["x"].soft, 1e-4, 1)) + np.log(np.clip(alone["far"].soft, 1e-4, 1))
+    logs[70:] = np.log(np.clip(alone["x"].soft[70:], 1e-4, 1))
+    logs /= both.about["temperature"]
+    product = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(both.soft, product, atol=1e-3)
+    assert both.about["method"].count(" and ") == 1
+    assert len(both.about["tried"]) == 2 * len(WAYS)
 
 
 def test_what_no_label_reaches_is_not_known_and_a_class_without_labels_is_never_said():
