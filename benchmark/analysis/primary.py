@@ -184,6 +184,11 @@ def answers(found: Tables, named: Named | None = None) -> tuple[Answer, ...]:
     return tuple(made)
 
 
+def question(task: str, several: bool) -> str:
+    """Return the beginning of an answer, with the data set where there are several."""
+    return f"Primary question, {task}: " if several else "Primary question: "
+
+
 def _nan_last(p: float) -> float:
     """Order p values so that one that is unknown is the largest."""
     return float("inf") if p != p else p
@@ -279,7 +284,7 @@ def _answer(
         "named": None if named is None else named.strategy,
         "late": late,
     }
-    begin = f"Primary question, {task}: " if several else "Primary question: "
+    begin = question(task, several)
     end = ""
     if named is not None and late:
         end = (
@@ -289,9 +294,12 @@ def _answer(
     known = [[t for t in row if t is not None] for row in tests]
     testable = [i for i, row in enumerate(known) if len(row) == len(rivals)]
     # Another baseline may be lost; what pretraining stands against is scratch.
-    if not testable or all(rival.base != SCRATCH for rival in rivals):
+    there = any(rival.base == SCRATCH for rival in rivals)
+    if not testable or not there:
         which = "no strategy can" if named is None or late else f"{named.strategy} cannot"
-        text = f"not answered: {which} be compared with the rows without pretraining."
+        text = f"not answered: {which} be compared with scratch."
+        if strategies and there:
+            text = f"not answered: it takes {MIN_SEEDS} seeds that all rows have."
         return Answer(**fields, text=f"{begin}{text}{end}")
     enough = [i for i in testable if min(t.n for t in known[i]) >= MIN_SEEDS]
     better = [i for i in enough if p[i] < ALPHA]

@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmark.analysis.equivalent_labels import Equivalent
 from benchmark.analysis.formatting import listed, p_text, percent, place_name, points, seconds, span
-from benchmark.analysis.primary import MIN_SEEDS, Answer, Named, answers
+from benchmark.analysis.primary import MIN_SEEDS, Answer, Named, answers, question
 from benchmark.analysis.rows import (
     Row,
     Tables,
@@ -123,6 +123,8 @@ def verdict(
         )
         for title, labels, rows in places(found)
     )
+    primary = tuple(_unless_guessed(found, judgements, a, len(primary) > 1) for a in primary)
+    yes = [answer for answer in primary if answer.helped]
     kinds = [j.kind for j in judgements]
     parts = []
     for kind in (HELPED, NO_HELP, UNCLEAR, EMPTY):
@@ -137,6 +139,17 @@ def verdict(
         judgements=judgements,
         primary=primary,
     )
+
+
+def _unless_guessed(
+    found: Tables, judgements: Sequence[Judgement], answer: Answer, several: bool
+) -> Answer:
+    """Take back a yes on labels that nothing here can tell from the examples."""
+    here = [j for j in judgements if _task(found, j) == answer.task]
+    if not answer.helped or any(j.kind != NO_HELP or j.use is not None for j in here):
+        return answer
+    text = "no. Nothing does better than naming the commonest class every time."
+    return replace(answer, helped=False, text=question(answer.task, several) + text)
 
 
 def _task(found: Tables, judgement: Judgement) -> str:

@@ -88,10 +88,8 @@ def _place(found: Tables, judgement: Judgement) -> dict[str, Any]:
 def _answer(found: Tables, answer: Answer) -> dict[str, Any]:
     """Return the answer to the primary question, its numbers as fractions."""
     where: dict[str, Any] = {"task": answer.task or None, "encoder": None, "mode": None}
-    if answer.title in found:
+    if answer.strategy:
         where = _where(next(iter(found[answer.title].values()))[0])
-        ours = (r for rows in found[answer.title].values() for r in rows if r.name == answer.base)
-        where |= {name: getattr(next(ours), name) for name in ("encoder", "mode")}
     gain = {part: _finite(getattr(answer.gain, part)) for part in ("mean", "low", "high")}
     return where | {
         "helped": answer.helped,

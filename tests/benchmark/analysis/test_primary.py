@@ -7,7 +7,7 @@ from scipy import stats
 
 from benchmark.analysis.primary import Named, answers, changes, declare
 from benchmark.analysis.rows import tables
-from benchmark.analysis.verdict import HELPED, verdict
+from benchmark.analysis.verdict import HELPED, NO_HELP, verdict
 from benchmark.grid import RANDOM, SCRATCH
 
 WITHOUT = [*RAW, RANDOM, SCRATCH]
@@ -133,6 +133,18 @@ def test_fewer_than_three_seeds_give_no_answer():
     assert answer.helped is None
     assert answer.text == "Primary question: not answered: it takes 3 seeds, and one has 2 seeds."
     assert asked([]) == ()
+    (answer,) = asked(benchmark(0, gains={"one": 0.2}, seeds=1))
+    assert answer.helped is None
+    assert answer.text == "Primary question: not answered: it takes 3 seeds that all rows have."
+
+
+def test_a_gain_that_stays_within_guessing_is_none():
+    chance = {"scratch": 0.25, "raw": 0.2, "slope": 0.0, "seeds": 10, "noise": 0.003}
+    records = benchmark(0, gains={"one": 0.03}, **chance)
+    assert asked(records)[0].helped
+    found = verdict(records)
+    assert (found.kind, found.primary[0].helped) == (NO_HELP, False)
+    assert "naming the commonest class" in found.primary[0].text
 
 
 @pytest.mark.parametrize(("lost", "helped"), [(RAW[0], True), (SCRATCH, None)])
@@ -142,7 +154,7 @@ def test_a_baseline_may_fail_but_not_scratch(lost, helped):
     assert (answer.helped, answer.rivals) == (helped, 5)
     (alone,) = asked([r for r in records if r["kind"] == "strategy"])
     assert alone.helped is None
-    assert "not answered: no strategy can be compared" in alone.text
+    assert "not answered: no strategy can be compared with scratch" in alone.text
     (other,) = asked(records, Named(strategy="two"))
     assert other.text.startswith("Primary question: not answered: two cannot be compared")
 
