@@ -151,7 +151,7 @@ class _Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """What two rows have in common. values: a difference a seed, of means over the budgets."""
+    """The budgets and seeds that two rows share. values: a difference a seed, of means over the budgets."""
 
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
