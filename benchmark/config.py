@@ -142,6 +142,12 @@ class BenchmarkConfig:
     options: Mapping[str, Any] = option(
         {}, "STRATEGY.name=value, of a strategy, as rbm.finetune=10.", spelled=("opt",)
     )
+    primary: str | None = option(
+        None,
+        "The strategy of the primary question, to be named before there are results: it is not corrected for "
+        "the number of strategies.",
+        usual="the best of all",
+    )
     pretrain_epochs: int | None = option(
         None, "Epochs of every strategy.", within="[1, inf)", usual="its own"
     )

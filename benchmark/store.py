@@ -125,6 +125,10 @@ class BenchmarkFolder:
         """Write ``benchmark.json``."""
         write_text(self.path / ABOUT, json.dumps(about, indent=1, default=asdict) + "\n")
 
+    def about(self) -> dict[str, Any]:
+        """Return ``benchmark.json`` of an earlier run; {} where there is none that can be read."""
+        return _read_about(self.path / ABOUT)[0]
+
     def write_notes(self, notes: Sequence[str]) -> None:
         """Replace the notes in ``benchmark.json``."""
         about = json.loads((self.path / ABOUT).read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.primary import declare
 from benchmark.baselines import baselines_of, learns_from_pool
 from benchmark.config import BenchmarkConfig, RunnerConfig
 from benchmark.data import BenchmarkData
@@ -22,7 +23,7 @@ from benchmark.work.cell import CellItem, PretrainItem
 from benchmark.work.context import PACKAGES, threads_here
 from benchmark.work.measure import MeasureItem
 from benchmark.work.queue import Outcome, WorkItem
-from headstart.errors import HeadstartError, InputError
+from headstart.errors import HeadstartError, InputError, suggest
 from headstart.files import check_output, slug
 from pretrain.config import pretrain_recipe
 from pretrain.engine.runtime import environment
@@ -143,6 +144,12 @@ class BenchmarkPlan:
         encoders = [s.encoder for task in self.tasks for s in task.pretrainings.fresh.values()]
         pools = [task.data.pool for task in self.tasks]
         typed = click.get_current_context(silent=True) is not None
+        # Not of the cells' identities, which it does not decide: the folder remembers when it was named.
+        done = sum(
+            cell.kind == "strategy" and task.finished(cell) is not None
+            for task in self.tasks
+            for cell in task.runnable
+        )
         return {
             "format": "headstart-benchmark",
             "version": 1,
@@ -165,6 +172,7 @@ class BenchmarkPlan:
             "strategies": list(dict.fromkeys(n for task in self.tasks for n in task.strategies)),
             "labels": list(config.labels),
             "seeds": config.seed_values,
+            "primary": declare(self.folder.about(), config.primary, done),
             "modes": {name: mode.to_json() for name, mode in first.modes.items()},
             # May hold an Optimizer, which is written as its fields.
             "pretrain": {**pretrain_recipe(fields.pop("recipe", "default")).fields, **fields},
@@ -206,6 +214,13 @@ class TaskPlan:
                     f"benchmark ({', '.join(self.strategies)})",
                     argument="options",
                 )
+        if config.primary is not None and config.primary not in self.strategies:
+            raise InputError(
+                f"must name a strategy of this benchmark: there is no {config.primary!r} in it."
+                f"{suggest(config.primary, self.strategies)}",
+                argument="primary",
+                hint=f"There are: {', '.join(self.strategies)}.",
+            )
         self.skipped = self._check_budgets(lenient)
         known = baselines_of(self.task)
         self.cells = cells(self.arms, known, config.labels, config.seed_values, self.task.name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.primary import Named, changes
 from benchmark.analysis.rows import Tables, base, tables
 from benchmark.analysis.verdict import Verdict, verdict
 from benchmark.report.figures import confusions_of, draw, ranked
@@ -52,8 +53,9 @@ def redraw(folder: Path, method: str = "t") -> Report:
     """
     results = BenchmarkFolder(folder).read()
     found = tables(results.records, method)
-    judged, said, about = verdict(results.records, found), claims(found), _sentence(results.about)
-    notes = _strings(results.about.get("notes"))
+    judged = verdict(results.records, found, Named.of(results.about))
+    said, about = claims(found), _sentence(results.about)
+    notes = [*_strings(results.about.get("notes")), *changes(results.about)]
     notes += [*_missing(results.records), *results.warnings]
     summary = summary_json(found, judged, said, method)
     page, figures = _drawn(results, found, judged, method=method, about=about)
@@ -152,6 +154,7 @@ def _sentence(about: Mapping[str, Any]) -> str:
 def _findings(results: Results) -> list[str]:
     """Return what a reader has to know: leakage, what was left out, failed cells, damaged lines."""
     found = [n for part in ("leakage", "notes") for n in _strings(results.about.get(part))]
+    found += changes(results.about)
     found += _missing(results.records)
     if not any(record["status"] == "failed" for record in results.records):
         found.append("Every cell that ran came to its end: none failed.")

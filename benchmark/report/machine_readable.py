@@ -7,6 +7,7 @@ import io
 import math
 from typing import Any
 
+from benchmark.analysis.primary import Answer
 from benchmark.analysis.rows import Row, Tables, equivalent, places
 from benchmark.analysis.verdict import Judgement, Verdict
 
@@ -70,6 +71,7 @@ def summary_json(found: Tables, judged: Verdict, claims: list[str], method: str)
         "verdict": {
             "kind": judged.kind,
             "headline": judged.headline,
+            "primary": [_answer(found, answer) for answer in judged.primary],
             "places": [_place(found, judgement) for judgement in judged.judgements],
         },
         "intervals": method,
@@ -81,6 +83,30 @@ def summary_json(found: Tables, judged: Verdict, claims: list[str], method: str)
 def _place(found: Tables, judgement: Judgement) -> dict[str, Any]:
     where = _where(found[judgement.title][judgement.labels][0])
     return where | {name: getattr(judgement, name) for name in ("labels", "kind", "use", "text")}
+
+
+def _answer(found: Tables, answer: Answer) -> dict[str, Any]:
+    """Return the answer to the primary question, its numbers as fractions."""
+    where: dict[str, Any] = {"task": answer.task or None, "encoder": None, "mode": None}
+    if answer.strategy:
+        where = _where(next(iter(found[answer.title].values()))[0])
+    gain = {part: _finite(getattr(answer.gain, part)) for part in ("mean", "low", "high")}
+    return where | {
+        "helped": answer.helped,
+        "strategy": answer.base or None,
+        "best_without": answer.rival or None,
+        "labels": list(answer.labels),
+        "seeds": answer.gain.n,
+        "minus_best_without": gain["mean"],
+        "minus_best_without_low": gain["low"],
+        "minus_best_without_high": gain["high"],
+        "p_corrected": _finite(answer.p),
+        "comparisons": answer.comparisons,
+        "rows_without": answer.rivals,
+        "named": answer.named,
+        "named_after_cells": answer.late,
+        "text": answer.text,
+    }
 
 
 def _where(row: Row) -> dict[str, Any]:

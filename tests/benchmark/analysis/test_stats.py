@@ -1,8 +1,19 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.analysis.stats import Interval, bootstrap_interval, holm, p_value, paired, t_interval
+from benchmark.analysis.stats import (
+    Interval,
+    bootstrap_interval,
+    holm,
+    hommel,
+    p_value,
+    paired,
+    pooled_tests,
+    t_interval,
+)
 
 
 @pytest.mark.parametrize("n", [2, 5, 30])
@@ -118,3 +129,65 @@ def test_too_few_values_for_a_bootstrap_have_students_interval(values):
         [expected.mean, expected.low, expected.high],
         equal_nan=True,
     )
+
+
+def test_a_single_rows_pooled_test_is_students():
+    values = np.random.default_rng(3).normal(0.01, 0.02, 6)
+    (found,) = pooled_tests([values])
+    expected = stats.ttest_1samp(values, 0)
+    assert (found.mean, found.n, found.df) == (pytest.approx(values.mean()), 6, pytest.approx(5))
+    assert found.p_above == pytest.approx(2 * stats.t.sf(expected.statistic, 5))
+    low, high = expected.confidence_interval()
+    assert [found.end(0.025), found.end(0.975)] == pytest.approx([low, high])
+
+
+@pytest.mark.parametrize(("rows", "n"), [(2, 3), (4, 5), (12, 5), (3, 10)])
+def test_several_rows_vary_no_less_than_they_do_on_average(rows, n):
+    values = np.random.default_rng(rows).normal(0.0, np.linspace(1, 3, rows)[:, None], (rows, n))
+    found = pooled_tests(values)
+    covariance = np.atleast_2d(np.cov(values))
+    df = (n - 1) * np.trace(covariance) ** 2 / np.trace(covariance @ covariance)
+    floor = np.diag(covariance).mean()
+    errors = np.sqrt(np.maximum(np.diag(covariance), floor) / n)
+    assert [t.df for t in found] == pytest.approx([df] * rows)
+    assert [t.error for t in found] == pytest.approx(list(errors))
+    p = np.minimum(1, 2 * stats.t.sf(values.mean(axis=1) / errors, df))
+    assert [t.p_above for t in found] == pytest.approx(list(p))
+
+
+def test_rows_that_share_the_rivals_luck_have_no_more_degrees_of_freedom_than_one():
+    luck = np.random.default_rng(0).normal(0, 1, 5)
+    shared = pooled_tests([luck + i for i in range(8)])
+    assert [t.df for t in shared] == pytest.approx([4] * 8)
+
+
+def test_without_any_spread_the_pooled_test_is_the_sign_test():
+    above, equal = pooled_tests([[0.1, 0.1, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0]])
+    assert (above.p_above, equal.p_above) == (2**-3, 1.0)
+    # The spread of another row is one to measure the mean by.
+    above, _ = pooled_tests([[0.1, 0.1, 0.1, 0.1], [0.1, -0.1, 0.2, -0.2]])
+    assert above.error > 0.05
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hommels_is_the_closed_test_with_simes_test(seed):
+    p = np.random.default_rng(seed).uniform(0, [0.02, 0.2, 1][seed % 3], 6)
+
+    def simes(chosen):
+        ordered = np.sort(p[list(chosen)])
+        return float((len(ordered) * ordered / np.arange(1, len(ordered) + 1)).min())
+
+    sets = [c for size in range(1, 7) for c in combinations(range(6), size)]
+    expected = [max(simes(c) for c in sets if i in c) for i in range(6)]
+    assert hommel(p) == pytest.approx(expected)
+    assert all(a <= b + 1e-12 for a, b in zip(hommel(p), holm(p), strict=True))
+
+
+def test_hommels_numbers_by_hand_and_those_that_are_unknown():
+    # Of all four, Simes' p is 4 * 0.04 / 4; no smaller set has a larger one.
+    assert hommel([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04] * 4)
+    assert holm([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
+    with_nan = hommel([0.01, float("nan"), 0.02])
+    assert np.isnan(with_nan[1])
+    assert [with_nan[0], with_nan[2]] == pytest.approx(hommel([0.01, 0.02]))
+    assert hommel([]) == []

@@ -277,3 +277,34 @@ def test_a_baseline_that_learns_from_the_pool_is_run_anew_for_another(task, tmp_
     ids = [{c.base: p.identity(c) for c in p.cells if c.kind == "raw"} for p in plans]
     changed = {name for name in ids[0] if ids[0][name] != ids[1][name]}
     assert changed == {name for name in BASELINES if learns_from_pool(name)}
+
+
+def test_the_primary_strategy_must_be_one_of_the_benchmark(tmp_path, task):
+    with pytest.raises(InputError) as caught:
+        plan(task, replace(CONFIG, strategies=("autoencoder",), primary="rotation"), tmp_path)
+    assert caught.value.argument == "primary"
+    assert "rotation" in caught.value.rule
+
+
+def test_when_the_primary_strategy_was_named_is_remembered_and_changes_no_cell(tmp_path, task):
+    def planned(primary):
+        return plan(task, replace(CONFIG, strategies=("autoencoder",), primary=primary), tmp_path)
+
+    first = planned("autoencoder")
+    beforehand = [{"strategy": "autoencoder", "cells": 0}]
+    assert first.about([])["primary"] == beforehand
+    first.folder.write_about(first.about([]))
+    (whole,) = first.tasks
+    assert first.about([])["primary"] == beforehand
+    for cell in whole.cells:  # a baseline's result says nothing of strategies
+        if cell.kind == "raw" or (cell.base, cell.seed) == ("autoencoder", 0):
+            record = {"id": whole.identity(cell), "status": "done", "seconds": 1.0}
+            first.folder.write_cell({**record, **whole.record_fields(cell)})
+    assert first.about([])["primary"] == beforehand
+    none = planned(None)
+    assert none.about([])["primary"] == [*beforehand, {"strategy": None, "cells": 2}]
+    assert none.tasks[0].identity(whole.cells[-1]) == whole.identity(whole.cells[-1])
+    (tmp_path / "benchmark.json").unlink()
+    # A folder from before there was a name, or whose description is lost.
+    late = [{"strategy": None, "cells": 0}, {"strategy": "autoencoder", "cells": 2}]
+    assert first.about([])["primary"] == late

@@ -169,6 +169,51 @@ def test_the_markdown_begins_with_what_it_is_about_and_the_verdict(report, folde
     assert text.index(report.judged.headline) < text.index("**50 labels**")
 
 
+def test_the_answer_to_the_primary_question_comes_first_everywhere(tmp_path):
+    records = benchmark(1, gains={"one": 0.08, "two": 0.0}, labels=(20, 50), seeds=4)
+    asked = [{"strategy": "one", "cells": 0}]
+    write(tmp_path, records, about() | {"primary": asked})
+    report = redraw(tmp_path)
+    (answer,) = report.judged.primary
+    assert answer.text.startswith("Primary question: yes. one, named beforehand, beats scratch, ")
+    page = Page((tmp_path / "report.html").read_text())
+    text, table = " ".join(page.text), (tmp_path / "table.md").read_text()
+    for shown in (text, table):
+        assert shown.index(answer.text) < shown.index(report.judged.headline)
+    (known,) = json.loads((tmp_path / "summary.json").read_text())["verdict"]["primary"]
+    assert known == {
+        "task": None,
+        "encoder": None,
+        "mode": None,
+        "helped": True,
+        "strategy": "one",
+        "best_without": "scratch",
+        "labels": [20, 50],
+        "seeds": 4,
+        "minus_best_without": answer.gain.mean,
+        "minus_best_without_low": answer.gain.low,
+        "minus_best_without_high": answer.gain.high,
+        "p_corrected": answer.p,
+        "comparisons": 1,
+        "rows_without": 6,
+        "named": "one",
+        "named_after_cells": 0,
+        "text": answer.text,
+    }
+    # The same, named when there were results.
+    write(
+        tmp_path,
+        records,
+        about() | {"primary": [{"strategy": None, "cells": 0}, {**asked[0], "cells": 5}]},
+    )
+    changed = "The strategy of the primary question was changed: none (no cells of strategies had results)"
+    report = redraw(tmp_path)
+    assert report.judged.primary[0].comparisons == 2
+    assert any(note.startswith(changed) for note in report.notes)
+    assert changed in (tmp_path / "report.html").read_text()
+    assert changed in (tmp_path / "table.md").read_text()
+
+
 def test_several_data_sets_are_ranked_and_named(tmp_path):
     records = [
         r
@@ -253,7 +298,9 @@ def test_the_command_prints_the_verdict_first(tmp_path, capfd):
     write(tmp_path, benchmark(0, gains={"one": 0.1}, labels=(50,), seeds=2), about())
     done = run(capfd, "benchmark", "report", tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert done.out.split("\n")[1] == "Too few seeds to tell whether pretraining helps here."
+    first, second = done.out.split("\n")[1:3]
+    assert first == "Primary question: not answered: it takes 3 seeds, and one has 2 seeds."
+    assert second == "Too few seeds to tell whether pretraining helps here."
     assert "minus scratch" in done.out
     done = run(capfd, "benchmark", "report", tmp_path, "--json")
     assert json.loads(done.out)["verdict"]["kind"] == "unclear"
