@@ -11,8 +11,8 @@ one-hot at the labelled examples, else 0:
 Neighbours weigh exp(-4 d^2 / d_k^2), with d_k the distance to the last of k neighbours (the same paper,
 section 4). Since both are linear, one run gives what each label, or group of labels, contributes, and the
 prediction for a label from all the others is a sum without it: leave-one-out costs next to nothing. It
-chooses the two spaces, the way in each, and the temperatures of the distributions, whose product is the answer
-(Hinton 2002, "Training Products of Experts"): where two spaces disagree, neither is sure.
+chooses the two spaces, the way in each, and the temperatures of the distributions, whose product is the
+answer (Hinton 2002, "Training Products of Experts"): where two spaces disagree, neither is sure.
 """
 
 from __future__ import annotations

@@ -111,7 +111,9 @@ def test_two_graphs_speak_together_and_where_one_is_silent_the_other_speaks(monk
     monkeypatch.setattr(graph, "NEIGHBOURS", 3)
     x, y = clusters()
     rows = np.array([0, 5, 10, 30, 35, 40, 55, 60, 65])
-    far = np.concatenate([x[:70], x[70:] + 1000])  # its own component, without a label, in one space
+    far = np.concatenate(
+        [x[:70], x[70:] + 1000]
+    )  # its own component, without a label, in one space
     spaces = {"x": x, "far": far}
     alone = {
         n: Graphs({n: space}).teach(rows, y[rows], classes=3, seed=0) for n, space in spaces.items()
