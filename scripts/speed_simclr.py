@@ -81,7 +81,10 @@ def torch_loop(x: Any, build: Callable[[Any], Any], batch: int, timed: Callable[
 
 
 def torch_view(x: Any, options: dict[str, float]) -> Any:
-    """Return one random view of each image of ``x`` (B, 1, H, W): the changes of the recipe "objects"."""
+    """Return one random view of each image of ``x`` (B, 1, H, W): what ``augment`` does to grey images.
+
+    Blur and noise are left out: no recipe has them.
+    """
     import torch
     from torch.nn import functional
 
@@ -97,21 +100,41 @@ def torch_view(x: Any, options: dict[str, float]) -> Any:
     stretch = torch.exp(draw(-1, 1) * math.log(options["aspect"]) / 2)
     across, down = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
     flip = torch.where(draw(0, 1) < options["flip"], -1.0, 1.0)
-    zero = torch.zeros(count)
-    maps = torch.stack(
-        [
-            torch.stack([across * flip, zero, draw(-1, 1) * (1 - across)], dim=1),
-            torch.stack([zero, down, draw(-1, 1) * (1 - down)], dim=1),
-        ],
-        dim=1,
-    )
+    # In units of half an image, as the grid has them.
+    right, below = draw(-1, 1) * (1 - across), draw(-1, 1) * (1 - down)
+    if options["shift"]:
+        right = right + 2 * draw(-1, 1) * options["shift"]
+        below = below + 2 * draw(-1, 1) * options["shift"]
+    if options["turn"] or options["zoom"] or options["shear"]:
+        zoom = torch.exp(draw(-1, 1) * math.log1p(options["zoom"]))
+        angle = draw(-1, 1) * options["turn"] * math.pi / 180
+        slant = draw(-1, 1) * options["shear"]
+        cos, sin = angle.cos() * zoom, angle.sin() * zoom
+        of_x = [across * cos * flip, across * (cos * slant - sin) * height / width, right]
+        of_y = [down * sin * flip * width / height, down * (sin * slant + cos), below]
+    else:
+        zero = torch.zeros(count)
+        of_x, of_y = [across * flip, zero, right], [zero, down, below]
+    maps = torch.stack([torch.stack(of_x, dim=1), torch.stack(of_y, dim=1)], dim=1)
     grid = functional.affine_grid(maps, list(x.shape), align_corners=False)
     x = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    power = torch.exp(each(-1, 1) * math.log1p(options["gamma"]))
-    x = x.clamp(1e-6, 1).pow(power)
-    mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    x = mean + (x - mean) * each(1 - options["contrast"], 1 + options["contrast"])
-    x = x * each(1 - options["brightness"], 1 + options["brightness"])
+    if options["gamma"]:
+        power = torch.exp(each(-1, 1) * math.log1p(options["gamma"]))
+        x = x.clamp(1e-6, 1).pow(power)
+    if options["contrast"]:
+        mean = x.mean(dim=(1, 2, 3), keepdim=True)
+        x = mean + (x - mean) * each(1 - options["contrast"], 1 + options["contrast"])
+    if options["brightness"]:
+        x = x * each(1 - options["brightness"], 1 + options["brightness"])
+    if options["erase"]:
+        x = _torch_erase(x, draw, options["erase"])
+    return x.clamp(0, 1)
+
+
+def _torch_erase(x: Any, draw: Callable[[float, float], Any], probability: float) -> Any:
+    import torch
+
+    height, width = x.shape[2:]
     area, shape = draw(0.05, 0.25), torch.exp(draw(-0.7, 0.7))
     high, wide = (area * shape).sqrt(), (area / shape).sqrt()
     top, left = draw(0, 1) * (1 - high), draw(0, 1) * (1 - wide)
@@ -120,6 +143,6 @@ def torch_view(x: Any, options: dict[str, float]) -> Any:
     in_rows = (rows >= top[:, None]) & (rows < (top + high)[:, None])
     in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
     hole = in_rows[:, :, None] & in_columns[:, None, :]
-    hole &= (draw(0, 1) < options["erase"])[:, None, None]
+    hole &= (draw(0, 1) < probability)[:, None, None]
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    return torch.where(hole[:, None], mean, x).clamp(0, 1)
+    return torch.where(hole[:, None], mean, x)

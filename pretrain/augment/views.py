@@ -21,6 +21,8 @@ from tasks.dataset import Dataset
 
 GEOMETRY = ("crop", "aspect", "flip", "turn", "zoom", "shear", "shift")
 IDENTITY = {"crop": 1.0, "aspect": 1.0}
+# Pixels of a side: beyond it, matrices that resize an image cost more than a look at every pixel.
+LARGEST = 128
 # Of a data set so many are tried, and more than this part of them must change.
 EXAMPLES, MIN_PART = 64, 0.5
 
@@ -39,10 +41,10 @@ def augment(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     if len(x.shape) == 2:
         return _vectors(x, seed, options)
     if any(options[name] != IDENTITY.get(name, 0.0) for name in GEOMETRY):
-        maps = affine(seed, tf.shape(x)[0], int(x.shape[1]), int(x.shape[2]), options)
-        # Bilinear; what lies outside the image has the value of its nearest edge.
-        how = {"fill_mode": "nearest", "data_format": "channels_last"}
-        x = keras.ops.image.affine_transform(x, maps, **how)
+        height, width = int(x.shape[1]), int(x.shape[2])
+        maps = affine(seed, tf.shape(x)[0], height, width, options)
+        upright = not (options["turn"] or options["shear"])
+        x = (_resized if upright and max(height, width) <= LARGEST else _resampled)(x, maps)
     x = _light(x, seed, options)
     if options["erase"]:
         x = _erase(x, seed, options["erase"])
@@ -101,6 +103,41 @@ def affine(seed: Any, count: Any, height: int, width: int, options: Mapping[str,
     return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
 
 
+def _resampled(x: Any, maps: Any) -> Any:
+    """Return images (B, H, W, C) read at the places of ``maps`` (B, 8), bilinearly.
+
+    What lies outside an image has the value of its nearest edge.
+    """
+    how = {"fill_mode": "nearest", "data_format": "channels_last"}
+    return keras.ops.image.affine_transform(x, maps, **how)
+
+
+def _resized(x: Any, maps: Any) -> Any:
+    """Return what ``_resampled`` does, to rounding, of maps whose rows and columns stay upright.
+
+    Each row is then a mixture of two rows and each column of two columns, for the whole image: two matrix
+    products, which take a third of the time of looking every pixel up.
+    """
+    height, width, channels = (int(size) for size in x.shape[1:])
+    rows, columns = _mixtures(maps[:, 4:6], height), _mixtures(maps[:, 0:3:2], width)
+    x = tf.matmul(rows, tf.reshape(x, [-1, height, width * channels]))
+    if channels == 1:
+        return tf.matmul(x, columns, transpose_b=True)[..., None]
+    x = tf.transpose(tf.reshape(x, [-1, height, width, channels]), [0, 2, 1, 3])
+    x = tf.matmul(columns, tf.reshape(x, [-1, width, height * channels]))
+    return tf.transpose(tf.reshape(x, [-1, width, height, channels]), [0, 2, 1, 3])
+
+
+def _mixtures(lines: Any, size: int) -> Any:
+    """Return weights (B, ``size``, ``size``): of each line written the share of each line read.
+
+    lines: (B, 2), a and b of the place a i + b at which line i is read.
+    """
+    numbers = tf.range(size, dtype=tf.float32)
+    places = tf.clip_by_value(lines[:, :1] * numbers + lines[:, 1:], 0.0, size - 1.0)
+    return tf.maximum(1 - tf.abs(places[:, :, None] - numbers), 0.0)
+
+
 def _light(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     each = [tf.shape(x)[0], 1, 1, 1]
 
@@ -115,7 +152,8 @@ def _light(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
     if options["gamma"]:
         power = tf.exp(uniform(seed, 18, each, -1.0, 1.0) * math.log1p(options["gamma"]))
         # A little above zero, where the power's slope is infinite; no gradient flows, but values do.
-        x = tf.pow(tf.clip_by_value(x, 1e-6, 1.0), power)
+        # A logarithm and an exponential take a sixth of the time of TensorFlow's power.
+        x = tf.exp(power * tf.math.log(tf.clip_by_value(x, 1e-6, 1.0)))
     if options["blur"]:
         amount = uniform(seed, 19, each, -0.5 * options["blur"], options["blur"])
         x = x + amount * (tf.nn.avg_pool2d(x, 5, 1, "SAME") - x)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import pretrain.augment.views as views
 from pretrain.augment.recipes import IMAGE_OPTIONS, RECIPES, VECTOR_OPTIONS
-from pretrain.augment.views import affine, augment, views_differ
+from pretrain.augment.views import affine, augment, uniform, views_differ
 
 SEED = tf.constant([3, 4])
 NOTHING = {name: option.default for name, option in IMAGE_OPTIONS.items()}
@@ -76,6 +77,49 @@ def test_a_shift_moves_by_at_most_its_part():
     assert 1.7 < np.abs(maps[:, 5]).max() <= 2
 
 
+def looked_up(x, maps):
+    """Bilinear, pixel by pixel; outside, the nearest edge."""
+    found = np.zeros_like(x, np.float64)
+    height, width = x.shape[1:3]
+    for i, v, u in np.ndindex(x.shape[:3]):
+        a, b = maps[i, :3] @ [u, v, 1], maps[i, 3:6] @ [u, v, 1]
+        left, top = int(np.floor(a)), int(np.floor(b))
+        for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
+            weight = (1 - abs(a - column)) * (1 - abs(b - row))
+            near = x[i, np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+            found[i, v, u] += weight * near
+    return found
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"crop": 0.3, "aspect": 1.5, "flip": 0.5, "zoom": 0.3, "shift": 0.3},
+        {"crop": 0.8, "flip": 0.5, "turn": 30.0, "shear": 0.3, "shift": 0.3},
+    ],
+    ids=["upright", "turned"],
+)
+@pytest.mark.parametrize("largest", [128, 9], ids=["small", "large"])
+def test_geometry_reads_each_pixel_between_four_others(options, channels, largest, monkeypatch):
+    monkeypatch.setattr(views, "LARGEST", largest)
+    x = images(channels=channels)
+    maps = np.asarray(affine(SEED, 6, 8, 10, {**NOTHING, **options}), np.float64)
+    assert view(x, **options) == pytest.approx(looked_up(x, maps), abs=1e-5)
+
+
+def test_only_turned_views_look_every_pixel_up(monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        "keras.ops.image.affine_transform", lambda x, maps, **how: looked.append(maps) or x
+    )
+    view(images(), crop=0.5, flip=0.5, zoom=0.1, shift=0.1)
+    assert not looked
+    view(images(), turn=1.0)
+    view(images(), shear=0.1)
+    assert len(looked) == 2
+
+
 def test_brightness_multiplies_and_contrast_keeps_the_mean():
     x = 0.2 + 0.2 * images()
     ratio = view(x, brightness=0.5) / x
@@ -96,6 +140,12 @@ def test_gamma_leaves_black_white_and_the_order_of_tones():
     assert changed[:, -1] == pytest.approx(np.ones(6), abs=1e-5)
     assert (np.diff(changed, axis=1) >= 0).all()
     assert changed[:, 40].std() > 0.05
+
+
+def test_gamma_is_a_power():
+    x = images()
+    power = np.exp(np.asarray(uniform(SEED, 18, [6, 1, 1, 1], -1.0, 1.0)) * np.log(2))
+    assert view(x, gamma=1.0) == pytest.approx(x**power, rel=1e-5)
 
 
 def test_dropping_colour_makes_the_channels_equal():
