@@ -1,29 +1,21 @@
-"""TypiClust: label the most typical examples first, by the encoder's features.
+"""TypiClust: label the most typical examples first, one of each cluster.
 
-Features are standardised, scaled to length 1, and grouped by k-means into one cluster a label. Of each
-cluster the most typical example is taken: the one with the smallest mean distance to its 20 nearest
-neighbours in the cluster (Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"). On Fashion-MNIST
-that was better than the one nearest to the centre. Examples of large clusters come first.
+Points (``features.py``) are grouped by k-means into one cluster a label. Of each cluster the most typical
+example is taken: the one with the smallest mean distance to its 20 nearest neighbours in the cluster
+(Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"). Examples of large clusters come first.
+docs/data.md has what else was measured.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from headstart.errors import InputError
-from pretrain.encoders.encoder import Encoder
-from pretrain.engine.runtime import keras_defaults
 from pretrain.monitoring.image_grid import tile
-from pretrain.weights.file import WeightsFile, assign
-from transfer.inference import predict_batched
-from transfer.numerics import mean_and_spread
-
-if TYPE_CHECKING:
-    from transfer.data.input_adapter import InputAdapter
 
 MAX_SAMPLE, MIN_PER_CLUSTER = 20_000, 20
 """Examples that k-means runs on, at most; but this many a cluster."""
@@ -40,7 +32,7 @@ class Suggestion:
     Attributes:
         rows: int64 (n,), indices of the examples, no two equal.
         sizes: int64 (n,), the size of each one's cluster.
-        distances: float64 (n,), from each one to its cluster's centre, features being of length 1.
+        distances: float64 (n,), from each one to its cluster's centre.
     """
 
     rows: np.ndarray
@@ -48,34 +40,31 @@ class Suggestion:
     distances: np.ndarray
 
 
-def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
+def suggest(points: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     """Return the most typical examples.
 
-    The same features, n and seed always give the same examples. Where there are fewer different
-    features than n, the examples farthest from those taken fill up the number.
+    The same points, n and seed always give the same examples. Where there are fewer different
+    points than n, the examples farthest from those taken fill up the number.
 
     Args:
-        features: (N, D) float, finite.
+        points: (N, D) float, finite; near to one another where examples are alike, as ``encode`` gives.
         n: the number of examples to suggest.
         seed: of k-means.
 
     Raises:
-        InputError: n is below 1 or above N, or some features are not finite.
+        InputError: n is below 1 or above N, or some points are not finite.
 
     Example:
         >>> suggest(np.array([[0.0], [0.1], [9.0]]), n=1).rows.shape
         (1,)
     """
-    if features.ndim != 2 or not 1 <= n <= len(features):
+    if points.ndim != 2 or not 1 <= n <= len(points):
         raise InputError(
-            f"must be 1 to {len(features):,}, the number of examples", argument="labels", value=n
+            f"must be 1 to {len(points):,}, the number of examples", argument="labels", value=n
         )
-    if not np.isfinite(features).all():
-        raise InputError(
-            "The encoder's features of these examples are not all finite.",
-            hint="Check the data for values far outside the pool's range.",
-        )
-    x = _normalised(features)
+    x = np.asarray(points, np.float32)
+    if not np.isfinite(x).all():
+        raise InputError("must be finite, every one of them", argument="points")
     centres = _centres(x, n, seed)
     nearest, distances = _assign(x, centres)
     taken = {}
@@ -93,15 +82,6 @@ def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     return Suggestion(rows=rows, sizes=counts.astype(np.int64), distances=distances[rows])
 
 
-@keras_defaults()
-def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
-    """Return the features (N, D) float32 of raw examples ``x`` (N, ...), which ``inputs`` adapts."""
-    encoder = Encoder(weights.encoder, seed=0)
-    assign(weights.tensors, encoder.variables)
-    # In a row: as the encoder's float32 input, all examples at once may not fit into memory.
-    return predict_batched((inputs.model(), encoder.model), x, BATCH)
-
-
 def image_grid(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
     """Return images side by side, in their order, as a uint8 picture.
 
@@ -113,15 +93,6 @@ def image_grid(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | 
         return None
     low, high = value_range
     return tile((x.astype(np.float32) - low) / (high - low))
-
-
-def _normalised(features: np.ndarray) -> np.ndarray:
-    """Return the features (N, D) as float32, each standardised, then each row of length 1."""
-    x = features.astype(np.float64)
-    x -= x.mean(axis=0)
-    x /= mean_and_spread(x, tolerance=1e-9, relative_to=None, constant=1.0)[1]
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    return x.astype(np.float32)
 
 
 def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:

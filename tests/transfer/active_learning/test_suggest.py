@@ -32,8 +32,7 @@ def test_one_of_each_group_the_largest_first():
     assert found.sizes.tolist() == [90, 50, 20, 5]
     assert found.rows.dtype == np.int64
     # Each is the one whose 20 nearest neighbours in its group are closest.
-    x = (features - features.mean(0)) / features.std(0)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    x = features.astype(np.float64)
     for row, distance in zip(found.rows, found.distances, strict=True):
         members = np.flatnonzero(which == which[row])
         apart = np.linalg.norm(x[members, None] - x[members], axis=-1)
@@ -73,9 +72,27 @@ def test_the_number_must_be_there(n):
         suggest(np.ones((10, 2)), n)
 
 
-def test_features_must_be_finite():
-    with pytest.raises(InputError, match="not all finite"):
+def test_points_must_be_finite():
+    with pytest.raises(InputError) as caught:
         suggest(np.full((10, 2), np.nan), 3)
+    assert caught.value.argument == "points"
+
+
+def test_a_rare_group_gets_a_label():
+    features, which = groups([1000, 700, 4, 900], spread=0.1)
+    assert sorted(which[suggest(features, 4).rows]) == [0, 1, 2, 3]
+
+
+def test_an_outlier_and_the_rim_of_a_group_are_not_typical():
+    rng = np.random.default_rng(0)
+    # Three in ten lie on a wide ring around the others.
+    ring = rng.normal(size=(60, 2))
+    ring *= 2 / np.linalg.norm(ring, axis=1, keepdims=True)
+    group = np.concatenate([0.2 * rng.normal(size=(140, 2)), ring])
+    features = np.concatenate([group - 6, group + 6, [[8.0, 2.0]]])
+    rows = suggest(features, 2).rows
+    assert sorted(rows // 200) == [0, 1]
+    assert (rows % 200 < 140).all()
 
 
 def test_pictures_are_of_images_only():
