@@ -9,7 +9,7 @@ patches: there the encoder alone decides.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,9 +30,25 @@ SAMPLE = 5000
 BATCH = 4096
 
 
-@keras_defaults()
 def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return points (N, d) float32 of length 1, near to one another where examples are alike.
+
+    Arguments and errors are those of ``spaces``, whose points stand side by side.
+    """
+    return side_by_side(spaces(weights, inputs, x, seed))
+
+
+def side_by_side(found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return points of several spaces, (N, d) each, as one array; squared distances are their means."""
+    parts = list(found.values())
+    return np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(parts)))
+
+
+@keras_defaults()
+def spaces(
+    weights: WeightsFile, inputs: InputAdapter, x: np.ndarray, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Return the points (N, d) float32 of "features" and, of images, of "patches".
 
     The memory is a batch's and that of the points, however wide the features are.
 
@@ -47,19 +63,18 @@ def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray, seed: int 
     """
     adapter, encoder = inputs.model(), Encoder(weights.encoder, seed=0)
     assign(weights.tensors, encoder.variables)
-    few = sample(SAMPLE, x)
-    spaces = [encoder.model]
+    few, models = sample(SAMPLE, x), {"features": encoder.model}
     if x.ndim == 4:
         # Large images: as many as may be in memory at the encoder's size.
         images = sample(min(SAMPLE, MAX_VALUES // math.prod(inputs.encoder_shape) + 1), x)
-        spaces.append(random_words(predict_batched(adapter, images), seed).model)
-    points = []
-    for model in spaces:
+        models["patches"] = random_words(predict_batched(adapter, images), seed).model
+    points = {}
+    for name, model in models.items():
         # In a row: at the encoder's size, all examples at once may not fit into memory.
-        models = (adapter, model)
-        project = whitening(predict_batched(models, few, BATCH), seed)
-        points.append(predict_batched(models, x, BATCH, then=project))
-    return np.concatenate(points, axis=1) / np.float32(np.sqrt(len(points)))
+        row = (adapter, model)
+        project = whitening(predict_batched(row, few, BATCH), seed)
+        points[name] = predict_batched(row, x, BATCH, then=project)
+    return points
 
 
 def whitening(features: np.ndarray, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,13 +1,15 @@
 """TypiClust: label the most typical examples first, one of each cluster.
 
 Points (``features.py``) are grouped by k-means into one cluster a label. Of each cluster the most typical
-example is taken: the one with the smallest mean distance to its 20 nearest neighbours in the cluster
-(Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"). Examples of large clusters come first.
-docs/data.md has what else was measured.
+example is taken (Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"): the one with the smallest
+mean distance to the nearest three quarters of its cluster. The paper's 20 nearest neighbours are few where
+clusters are large: they find the densest spot, which may lie at a cluster's rim (docs/data.md has what was
+measured). Examples of large clusters come first.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +17,15 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError
+from pretrain.encoders.encoder import sample
 from pretrain.monitoring.image_grid import tile
 
 MAX_SAMPLE, MIN_PER_CLUSTER = 20_000, 20
 """Examples that k-means runs on, at most; but this many a cluster."""
-NEIGHBOURS = 20
+NEIGHBOURS = 0.75
+"""Part of its cluster, the nearest, to which an example's mean distance is taken."""
 MAX_MEMBERS = 2000
-"""Members of a cluster that are compared with one another, the nearest to its centre."""
+"""Members of a cluster that may be taken, the nearest to its centre, and that they are compared with."""
 BATCH = 4096
 
 
@@ -71,7 +75,7 @@ def suggest(points: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     for k in np.unique(nearest):
         members = np.flatnonzero(nearest == k)
         close = np.argsort(distances[members], kind="stable")[:MAX_MEMBERS]
-        taken[int(k)] = _densest(x, members[close])
+        taken[int(k)] = _most_typical(x, members[close], sample(MAX_MEMBERS, members))
     sizes = np.bincount(nearest, minlength=len(centres))
     order = sorted(taken, key=lambda k: (-sizes[k], taken[k]))
     rows = np.array([taken[k] for k in order], np.int64)
@@ -111,15 +115,15 @@ def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.asarray(kmeans.cluster_centers_)
 
 
-def _densest(x: np.ndarray, members: np.ndarray) -> int:
-    """Return the first of the members (M,) of x (N, D) with the smallest mean distance to its neighbours."""
-    part = x[members].astype(np.float64)
-    lengths = (part**2).sum(axis=1)
-    distances = np.sqrt(np.maximum(lengths[:, None] + lengths - 2 * part @ part.T, 0))
-    count = min(NEIGHBOURS + 1, len(members))  # each is its own nearest
+def _most_typical(x: np.ndarray, candidates: np.ndarray, members: np.ndarray) -> int:
+    """Return the most typical of candidates, rows (M,) of x (N, D), among members, rows (L,)."""
+    part, others = x[candidates].astype(np.float64), x[members].astype(np.float64)
+    squares = (part**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * part @ others.T
+    distances = np.sqrt(np.maximum(squares, 0))
+    count = math.ceil(NEIGHBOURS * len(members))
     means = np.partition(distances, count - 1, axis=1)[:, :count].mean(axis=1)
     # Rounded: equal distances come out of the product a little different.
-    return int(members[np.round(means, 9).argmin()])
+    return int(candidates[np.round(means, 9).argmin()])
 
 
 def _assign(x: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
