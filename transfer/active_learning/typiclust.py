@@ -26,6 +26,8 @@ NEIGHBOURS = 0.75
 """Part of its cluster, the nearest, to which an example's mean distance is taken."""
 MAX_MEMBERS = 2000
 """Members of a cluster that may be taken, the nearest to its centre, and that they are compared with."""
+RESTARTS, MAX_CLUSTERS = 5, 1000
+"""Runs of k-means, of which the one with the smallest error counts; but so many clusters in all of them."""
 BATCH = 4096
 
 
@@ -106,12 +108,13 @@ def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:
 
     rng = np.random.default_rng(seed)
     size = min(len(x), max(MAX_SAMPLE, MIN_PER_CLUSTER * n))
-    sample = x[np.sort(rng.choice(len(x), size, replace=False))]
-    kmeans: Any = KMeans(n, n_init=1, random_state=int(rng.integers(2**31)))
+    part = x[np.sort(rng.choice(len(x), size, replace=False))]
+    restarts = min(RESTARTS, max(1, MAX_CLUSTERS // n))
+    kmeans: Any = KMeans(n, n_init=restarts, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
         # Fewer different examples than clusters: the caller fills up.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans.fit(sample)
+        kmeans.fit(part)
     return np.asarray(kmeans.cluster_centers_)
 
 
