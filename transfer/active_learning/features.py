@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = 100
 SAMPLE = 5000
-"""Examples by which the components and the patches are found, evenly spaced: 60,000 give the same picks."""
+"""Examples by which the components and the patches are found, evenly spaced."""
 BATCH = 4096
 
 
