@@ -185,7 +185,7 @@ def export(as_json: bool, **given: Any) -> None:
 @data_options
 @run_options
 def suggest(as_json: bool, **given: Any) -> None:
-    """Suggest which examples to label: the most typical ones, by the encoder's features.
+    """Suggest which examples to label: typical ones, by the encoder's features and, of images, by patches.
 
     No label is looked at. Of labelled data, examples are chosen from the part that `transfer` trains on,
     and `transfer --labels-from` uses them: give both the same --data, --test-part and --seed.

@@ -1,35 +1,33 @@
-"""TypiClust: label the most typical examples first, by the encoder's features.
+"""TypiClust: label the most typical examples first, one of each cluster.
 
-Features are standardised, scaled to length 1, and grouped by k-means into one cluster a label. Of each
-cluster the most typical example is taken: the one with the smallest mean distance to its 20 nearest
-neighbours in the cluster (Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"). On Fashion-MNIST
-that was better than the one nearest to the centre. Examples of large clusters come first.
+Points (``features.py``) are grouped by k-means into one cluster a label. Of each cluster the most typical
+example is taken (Hacohen, Dekel and Weinshall 2022, "Active Learning on a Budget"): the one with the smallest
+mean distance to the nearest three quarters of its cluster. The paper's 20 nearest neighbours are few where
+clusters are large: they find the densest spot, which may lie at a cluster's rim (docs/data.md has what was
+measured). Examples of large clusters come first.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from headstart.errors import InputError
-from pretrain.encoders.encoder import Encoder
-from pretrain.engine.runtime import keras_defaults
+from pretrain.encoders.encoder import sample
 from pretrain.monitoring.image_grid import tile
-from pretrain.weights.file import WeightsFile, assign
-from transfer.inference import predict_batched
-from transfer.numerics import mean_and_spread
-
-if TYPE_CHECKING:
-    from transfer.data.input_adapter import InputAdapter
 
 MAX_SAMPLE, MIN_PER_CLUSTER = 20_000, 20
 """Examples that k-means runs on, at most; but this many a cluster."""
-NEIGHBOURS = 20
+NEIGHBOURS = 0.75
+"""Part of its cluster, the nearest, to which an example's mean distance is taken."""
 MAX_MEMBERS = 2000
-"""Members of a cluster that are compared with one another, the nearest to its centre."""
+"""Members of a cluster that may be taken, the nearest to its centre, and that they are compared with."""
+RESTARTS, MAX_CLUSTERS = 5, 1000
+"""Runs of k-means, of which the one with the smallest error counts; but so many clusters in all of them."""
 BATCH = 4096
 
 
@@ -40,7 +38,7 @@ class Suggestion:
     Attributes:
         rows: int64 (n,), indices of the examples, no two equal.
         sizes: int64 (n,), the size of each one's cluster.
-        distances: float64 (n,), from each one to its cluster's centre, features being of length 1.
+        distances: float64 (n,), from each one to its cluster's centre.
     """
 
     rows: np.ndarray
@@ -48,41 +46,38 @@ class Suggestion:
     distances: np.ndarray
 
 
-def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
+def suggest(points: np.ndarray, n: int, seed: int = 0) -> Suggestion:
     """Return the most typical examples.
 
-    The same features, n and seed always give the same examples. Where there are fewer different
-    features than n, the examples farthest from those taken fill up the number.
+    The same points, n and seed always give the same examples. Where there are fewer different
+    points than n, the examples farthest from those taken fill up the number.
 
     Args:
-        features: (N, D) float, finite.
+        points: (N, D) float, finite; near to one another where examples are alike, as ``encode`` gives.
         n: the number of examples to suggest.
         seed: of k-means.
 
     Raises:
-        InputError: n is below 1 or above N, or some features are not finite.
+        InputError: n is below 1 or above N, or some points are not finite.
 
     Example:
         >>> suggest(np.array([[0.0], [0.1], [9.0]]), n=1).rows.shape
         (1,)
     """
-    if features.ndim != 2 or not 1 <= n <= len(features):
+    if points.ndim != 2 or not 1 <= n <= len(points):
         raise InputError(
-            f"must be 1 to {len(features):,}, the number of examples", argument="labels", value=n
+            f"must be 1 to {len(points):,}, the number of examples", argument="labels", value=n
         )
-    if not np.isfinite(features).all():
-        raise InputError(
-            "The encoder's features of these examples are not all finite.",
-            hint="Check the data for values far outside the pool's range.",
-        )
-    x = _normalised(features)
+    x = np.asarray(points, np.float32)
+    if not np.isfinite(x).all():
+        raise InputError("must be finite, every one of them", argument="points")
     centres = _centres(x, n, seed)
     nearest, distances = _assign(x, centres)
     taken = {}
     for k in np.unique(nearest):
         members = np.flatnonzero(nearest == k)
         close = np.argsort(distances[members], kind="stable")[:MAX_MEMBERS]
-        taken[int(k)] = _densest(x, members[close])
+        taken[int(k)] = _most_typical(x, members[close], sample(MAX_MEMBERS, members))
     sizes = np.bincount(nearest, minlength=len(centres))
     order = sorted(taken, key=lambda k: (-sizes[k], taken[k]))
     rows = np.array([taken[k] for k in order], np.int64)
@@ -91,15 +86,6 @@ def suggest(features: np.ndarray, n: int, seed: int = 0) -> Suggestion:
         more = _farthest(x, rows, n - len(rows))
         rows, counts = np.concatenate([rows, more]), np.concatenate([counts, sizes[nearest[more]]])
     return Suggestion(rows=rows, sizes=counts.astype(np.int64), distances=distances[rows])
-
-
-@keras_defaults()
-def encode(weights: WeightsFile, inputs: InputAdapter, x: np.ndarray) -> np.ndarray:
-    """Return the features (N, D) float32 of raw examples ``x`` (N, ...), which ``inputs`` adapts."""
-    encoder = Encoder(weights.encoder, seed=0)
-    assign(weights.tensors, encoder.variables)
-    # In a row: as the encoder's float32 input, all examples at once may not fit into memory.
-    return predict_batched((inputs.model(), encoder.model), x, BATCH)
 
 
 def image_grid(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | None:
@@ -115,15 +101,6 @@ def image_grid(x: np.ndarray, value_range: tuple[float, float]) -> np.ndarray | 
     return tile((x.astype(np.float32) - low) / (high - low))
 
 
-def _normalised(features: np.ndarray) -> np.ndarray:
-    """Return the features (N, D) as float32, each standardised, then each row of length 1."""
-    x = features.astype(np.float64)
-    x -= x.mean(axis=0)
-    x /= mean_and_spread(x, tolerance=1e-9, relative_to=None, constant=1.0)[1]
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    return x.astype(np.float32)
-
-
 def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Return at most n centres (n, D) of ``x`` (N, D), found on a sample of a large set."""
     from sklearn.cluster import KMeans
@@ -131,24 +108,25 @@ def _centres(x: np.ndarray, n: int, seed: int) -> np.ndarray:
 
     rng = np.random.default_rng(seed)
     size = min(len(x), max(MAX_SAMPLE, MIN_PER_CLUSTER * n))
-    sample = x[np.sort(rng.choice(len(x), size, replace=False))]
-    kmeans: Any = KMeans(n, n_init=1, random_state=int(rng.integers(2**31)))
+    part = x[np.sort(rng.choice(len(x), size, replace=False))]
+    restarts = min(RESTARTS, max(1, MAX_CLUSTERS // n))
+    kmeans: Any = KMeans(n, n_init=restarts, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
         # Fewer different examples than clusters: the caller fills up.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans.fit(sample)
+        kmeans.fit(part)
     return np.asarray(kmeans.cluster_centers_)
 
 
-def _densest(x: np.ndarray, members: np.ndarray) -> int:
-    """Return the first of the members (M,) of x (N, D) with the smallest mean distance to its neighbours."""
-    part = x[members].astype(np.float64)
-    lengths = (part**2).sum(axis=1)
-    distances = np.sqrt(np.maximum(lengths[:, None] + lengths - 2 * part @ part.T, 0))
-    count = min(NEIGHBOURS + 1, len(members))  # each is its own nearest
+def _most_typical(x: np.ndarray, candidates: np.ndarray, members: np.ndarray) -> int:
+    """Return the most typical of candidates, rows (M,) of x (N, D), among members, rows (L,)."""
+    part, others = x[candidates].astype(np.float64), x[members].astype(np.float64)
+    squares = (part**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * part @ others.T
+    distances = np.sqrt(np.maximum(squares, 0))
+    count = math.ceil(NEIGHBOURS * len(members))
     means = np.partition(distances, count - 1, axis=1)[:, :count].mean(axis=1)
     # Rounded: equal distances come out of the product a little different.
-    return int(members[np.round(means, 9).argmin()])
+    return int(candidates[np.round(means, 9).argmin()])
 
 
 def _assign(x: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

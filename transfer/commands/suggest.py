@@ -53,12 +53,13 @@ def suggest_command(
         raise InputError(rule, argument="labels", value=labels)
     session.start()
     from pretrain.monitoring.artifacts import write_picture
-    from transfer.active_learning.typiclust import encode, image_grid, suggest
+    from transfer.active_learning.features import encode
+    from transfer.active_learning.typiclust import image_grid, suggest
 
     say(f"Data: {pool.name}, {len(pool.x):,} examples to choose from, {pool.source}")
     for change in inputs.changes:
         say(f"Inputs: {change}, to fit the encoder")
-    chosen = suggest(encode(file, inputs, pool.x), labels, seed)
+    chosen = suggest(encode(file, inputs, pool.x, seed), labels, seed)
     write_text(out, to_csv(chosen, pool.x, pool.files))
     picture, shown = out.with_suffix(".png"), image_grid(pool.x[chosen.rows], pool.value_range)
     if shown is not None:

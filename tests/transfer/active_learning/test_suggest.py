@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
@@ -31,13 +32,13 @@ def test_one_of_each_group_the_largest_first():
     assert which[found.rows].tolist() == [2, 0, 1, 3]
     assert found.sizes.tolist() == [90, 50, 20, 5]
     assert found.rows.dtype == np.int64
-    # Each is the one whose 20 nearest neighbours in its group are closest.
-    x = (features - features.mean(0)) / features.std(0)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    # Each is the one nearest to the nearest three quarters of its group.
+    x = features.astype(np.float64)
     for row, distance in zip(found.rows, found.distances, strict=True):
         members = np.flatnonzero(which == which[row])
         apart = np.linalg.norm(x[members, None] - x[members], axis=-1)
-        density = np.sort(apart, axis=1)[:, 1:21].mean(axis=1)
+        count = math.ceil(0.75 * len(members))
+        density = np.sort(apart, axis=1)[:, :count].mean(axis=1)
         assert members[density.argmin()] == row
         centre = x[members].mean(0)
         assert distance == pytest.approx(np.linalg.norm(x[row] - centre), abs=1e-4)
@@ -73,9 +74,46 @@ def test_the_number_must_be_there(n):
         suggest(np.ones((10, 2)), n)
 
 
-def test_features_must_be_finite():
-    with pytest.raises(InputError, match="not all finite"):
+def test_points_must_be_finite():
+    with pytest.raises(InputError) as caught:
         suggest(np.full((10, 2), np.nan), 3)
+    assert caught.value.argument == "points"
+
+
+def test_a_rare_group_gets_a_label():
+    features, which = groups([1000, 700, 4, 900], spread=0.1)
+    assert sorted(which[suggest(features, 4).rows]) == [0, 1, 2, 3]
+
+
+def test_a_dense_spot_at_the_rim_of_a_group_is_not_typical():
+    rng = np.random.default_rng(0)
+    group, spot = rng.normal(size=(170, 2)), 0.01 * rng.normal(size=(30, 2)) + [2.2, 0.0]
+    rows = suggest(np.concatenate([group, spot]), 1).rows
+    assert rows[0] < 170
+    assert np.linalg.norm(group[rows[0]]) < 0.6
+
+
+def test_a_large_group_is_compared_with_a_part_of_it(monkeypatch):
+    monkeypatch.setattr("transfer.active_learning.typiclust.MAX_MEMBERS", 50)
+    features, which = groups([600, 500], spread=0.2)
+    rows = suggest(features, 2).rows
+    for row in rows:
+        members = features[which == which[row]]
+        apart = np.linalg.norm(members - members.mean(0), axis=1)
+        near = np.linalg.norm(features[row] - members.mean(0))
+        assert (apart < near).mean() < 0.1
+
+
+def test_an_outlier_and_the_rim_of_a_group_are_not_typical():
+    rng = np.random.default_rng(0)
+    # Three in ten lie on a wide ring around the others.
+    ring = rng.normal(size=(60, 2))
+    ring *= 2 / np.linalg.norm(ring, axis=1, keepdims=True)
+    group = np.concatenate([0.2 * rng.normal(size=(140, 2)), ring])
+    features = np.concatenate([group - 6, group + 6, [[8.0, 2.0]]])
+    rows = suggest(features, 2).rows
+    assert sorted(rows // 200) == [0, 1]
+    assert (rows % 200 < 140).all()
 
 
 def test_pictures_are_of_images_only():
