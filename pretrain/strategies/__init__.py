@@ -15,7 +15,6 @@ from pretrain.strategies import (
     denoising,
     gan,
     greedy,
-    lejepa,
     masked,
     patch_dictionary,
     rbm,
@@ -24,6 +23,7 @@ from pretrain.strategies import (
     simclr,
     supervised,
     vicreg,
+    visreg,
 )
 from pretrain.strategies.base import Strategy
 
@@ -39,7 +39,7 @@ STRATEGIES: dict[str, Strategy] = {
         simclr.ROW,
         barlow.ROW,
         vicreg.ROW,
-        lejepa.ROW,
+        visreg.ROW,
         siamese.ROW,
         gan.ROW,
         rbm.ROW,
