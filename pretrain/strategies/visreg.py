@@ -2,9 +2,10 @@
 
 Wu, Balestriero & Levine 2026, "VISReg: Variance-Invariance-Sketching Regularization for JEPA training".
 Each of B examples gives ``views`` global views, by the augmentation, and ``crops`` local ones, which keep
-less of the image (multi-crop; Caron et al. 2020, "SwAV", section 3.3). With the projection z_v (P,) of view v
-and m the mean over the example's global views, as in Balestriero & LeCun 2025, "LeJEPA", the invariance is
-the mean over examples and views of |z_v - m|^2 / P. There is no teacher and no negative.
+less of the image (multi-crop; Caron et al. 2020, "SwAV", section 3.3), unless the augmentation never crops.
+With the projection z_v (P,) of view v and m the mean over the example's global views, as in Balestriero &
+LeCun 2025, "LeJEPA", the invariance is the mean over examples and views of |z_v - m|^2 / P. There is no
+teacher and no negative.
 
 What prevents collapse is computed of each view's projections Z (B, P), and averaged over the views. With
 mean and standard deviation over the examples:
@@ -68,7 +69,8 @@ def stages(setup: Setup) -> Iterator[Stage]:
     head = projector(setup.encoder.feature_size, options["projector"])
     views, crops, weight = options["views"], options["crops"], options["weight"]
     local = dict(setup.augmentation.options)
-    if "crop" in local:  # a table's rows cannot be cropped: their local views are further views
+    # Where the augmentation crops nothing (a digit without a stroke is another), they are further views.
+    if local.get("crop", 1.0) < 1:
         local["crop"] = min(options["crop"], local["crop"])
 
     def loss(batch: Batch) -> Mapping[str, Any]:
@@ -107,7 +109,11 @@ ROW = Strategy(
         ),
         "views": Option(2, "global views of an example, which make the mean", integer(1, 16)),
         "crops": Option(2, "local views of an example; 0 for none", integer(0, 16)),
-        "crop": Option(0.3, "least part of an image's area in a local view", number(0.05, 1)),
+        "crop": Option(
+            0.3,
+            "least part of the area in a local view, where the augmentation crops",
+            number(0.05, 1),
+        ),
         "directions": Option(128, "random directions of a step", integer(1, 8192)),
         "projector": sizes_option(256, 128),
     },

@@ -94,17 +94,29 @@ def test_a_collapsed_cloud_is_pulled_apart_by_a_finite_gradient(count):
         assert pull == pytest.approx(2 / math.sqrt(4 * count), rel=0.1)
 
 
-def test_local_views_keep_less_of_an_image_and_differ_from_the_global_ones():
+def seen_views(augmentation, given):
+    """The views (4, 12, H, W, C) of a step, two global ones first."""
     pool = patterns(12)
     encoder = Passing(*pool.input_shape)
     setup = setup_of("visreg", encoder, pool, views=2, crops=2, crop=0.1, projector=[4])
-    how = Augmentation.of("objects", pool.input_shape, {"erase": 0, "gamma": 0})
+    how = Augmentation.of(augmentation, pool.input_shape, given)
     stage = next(iter(stages(dataclasses.replace(setup, augmentation=how))))
     stage.objectives[0].loss(batch_of({"x": pool.x}))
-    views = encoder.seen.reshape(4, 12, *pool.input_shape)
+    return encoder.seen.reshape(4, 12, *pool.input_shape)
+
+
+def test_local_views_keep_less_of_an_image_and_differ_from_the_global_ones():
+    views = seen_views("objects", {"erase": 0, "gamma": 0})
     for one in range(4):
         for other in range(one):
             assert not np.allclose(views[one], views[other])
     # Less of an image, enlarged, is smoother: neighbours differ less.
     rough = np.abs(np.diff(views, axis=3)).mean(axis=(1, 2, 3, 4))
     assert rough[2:].max() < rough[:2].min()
+
+
+def test_no_view_is_cropped_where_the_augmentation_crops_nothing():
+    dimmed = seen_views("none", {"brightness": 0.1})
+    pool = patterns(12).x / 255
+    ratio = dimmed / pool  # one factor an image
+    assert ratio.std(axis=(2, 3, 4)).max() < 0.02
