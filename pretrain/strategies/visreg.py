@@ -16,8 +16,14 @@ mean and standard deviation over the examples:
   distance of the B numbers ((Z - mean) / deviation) a to a standard normal variable: of the i-th smallest
   to the normal quantile of i / (B + 1). In every direction it is small only if Z is isotropic and Gaussian.
 
-The loss is (1 - ``weight``) invariance + ``weight`` (center + scale + shape). The pull on the scale does not
-vanish when the projections collapse, as that of LeJEPA's own regulariser does.
+The loss is (1 - ``weight``) invariance + ``weight`` (center + scale + shape). The pull on the scale does
+not vanish when the projections collapse, as that of LeJEPA's own regulariser does.
+
+Chosen among three losses on the same views, by frozen features and 100 labels of Fashion-MNIST, judged on
+4,000 held-out training images: one pretraining seed each, five draws of labels. The best of the settings
+tried after 11 to 15 s on one core: 68.4 % (of 4 settings), LeJEPA's SIGReg 67.3 (of 11), SwAV's codes 66.4
+(of 3), no training 63.3, ``simclr`` as it is 69.7. One longer run each: 72.0 after 63 s, SIGReg 71.0 after
+61 s, ``simclr`` 73.4 after some 74 s. Differences of a point may be chance.
 """
 
 from __future__ import annotations
