@@ -23,6 +23,7 @@ from pretrain.strategies import (
     simclr,
     supervised,
     vicreg,
+    visreg,
 )
 from pretrain.strategies.base import Strategy
 
@@ -38,6 +39,7 @@ STRATEGIES: dict[str, Strategy] = {
         simclr.ROW,
         barlow.ROW,
         vicreg.ROW,
+        visreg.ROW,
         siamese.ROW,
         gan.ROW,
         rbm.ROW,

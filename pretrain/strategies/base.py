@@ -69,13 +69,26 @@ class Setup:
         """Return features (B, D) of raw examples (B, ...)."""
         return self.encoder(self.preprocess(x), training)
 
-    def views(self, batch: Batch, count: int = 2, x: Any = None) -> list[Any]:
+    def views(
+        self,
+        batch: Batch,
+        count: int = 2,
+        x: Any = None,
+        options: Mapping[str, float] | None = None,
+        first: int = 0,
+    ) -> list[Any]:
         """Return ``count`` random views, each float32 (B, ...) in [0, 1], of the batch's examples.
 
-        x: raw examples (B, ...) to take the views of, instead of ``batch.x``.
+        Args:
+            batch: of this step.
+            count: how many.
+            x: raw examples (B, ...) to take the views of, instead of ``batch.x``.
+            options: of the changes, instead of the augmentation's.
+            first: how many views the loss took of this batch before, so that these are others.
         """
-        clean, how = self.preprocess(batch.x if x is None else x), self.augmentation.options
-        return [augment(clean, batch.draw(1000 + k), how) for k in range(count)]
+        clean = self.preprocess(batch.x if x is None else x)
+        how = self.augmentation.options if options is None else options
+        return [augment(clean, batch.draw(1000 + k), how) for k in range(first, first + count)]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
