@@ -106,6 +106,36 @@ def default_of(row: dataclasses.Field[Any]) -> Any:
     return row.default
 
 
+def arguments(config: Any) -> list[str]:
+    """Return a command's arguments that give an equal configuration; what has its default is left out.
+
+    Example:
+        >>> arguments(ReadOptions(image_size=(32, 32)))
+        ['--image-size', '32x32']
+    """
+    found: list[str] = []
+    for row, info in options_of(type(config)):
+        value = getattr(config, row.name)
+        if not info.command or value == default_of(row):
+            continue
+        name = (info.spelled or (row.name,))[0].replace("_", "-")
+        if info.kind == "flag":
+            found.append(f"--{name}" if value else f"--no-{name}")
+        elif info.kind == "pairs":
+            for key, part in value.items():
+                found += [f"--{name}", f"{key}={_spelled(part, ',')}"]
+        elif info.kind == "texts":
+            for part in value:
+                found += [f"--{name}", part]
+        else:
+            found += [f"--{name}", _spelled(value, "x" if info.kind == "size" else ",")]
+    return found
+
+
+def _spelled(value: Any, between: str) -> str:
+    return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def check_options(config: Any) -> None:
     """Check the values of a configuration by the rules of its options, as Python gives them.
 

@@ -35,6 +35,7 @@ class StageCost:
         seconds, xla_seconds: by the plain graph, and compiled by XLA, where that may be used (else None).
         own: its epochs, when they are not the recipe's.
         compiling, xla_compiling: seconds before the first steps are made, by either.
+        validating: the part of ``seconds`` in which the held-out examples are measured.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StageCost:
     own: float | None = None
     compiling: float = 0.0
     xla_compiling: float = 0.0
+    validating: float = 0.0
 
     def epochs(self, epochs: float) -> float:
         """Return its epochs when the recipe has ``epochs``."""
@@ -132,8 +134,8 @@ def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[St
             if clock is not None:
                 for xla in (False,) if stage.convolutional else (False, True):
                     names = [f"xla_{n}" if xla else n for n in ("seconds", "compiling")]
-                    found = _epoch_seconds(stage, plan.seed, clock, xla=xla)
-                    costs |= zip(names, found, strict=True)
+                    *found, validating = _epoch_seconds(stage, plan.seed, clock, xla=xla)
+                    costs |= {**dict(zip(names, found, strict=True)), "validating": validating}
             yield StageCost(
                 name=stage.name,
                 steps=stage.steps_per_epoch,
@@ -144,8 +146,8 @@ def survey(plan: PretrainPlan, clock: Callable[[], float] | None) -> Iterator[St
 
 def _epoch_seconds(
     stage: Stage, seed: int, clock: Callable[[], float], *, xla: bool
-) -> tuple[float, float]:
-    """Return the seconds of one epoch with its validation, and of what comes before the first step."""
+) -> tuple[float, float, float]:
+    """Return the seconds of one epoch with its validation, of what comes before it, and of the validation."""
     import numpy as np
 
     from pretrain.engine.order import learning_rates, permutation
@@ -174,7 +176,7 @@ def _epoch_seconds(
         taken += run(0, count)
         done += count
         count = min(steps, 2 * count)
-    seconds = steps * taken / done
+    seconds, validating = steps * taken / done, 0.0
     if stage.validation is not None:
         rows = len(next(iter(stage.validation.values())))
         part = tensors({name: array[:MAX_EVALUATED] for name, array in stage.validation.items()})
@@ -183,5 +185,5 @@ def _epoch_seconds(
         program.evaluate(part, tables)
         compiling, began = compiling + clock() - began, clock()
         program.evaluate(part, tables)
-        seconds += (clock() - began) * rows / min(rows, MAX_EVALUATED)
-    return seconds, compiling
+        validating = (clock() - began) * rows / min(rows, MAX_EVALUATED)
+    return seconds + validating, compiling, validating

@@ -1,0 +1,146 @@
+"""Measures of a candidate's features: with the probe's labels, or without any.
+
+With labels: the cross-validated accuracy of a linear classifier on the features (pretrain.monitoring.probe).
+
+Without labels: two views of each of N examples go through the encoder. With f and g their features (N, D),
+standardised by those of the examples themselves and brought to length 1, the rank of an example is one plus
+the number of other examples j with f_i . g_j > f_i . g_i, and the measure is the mean of 1 / rank over
+examples: 1 where every view's nearest neighbour is the other view of the same example. The views are weak,
+for the features of a good encoder tell examples apart by what remains in them. docs/auto.md says how much
+is lost by trusting it, and what was tried beside it: the spectrum of the features (RankMe, alpha-ReQ, LiDAR)
+ranks runs of one strategy, and not different strategies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from headstart.lazy import tf
+from pretrain.augment.recipes import IMAGE_OPTIONS, VECTOR_OPTIONS
+from pretrain.augment.views import augment
+from pretrain.config import PretrainConfig
+from pretrain.encoders.encoder import BATCH, Preprocessing, features, sample
+from pretrain.monitoring.probe import Probe, probe
+from tasks.dataset import Dataset
+from tasks.splits import stratified_split
+
+EXAMPLES = 1000
+MAX_LABELS = 500
+WEAK_IMAGES = {"shift": 0.04, "turn": 4.0, "zoom": 0.04, "brightness": 0.1, "noise": 0.02}
+WEAK_VECTORS = {"swap": 0.1, "noise": 0.02}
+SEEDS = (777, 778)
+"""Of the two views. They are the same for all candidates and all races."""
+
+
+class Measure(Protocol):
+    """A number by which candidates are compared; more is better."""
+
+    @property
+    def name(self) -> str:
+        """Its name, in a word or two."""
+
+    @property
+    def about(self) -> str:
+        """Its meaning, in half a sentence."""
+
+    def score(self, encoder: Any, preprocess: Preprocessing) -> float:
+        """Return the measure of an ``Encoder``'s features."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what decides it, as JSON, and how many labels it uses."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearProbe:
+    """The cross-validated accuracy of a linear classifier on labelled examples."""
+
+    judge: Probe
+    name = "linear probe"
+
+    @property
+    def about(self) -> str:
+        """What it measures, in half a sentence."""
+        return (
+            f"the accuracy of a linear classifier, cross-validated on {len(self.judge.x):,} labels"
+        )
+
+    def score(self, encoder: Any, preprocess: Preprocessing) -> float:
+        """Return the accuracy, 0 to 1."""
+        found = features(encoder, preprocess, self.judge.x)
+        return probe(found, self.judge.y)["probe_linear"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the probe, and the number of its labels."""
+        about = {"name": self.name, "about": self.about, "labels": len(self.judge.x)}
+        return {**about, "data": self.judge.name, "fingerprint": self.judge.fingerprint}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ViewRetrieval:
+    """The mean reciprocal rank at which one view of an example finds the other. No labels."""
+
+    x: np.ndarray
+    name = "view retrieval"
+    about = "how well one view of an example finds the other, without labels"
+
+    def score(self, encoder: Any, preprocess: Preprocessing) -> float:
+        """Return the mean reciprocal rank, 0 to 1."""
+        table, weak = IMAGE_OPTIONS, WEAK_IMAGES
+        if self.x.ndim == 2:
+            table, weak = VECTOR_OPTIONS, WEAK_VECTORS
+        how = {name: option.default for name, option in table.items()} | weak
+        clean = np.asarray(preprocess(self.x))
+        views = [np.asarray(augment(tf.constant(clean), tf.constant([0, s]), how)) for s in SEEDS]
+        found = [_features(encoder, x) for x in (clean, *views)]
+        return mean_reciprocal_rank(*standardised(*found)[1:])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its name and numbers."""
+        about = {"name": self.name, "about": self.about, "labels": 0}
+        return {**about, "examples": len(self.x)}
+
+
+def by_labels(judge: Probe) -> LinearProbe:
+    """Return the measure by a probe's labels: at most 500, evenly over its classes."""
+    return LinearProbe(judge=judge.take(MAX_LABELS))
+
+
+def without_labels(dataset: Dataset, config: PretrainConfig) -> ViewRetrieval:
+    """Return the measure without labels, on the pool's held-out examples, and others where they are few.
+
+    Args:
+        dataset: the pool.
+        config: of the race; its ``validation`` and ``seed`` say which examples are held out.
+    """
+    kept, held = stratified_split(None, len(dataset.x), config.validation, config.seed)
+    return ViewRetrieval(x=sample(EXAMPLES, dataset.x[held], dataset.x[kept]))
+
+
+def standardised(first: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Return features (N, D) with the mean and the spread of the first taken out; constant columns are 0."""
+    mean, spread = first.mean(axis=0), first.std(axis=0)
+    spread = np.where(spread <= 1e-6 * max(float(spread.max()), 1e-12), np.inf, spread)
+    return [(x - mean) / spread for x in (first, *others)]
+
+
+def mean_reciprocal_rank(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the mean of 1 / rank at which rows of ``first`` find the same rows of ``second``, by cosines.
+
+    Of equals the others come first, so that constant features have 1 / N.
+    """
+    a, b = (
+        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (first, second)
+    )
+    cosines = a @ b.T
+    ranks = (cosines >= np.diag(cosines)[:, None]).sum(axis=1)
+    return float(np.mean(1 / ranks))
+
+
+def _features(encoder: Any, x: np.ndarray) -> np.ndarray:
+    """Return features (N, D) of preprocessed examples, as ``features`` does of raw ones."""
+    return np.concatenate(
+        [np.asarray(encoder(x[i : i + BATCH], False)) for i in range(0, len(x), BATCH)]
+    )
