@@ -43,7 +43,9 @@ TABLES = (
     "gan",
 )
 """For images and for tables, the best first, by docs/results.md and scripts/race-measures."""
-LABELLED = "it learns from the pool's labels, and only labelled examples that are not in the pool could judge it."
+LABELLED = (
+    "it learns from the pool's labels, and only labelled examples outside the pool could judge it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -231,10 +231,11 @@ class _Race:
         saved = made.checkpoints(session)
         out, over = plan.out, self.resumed and saved is not None and not saved.files()
         if over and out is not None and out.exists():
-            # Cut off after the weights were written, and before the race was written into them?
+            # Cut off after the weights were written, with the race in them or not yet.
             weights = WeightsFile.read(out)
             if saved is not None and weights.metadata.get("identity") == saved.identity:
-                made = replace(made, finished=weights)
+                plain = {k: v for k, v in weights.metadata.items() if k != "race"}
+                made = replace(made, finished=replace(weights, metadata=plain).sealed())
         return pretrain(made, session)
 
     def _record(self, weights: WeightsFile, seconds: float) -> dict[str, Any]:

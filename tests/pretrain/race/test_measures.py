@@ -75,7 +75,21 @@ def test_without_labels_features_that_tell_examples_apart_are_better():
     assert 0.5 < whole <= 1
     assert mean < 0.3
     assert measure.score(Flat(), prepare) == whole
-    assert measure.to_json()["labels"] == 0
+    about = measure.to_json()
+    assert (about["labels"], about["augmentation"]["name"]) == (0, "objects")
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "flip"),
+    [
+        ({}, "objects", 0.5),
+        ({"augment": "none"}, "objects", 0.5),
+        ({"augment": "digits"}, "digits", 0),
+    ],
+)
+def test_the_views_are_those_of_the_race(given, name, flip):
+    found = without_labels(patterns(30), replace(CONFIG, **given)).augmentation
+    assert (found.name, found.options["flip"]) == (name, flip)
 
 
 def test_without_labels_held_out_examples_come_first():

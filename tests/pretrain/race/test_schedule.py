@@ -7,7 +7,16 @@ from pretrain.race.schedule import FINAL, LEAST_SECONDS, rungs, short_list
 
 @pytest.mark.parametrize(
     ("candidates", "sizes"),
-    [(1, []), (2, [2]), (3, [3]), (5, [5]), (6, [6, 2]), (9, [9, 3]), (12, [12, 4]), (27, [27, 9, 3])],
+    [
+        (1, []),
+        (2, [2]),
+        (3, [3]),
+        (5, [5]),
+        (6, [6, 2]),
+        (9, [9, 3]),
+        (12, [12, 4]),
+        (27, [27, 9, 3]),
+    ],
 )
 def test_a_third_goes_on_until_one_is_left(candidates, sizes):
     assert [rung.size for rung in rungs(candidates, 600)] == sizes
