@@ -42,6 +42,10 @@ class Measure(Protocol):
     def about(self) -> str:
         """Its meaning, in half a sentence."""
 
+    @property
+    def labels(self) -> int:
+        """The number of labels that it looks at."""
+
     def score(self, encoder: Any, preprocess: Preprocessing) -> float:
         """Return the measure of an ``Encoder``'s features."""
 
@@ -57,11 +61,14 @@ class LinearProbe:
     name = "linear probe"
 
     @property
+    def labels(self) -> int:
+        """The number of the probe's labels."""
+        return len(self.judge.x)
+
+    @property
     def about(self) -> str:
         """What it measures, in half a sentence."""
-        return (
-            f"the accuracy of a linear classifier, cross-validated on {len(self.judge.x):,} labels"
-        )
+        return f"the accuracy of a linear classifier, cross-validated on {self.labels:,} labels"
 
     def score(self, encoder: Any, preprocess: Preprocessing) -> float:
         """Return the accuracy, 0 to 1."""
@@ -70,7 +77,7 @@ class LinearProbe:
 
     def to_json(self) -> dict[str, Any]:
         """Return the probe, and the number of its labels."""
-        about = {"name": self.name, "about": self.about, "labels": len(self.judge.x)}
+        about = {"name": self.name, "about": self.about, "labels": self.labels}
         return {**about, "data": self.judge.name, "fingerprint": self.judge.fingerprint}
 
 
@@ -86,6 +93,7 @@ class ViewRetrieval:
     augmentation: Augmentation
     name = "view retrieval"
     about = "how well one view of an example finds the other, without labels"
+    labels = 0
 
     def score(self, encoder: Any, preprocess: Preprocessing) -> float:
         """Return the mean reciprocal rank, 0 to 1."""
@@ -96,7 +104,7 @@ class ViewRetrieval:
 
     def to_json(self) -> dict[str, Any]:
         """Return its name and numbers."""
-        about = {"name": self.name, "about": self.about, "labels": 0}
+        about = {"name": self.name, "about": self.about, "labels": self.labels}
         return {**about, "examples": len(self.x), "augmentation": self.augmentation.to_json()}
 
 

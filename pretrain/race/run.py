@@ -94,6 +94,8 @@ class _Race:
         note = notes.read_note(NOTE) if self.session.resume else None
         if note is None:
             notes.clear()
+            if self.plan.out is not None:  # of a run that is not resumed either
+                Checkpoints.beside(self.plan.out, {}).clear()
             return
         self.trials = [Trial(**trial) for trial in note["trials"]]
         self.paces = {name: Pace.from_json(pace) for name, pace in note["paces"].items()}
@@ -251,12 +253,19 @@ class _Race:
             "minutes": plan.minutes,
             "seconds": round(seconds, 1),
             "measure": plan.measure.to_json(),
+            "labels_used": self._labels_used(),
             "trials": [asdict(trial) for trial in self.trials],
             "left_out": dict(plan.candidates.left_out),
             **self.final,
             "command": command(plan.dataset.name, won, self.session.threads),
             "digest": weights.digest,
         }
+
+    def _labels_used(self) -> bool:
+        """Say whether labels took part, of a probe to choose by or of the pool to learn from."""
+        plans = self.plan.candidates.plans
+        tried = {trial.strategy for trial in self.trials}
+        return self.plan.measure.labels > 0 or any(plans[name].labelled for name in tried)
 
     def _seconds(self) -> float:
         """Return the race's seconds up to now, those before an interruption included."""

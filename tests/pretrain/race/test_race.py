@@ -30,13 +30,13 @@ FIRST, SECOND = "autoencoder", "masked-autoencoder"
 
 
 class Clock:
-    """A clock that goes on by a fiftieth of a second whenever it is looked at."""
+    """A clock that goes on by a twentieth of a second whenever it is looked at."""
 
     def __init__(self):
         self.now = 0.0
 
     def __call__(self):
-        self.now += 0.02
+        self.now += 0.05
         return self.now
 
 
@@ -72,7 +72,7 @@ def test_the_best_of_all_that_were_tried_is_trained_anew(finished):
     assert record["strategy"] == best["strategy"] == done.weights.metadata["strategy"]
     assert all(trial["updates"] > 1 and trial["failed"] is None for trial in record["trials"])
     assert record["epochs"] > best["epochs"]
-    assert record["seconds"] == pytest.approx(12, rel=0.15)
+    assert record["labels_used"] is False
     assert record["measure"]["labels"] == 0
     assert set(record["left_out"]) == {"supervised", "rbm", "patch-dictionary"}
     assert done.to_json()["race"] == record
