@@ -98,7 +98,7 @@ CASES = [
     ("pretrain", {**AUTO, "opt": "margin=2"}, ["--opt cannot be given with --strategy auto"]),
     ("pretrain", {**AUTO, "probe": "good.npz", "keep-best": "probe"}, ["--keep-best", "auto"]),
     ("pretrain", {**AUTO, "minutes": "0"}, ["--minutes", "x>0"]),
-    ("pretrain", {**AUTO, "augment": "faecs"}, ["--augment", "Did you mean 'faces'?"]),
+    ("pretrain", {**AUTO, "augment": "faecs"}, ["--augment", "Did you mean 'faces' or"]),
     ("pretrain", {**AUTO, "probe": "unlabelled.npz"}, ["--probe must be labelled"]),
     ("pretrain", {"minutes": "1"}, ["--minutes changes nothing", "--strategy auto"]),
     ("pretrain", {"recipe": "notbook"}, ["--recipe", "'notbook'", "Did you mean 'notebook'?"]),

@@ -1,6 +1,7 @@
 """Measures of a candidate's features: with the probe's labels, or without any.
 
-With labels: the cross-validated accuracy of a linear classifier on the features (pretrain.monitoring.probe).
+With labels: the cross-validated accuracy of a linear classifier on the features (pretrain.monitoring.probe);
+what is equally good by them is decided by the other measure.
 
 Without labels: two random views of each of N examples, made by the data's augmentation, go through the
 encoder. With f and g their features (N, D), standardised by those of the examples themselves and brought
@@ -11,6 +12,7 @@ docs/auto.md says what is lost by trusting it, and what was tried beside it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,8 +48,11 @@ class Measure(Protocol):
     def labels(self) -> int:
         """The number of labels that it looks at."""
 
-    def score(self, encoder: Any, preprocess: Preprocessing) -> float:
-        """Return the measure of an ``Encoder``'s features."""
+    def score(self, encoder: Any, preprocess: Preprocessing) -> tuple[float, float]:
+        """Return the measure of an ``Encoder``'s features, and one that decides between equals."""
+
+    def margin(self, best: float) -> float:
+        """Return how far below the best measure of a rung one counts as equal to it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what decides it, as JSON, and how many labels it uses."""
@@ -55,9 +60,18 @@ class Measure(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearProbe:
-    """The cross-validated accuracy of a linear classifier on labelled examples."""
+    """The cross-validated accuracy of a linear classifier on labelled examples.
+
+    A hundred labels tell accuracies apart that differ by four points or so: what is within one standard
+    error of the best (Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3) is decided
+    by views.
+
+    judge: the labelled examples.
+    views: the measure that decides between equals.
+    """
 
     judge: Probe
+    views: ViewRetrieval
     name = "linear probe"
 
     @property
@@ -70,15 +84,21 @@ class LinearProbe:
         """What it measures, in half a sentence."""
         return f"the accuracy of a linear classifier, cross-validated on {self.labels:,} labels"
 
-    def score(self, encoder: Any, preprocess: Preprocessing) -> float:
-        """Return the accuracy, 0 to 1."""
+    def score(self, encoder: Any, preprocess: Preprocessing) -> tuple[float, float]:
+        """Return the accuracy, 0 to 1, and the views' measure."""
         found = features(encoder, preprocess, self.judge.x)
-        return probe(found, self.judge.y)["probe_linear"]
+        accuracy = probe(found, self.judge.y)["probe_linear"]
+        return accuracy, self.views.score(encoder, preprocess)[0]
+
+    def margin(self, best: float) -> float:
+        """Return the standard error of an accuracy."""
+        return math.sqrt(best * (1 - best) / self.labels)
 
     def to_json(self) -> dict[str, Any]:
         """Return the probe, and the number of its labels."""
         about = {"name": self.name, "about": self.about, "labels": self.labels}
-        return {**about, "data": self.judge.name, "fingerprint": self.judge.fingerprint}
+        about |= {"data": self.judge.name, "fingerprint": self.judge.fingerprint}
+        return {**about, "between equals": self.views.to_json()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,12 +115,16 @@ class ViewRetrieval:
     about = "how well one view of an example finds the other, without labels"
     labels = 0
 
-    def score(self, encoder: Any, preprocess: Preprocessing) -> float:
-        """Return the mean reciprocal rank, 0 to 1."""
+    def score(self, encoder: Any, preprocess: Preprocessing) -> tuple[float, float]:
+        """Return the mean reciprocal rank, 0 to 1, and 0."""
         clean, how = np.asarray(preprocess(self.x)), self.augmentation.options
         views = [np.asarray(augment(tf.constant(clean), tf.constant(s), how)) for s in SEEDS]
         found = [_features(encoder, x) for x in (clean, *views)]
-        return mean_reciprocal_rank(*standardised(*found)[1:])
+        return mean_reciprocal_rank(*standardised(*found)[1:]), 0.0
+
+    def margin(self, best: float) -> float:
+        """Return 0: no two measures are equal."""
+        return 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return its name and numbers."""
@@ -108,9 +132,9 @@ class ViewRetrieval:
         return {**about, "examples": len(self.x), "augmentation": self.augmentation.to_json()}
 
 
-def by_labels(judge: Probe) -> LinearProbe:
+def by_labels(judge: Probe, views: ViewRetrieval) -> LinearProbe:
     """Return the measure by a probe's labels: at most 500, evenly over its classes."""
-    return LinearProbe(judge=judge.take(MAX_LABELS))
+    return LinearProbe(judge=judge.take(MAX_LABELS), views=views)
 
 
 def without_labels(dataset: Dataset, config: PretrainConfig) -> ViewRetrieval:

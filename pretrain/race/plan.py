@@ -110,7 +110,8 @@ class RacePlan:
         # A network that learnt the probe's own labels would have learnt them by heart.
         apart = judge is not None and not len(overlap(dataset.x, judge.x))
         candidates = Candidates.of(dataset, config, labels=apart)
-        measure = by_labels(judge) if judge is not None else without_labels(dataset, config)
+        views = without_labels(dataset, config)
+        measure: Measure = views if judge is None else by_labels(judge, views)
         return cls(
             dataset=dataset,
             config=config,

@@ -44,6 +44,7 @@ class Trial:
         updates: steps that it made.
         seconds: from setting up to measuring.
         score: by the race's measure, more is better; None where the training failed.
+        tie: decides between scores that are not far enough apart.
         failed: why, or None.
     """
 
@@ -53,6 +54,7 @@ class Trial:
     updates: int
     seconds: float
     score: float | None
+    tie: float = 0.0
     failed: str | None = None
 
 
@@ -136,7 +138,9 @@ class _Race:
                 f"Rung {number}: {', '.join(names)}; {rung.seconds:.0f} s each, by {self.plan.measure.name}"
             )
             trials = [self._trial(number, name, rung.seconds) for name in names]
-            names = survivors(trials, max(1, rung.size // ETA))
+            scores = [trial.score for trial in trials if trial.score is not None]
+            margin = self.plan.measure.margin(max(scores, default=0.0))
+            names = survivors(trials, max(1, rung.size // ETA), margin)
             if not names:
                 reasons = "; ".join(f"{trial.strategy}: {trial.failed}" for trial in trials)
                 raise HeadstartError(f"No strategy of the race could be trained. {reasons}")
@@ -187,7 +191,7 @@ class _Race:
         trained = clock()
         done = pretrain(_with_epochs(unset, epochs), session)
         scored = clock()
-        score = self._score(done.weights, unset)
+        score, tie = self._score(done.weights, unset)
         self.paces[name] = pace.after(
             watch, epochs, training=scored - trained, scoring=clock() - scored
         )
@@ -198,14 +202,16 @@ class _Race:
             updates=done.updates,
             seconds=round(clock() - began, 2),
             score=score,
+            tie=tie,
         )
 
     @keras_defaults()
-    def _score(self, weights: WeightsFile, plan: PretrainPlan) -> float:
-        """Return the measure of a training's features."""
+    def _score(self, weights: WeightsFile, plan: PretrainPlan) -> tuple[float, float]:
+        """Return the measure of a training's features, and what decides between equals."""
         encoder = Encoder(weights.encoder, seed=None)
         assign(weights.tensors, encoder.variables)
-        return round(float(self.plan.measure.score(encoder, plan.preprocessing)), 6)
+        score, tie = self.plan.measure.score(encoder, plan.preprocessing)
+        return round(score, 6), round(tie, 6)
 
     def _last_epochs(self, name: str) -> float:
         """Return the epochs of the winner's own training, which fill the time that is left."""
@@ -287,10 +293,15 @@ class _Race:
         self.session.reporter.say(line)
 
 
-def survivors(trials: Sequence[Trial], most: int) -> list[str]:
-    """Return the names of the best ``most`` candidates of a rung, the best first; of equals the earlier."""
-    good = [trial for trial in trials if trial.score is not None]
-    return [t.strategy for t in sorted(good, key=lambda t: -(t.score or 0.0))[:most]]
+def survivors(trials: Sequence[Trial], most: int, margin: float) -> list[str]:
+    """Return the names of the best ``most`` candidates of a rung, the best first.
+
+    Those whose score is at most ``margin`` below the best are sorted by ``tie``; of equals the earlier wins.
+    """
+    scored = [(trial, trial.score) for trial in trials if trial.score is not None]
+    least = max((score for _, score in scored), default=0.0) - margin
+    key = {t.strategy: (0, -t.tie) if s >= least and margin else (1, -s) for t, s in scored}
+    return sorted(key, key=key.__getitem__)[:most]
 
 
 def command(data: str, config: PretrainConfig, threads: int | None) -> str:

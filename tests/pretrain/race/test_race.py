@@ -14,7 +14,7 @@ from pretrain.config import PretrainConfig
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
 from pretrain.race.plan import RacePlan
-from pretrain.race.run import race
+from pretrain.race.run import Trial, race, survivors
 from pretrain.run import pretrain
 from pretrain.weights.file import WeightsFile
 
@@ -128,8 +128,9 @@ def test_killed_and_resumed_it_goes_on_with_what_it_had_decided(
     known = {"trials": [], "final": None}
     if note.exists():
         known = json.loads(note.read_text())["note"]
-        with pytest.raises(InputError, match="interrupted"):  # and nothing was chosen for it
+        with pytest.raises(InputError) as caught:  # it lies there, and nothing was chosen for it
             raced(out=copy / "w.h5")
+        assert "force=True" in caught.value.hint
     done = raced(out=copy / "w.h5", resume=True)
     record = done.weights.metadata["race"]
     assert record["trials"][: len(known["trials"])] == known["trials"]
@@ -199,6 +200,20 @@ def test_labels_of_a_probe_choose_and_the_test_part_is_never_seen():
     object.__setattr__(sealed, "x_test", wrong)
     seen = raced(pool=sealed, probe=judge).weights
     assert seen.metadata["race"]["trials"] == plain.metadata["race"]["trials"]
+
+
+def test_equally_good_by_the_labels_is_decided_by_the_views():
+    def trial(name, score, tie=0.0):
+        made = {"rung": 1, "strategy": name, "epochs": 1, "updates": 1, "seconds": 1.0}
+        return Trial(**made, score=score, tie=tie)
+
+    trials = [trial("a", 0.80, 0.1), trial("b", 0.82, 0.2), trial("c", 0.75, 0.9), trial("d", None)]
+    assert survivors(trials, 2, margin=0.0) == ["b", "a"]
+    assert survivors(trials, 3, margin=0.03) == ["b", "a", "c"]
+    trials[0] = trial("a", 0.80, 0.3)
+    assert survivors(trials, 3, margin=0.03) == ["a", "b", "c"]
+    # Of equals the earlier goes on.
+    assert survivors([trial("a", 0.5), trial("b", 0.5)], 1, margin=0.0) == ["a"]
 
 
 def test_a_single_candidate_gets_all_the_time():
