@@ -29,7 +29,7 @@ def table(record: Mapping[str, Any]) -> list[str]:
         width = max(len(trial["strategy"]) for trial in trials)
         lines.append(f"{'rung':4}  {'strategy':{width}}  {'epochs':>8}  {'seconds':>7}  measure")
     for trial in trials:
-        score = "failed" if trial["score"] is None else f"{trial['score']:.4f}"
+        score = trial["failed"] if trial["score"] is None else f"{trial['score']:.4f}"
         lines.append(
             f"{trial['rung']:4}  {trial['strategy']:{width}}  {trial['epochs']:8g}  "
             f"{trial['seconds']:7.1f}  {score}"

@@ -28,6 +28,7 @@ from tasks.duplicates.fingerprints import Fingerprints
 
 LEAST_FINAL = 0.25
 """The part of the time that the winner gets at least, however late the rungs end."""
+NO_TIME = "There was no time left for it."
 WRITING_SECONDS = 2.5
 """For table, curves and the weights file, about."""
 SAMPLED = 2000
@@ -132,12 +133,16 @@ class _Race:
         names = list(self.plan.candidates.plans)
         names = names[: short_list(len(names), total)]
         for number, rung in enumerate(rungs(len(names), total), start=1):
-            if len(names) == 1 and number > 1:
+            begun = number == 1 or any(trial.rung == number for trial in self.trials)
+            if not begun and (len(names) == 1 or self._late()):
                 break
             self._say(
                 f"Rung {number}: {', '.join(names)}; {rung.seconds:.0f} s each, by {self.plan.measure.name}"
             )
-            trials = [self._trial(number, name, rung.seconds) for name in names]
+            trials: list[Trial] = []
+            for name in names:
+                waits = self._late() and any(trial.score is not None for trial in trials)
+                trials.append(self._trial(number, name, 0.0 if waits else rung.seconds))
             scores = [trial.score for trial in trials if trial.score is not None]
             margin = self.plan.measure.margin(max(scores, default=0.0))
             names = survivors(trials, max(1, rung.size // ETA), margin)
@@ -146,19 +151,28 @@ class _Race:
                 raise HeadstartError(f"No strategy of the race could be trained. {reasons}")
         return names[0]
 
+    def _late(self) -> bool:
+        """Say whether only the winner's least part of the time is left, as on a machine that is busy."""
+        return self._seconds() > (1 - LEAST_FINAL) * 60 * self.plan.minutes
+
     def _trial(self, number: int, name: str, seconds: float) -> Trial:
-        """Return a candidate's training in a rung, as it is known or by carrying it out."""
+        """Return a candidate's training in a rung, as it is known or by carrying it out.
+
+        seconds: for it; 0: there is no time left.
+        """
         for trial in self.trials:
             if (trial.rung, trial.strategy) == (number, name):
                 return trial
         began = self.plan.clock()
         try:
+            if not seconds:
+                raise HeadstartError(NO_TIME)
             trial = self._train(number, name, seconds)
         except Interrupted as error:
             resume = f"Repeat it with {arg.resume:True} to go on."
             hint = error.marked_hint if self.notes is None else resume
             raise Interrupted(error.marked_rule, hint=hint) from None
-        except HeadstartError as error:  # collapsed, or no longer finite
+        except HeadstartError as error:  # no time, collapsed, or no longer finite
             taken = self.plan.clock() - began
             trial = Trial(
                 rung=number,
@@ -171,8 +185,10 @@ class _Race:
             )
         self.trials.append(trial)
         self._keep()
-        found = "failed" if trial.score is None else f"{trial.score:.4f}"
-        self._say(f"{name}: {found}, after {trial.epochs:g} epochs and {trial.seconds:.1f} s")
+        after = f"after {trial.epochs:g} epochs and {trial.seconds:.1f} s"
+        self._say(
+            f"{name}: {trial.failed if trial.score is None else f'{trial.score:.4f}, {after}'}"
+        )
         return trial
 
     def _train(self, number: int, name: str, seconds: float) -> Trial:

@@ -14,7 +14,7 @@ from pretrain.config import PretrainConfig
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
 from pretrain.race.plan import RacePlan
-from pretrain.race.run import Trial, race, survivors
+from pretrain.race.run import NO_TIME, Trial, race, survivors
 from pretrain.run import pretrain
 from pretrain.weights.file import WeightsFile
 
@@ -173,6 +173,14 @@ def test_a_strategy_that_fails_is_out_and_all_of_them_end_the_race(monkeypatch):
     monkeypatch.setattr("pretrain.race.run.pretrain", failing({FIRST, SECOND}))
     with pytest.raises(HeadstartError, match=f"{FIRST}: Training became.*{SECOND}: Training"):
         raced()
+
+
+def test_behind_time_the_race_goes_on_with_what_it_knows(monkeypatch):
+    monkeypatch.setattr("pretrain.race.run.LEAST_FINAL", 0.99)
+    record = raced().weights.metadata["race"]
+    first, second = record["trials"]
+    assert (first["score"] is None, second["failed"]) == (False, NO_TIME)
+    assert record["strategy"] == FIRST
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
