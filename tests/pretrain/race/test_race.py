@@ -108,6 +108,7 @@ def killed(tmp_path, monkeypatch, point, **which):
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "file", "number"),
     [
@@ -146,6 +147,7 @@ def test_killed_and_resumed_it_goes_on_with_what_it_had_decided(
     assert (again.resumed_from, again.weights.digest) == ("the end", done.weights.digest)
 
 
+@pytest.mark.slow
 def test_another_races_decisions_are_not_taken_up(tmp_path, monkeypatch):
     copy = killed(tmp_path, monkeypatch, POINTS[2], matching="race.json")
     with pytest.raises(InputError, match="minutes"):
@@ -154,6 +156,7 @@ def test_another_races_decisions_are_not_taken_up(tmp_path, monkeypatch):
     assert record.weights.metadata["race"]["minutes"] == 0.3
 
 
+@pytest.mark.slow
 def test_a_strategy_that_fails_is_out_and_all_of_them_end_the_race(monkeypatch):
     real = pretrain
 
@@ -175,6 +178,7 @@ def test_a_strategy_that_fails_is_out_and_all_of_them_end_the_race(monkeypatch):
         raced()
 
 
+@pytest.mark.slow
 def test_behind_time_the_race_goes_on_with_what_it_knows(monkeypatch):
     monkeypatch.setattr("pretrain.race.run.LEAST_FINAL", 0.99)
     record = raced().weights.metadata["race"]
@@ -196,6 +200,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     assert caught.value.hint == "Nothing was written."
 
 
+@pytest.mark.slow
 def test_labels_of_a_probe_choose_and_the_test_part_is_never_seen():
     judge = patterns(45, seed=5)
     plain = raced(probe=judge).weights
