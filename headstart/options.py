@@ -22,7 +22,7 @@ from inspect import Parameter
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from headstart.errors import require
+from headstart.errors import option_spelling, require
 
 # The entry of ``**options`` in a docstring's Args, with the lines that go on with it.
 _OPTIONS = re.compile(r"^    \*\*options:.*\n?(?:^ {5,}.*\n?)*", re.MULTILINE)
@@ -110,25 +110,26 @@ def arguments(config: Any) -> list[str]:
     """Return a command's arguments that give an equal configuration; what has its default is left out.
 
     Example:
-        >>> arguments(ReadOptions(image_size=(32, 32)))
-        ['--image-size', '32x32']
+        >>> arguments(ReadOptions(image_size=(32, 64)))[1]
+        '32x64'
     """
     found: list[str] = []
     for row, info in options_of(type(config)):
         value = getattr(config, row.name)
         if not info.command or value == default_of(row):
             continue
-        name = (info.spelled or (row.name,))[0].replace("_", "-")
+        name = (info.spelled or (row.name,))[0]
+        spelled = option_spelling(name, None)
         if info.kind == "flag":
-            found.append(f"--{name}" if value else f"--no-{name}")
+            found.append(spelled if value else option_spelling(f"no_{name}", None))
         elif info.kind == "pairs":
             for key, part in value.items():
-                found += [f"--{name}", f"{key}={_spelled(part, ',')}"]
+                found += [spelled, f"{key}={_spelled(part, ',')}"]
         elif info.kind == "texts":
             for part in value:
-                found += [f"--{name}", part]
+                found += [spelled, part]
         else:
-            found += [f"--{name}", _spelled(value, "x" if info.kind == "size" else ",")]
+            found += [spelled, _spelled(value, "x" if info.kind == "size" else ",")]
     return found
 
 

@@ -81,7 +81,7 @@ class LinearProbe:
 
     @property
     def about(self) -> str:
-        """What it measures, in half a sentence."""
+        """Its meaning, in half a sentence."""
         return f"the accuracy of a linear classifier, cross-validated on {self.labels:,} labels"
 
     def score(self, encoder: Any, preprocess: Preprocessing) -> tuple[float, float]:

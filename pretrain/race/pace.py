@@ -115,7 +115,7 @@ def _measuring(cost: StageCost) -> float:
 
 @dataclass(kw_only=True)
 class Watched:
-    """What a stopwatch saw of a stage.
+    """The steps and epochs of a stage that a stopwatch saw.
 
     Attributes:
         steps: those after the first call, which compiles.
