@@ -22,7 +22,7 @@ from inspect import Parameter
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from headstart.errors import require
+from headstart.errors import option_spelling, require
 
 # The entry of ``**options`` in a docstring's Args, with the lines that go on with it.
 _OPTIONS = re.compile(r"^    \*\*options:.*\n?(?:^ {5,}.*\n?)*", re.MULTILINE)
@@ -104,6 +104,37 @@ def default_of(row: dataclasses.Field[Any]) -> Any:
     if row.default_factory is not MISSING:
         return row.default_factory()
     return row.default
+
+
+def arguments(config: Any) -> list[str]:
+    """Return a command's arguments that give an equal configuration; what has its default is left out.
+
+    Example:
+        >>> arguments(ReadOptions(image_size=(32, 64)))[1]
+        '32x64'
+    """
+    found: list[str] = []
+    for row, info in options_of(type(config)):
+        value = getattr(config, row.name)
+        if not info.command or value == default_of(row):
+            continue
+        name = (info.spelled or (row.name,))[0]
+        spelled = option_spelling(name, None)
+        if info.kind == "flag":
+            found.append(spelled if value else option_spelling(f"no_{name}", None))
+        elif info.kind == "pairs":
+            for key, part in value.items():
+                found += [spelled, f"{key}={_spelled(part, ',')}"]
+        elif info.kind == "texts":
+            for part in value:
+                found += [spelled, part]
+        else:
+            found += [spelled, _spelled(value, "x" if info.kind == "size" else ",")]
+    return found
+
+
+def _spelled(value: Any, between: str) -> str:
+    return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def check_options(config: Any) -> None:

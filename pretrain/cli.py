@@ -61,7 +61,9 @@ force = click.option("--force", is_flag=True, help="Replace an existing output."
     help="Draw views of examples of --data into this file; then stop.",
 )
 @click.option(
-    "--probe", metavar="DATA", help="Labelled data, to measure the features on during training."
+    "--probe",
+    metavar="DATA",
+    help="Labelled data, to measure the features on during training; of auto, to choose by.",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @checkpoint_seconds
@@ -73,6 +75,7 @@ def cli(context: click.Context, **given: Any) -> None:
 
     \b
     pretrain --strategy autoencoder --data fashion-mnist/A --out weights.h5
+    pretrain --strategy auto --minutes 10 --data fashion-mnist/A --out weights.h5
     pretrain --data fashion-mnist/A --preview-augment views.png
     pretrain inspect weights.h5
     pretrain verify weights.h5 --data orl-faces/B

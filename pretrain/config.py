@@ -72,7 +72,9 @@ class PretrainConfig:
         >>> config = PretrainConfig(strategy="simclr", epochs=30, batch_size=256)
     """
 
-    strategy: str = option(dataclasses.MISSING, "How to pretrain: see the list of strategies.")
+    strategy: str = option(
+        dataclasses.MISSING, "How to pretrain: see the list of strategies, or auto."
+    )
     options: Mapping[str, Any] = option(
         {}, "name=value, an option of the strategy.", spelled=("opt",)
     )
@@ -82,6 +84,9 @@ class PretrainConfig:
     )
     encoder_options: Mapping[str, Any] = option(
         {}, "name=value, an option of the encoder.", spelled=("encoder-opt",)
+    )
+    minutes: float | None = option(
+        None, "Minutes that the race of auto may take.", within="(0, inf)", usual="10, of auto"
     )
     epochs: float | None = option(
         None,

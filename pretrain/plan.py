@@ -152,6 +152,9 @@ class PretrainPlan:
         """
         row = strategy(config.strategy)
         check_options(config)
+        rule = f"changes nothing: the strategy {row.name!r} trains for its epochs"
+        hint = f"Give {arg.strategy:auto} or {arg.epochs}."
+        require(config.minutes is None, "minutes", rule, value=config.minutes, hint=hint)
         options = resolve_options(f"the strategy {row.name!r}", row.options, config.options)
         check_needs(row, dataset)
         name = config.encoder or pretrain_recipe(config.recipe).encoder

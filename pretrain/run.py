@@ -70,6 +70,7 @@ class Pretrained:
             "resumed_from": self.resumed_from,
             "kept": about.get("kept"),
             "companions": [str(path) for path in self.companions],
+            **({"race": about["race"]} if "race" in about else {}),
             "history": self.history,
         }
 

@@ -78,6 +78,7 @@ def options(base, changes):
 
 
 PRETRAIN = {"strategy": "supervised", "data": "good.npz", "out": "new.h5", "epochs": "1"}
+AUTO = {"strategy": "auto", "epochs": None}
 TRANSFER = {"from": "good.h5", "data": "good.npz", "labels": "20", "out": "new.keras"}
 BENCHMARK = {"data": "good.npz", "strategies": "all", "labels": "20", "seeds": "1", "out": "report"}
 
@@ -92,6 +93,14 @@ CASES = [
     ("pretrain", {"encoder": "mlp", "encoder-opt": "unit=3"}, ["'unit'", "Did you mean 'units'?"]),
     ("pretrain", {"encoder": "mlp", "encoder-opt": "units=0"}, ["'units'", "Got '0'"]),
     ("pretrain", {"encoder": "mlp", "encoder-opt": "units=65536,65536"}, ["parameters"]),
+    ("pretrain", {"strategy": "aut"}, ["--strategy", "Did you mean 'auto'?"]),
+    ("pretrain", {"strategy": "auto"}, ["--epochs cannot be given with --strategy auto"]),
+    ("pretrain", {**AUTO, "opt": "margin=2"}, ["--opt cannot be given with --strategy auto"]),
+    ("pretrain", {**AUTO, "probe": "good.npz", "keep-best": "probe"}, ["--keep-best", "auto"]),
+    ("pretrain", {**AUTO, "minutes": "0"}, ["--minutes", "x>0"]),
+    ("pretrain", {**AUTO, "augment": "faecs"}, ["--augment", "Did you mean 'faces' or"]),
+    ("pretrain", {**AUTO, "probe": "unlabelled.npz"}, ["--probe must be labelled"]),
+    ("pretrain", {"minutes": "1"}, ["--minutes changes nothing", "--strategy auto"]),
     ("pretrain", {"recipe": "notbook"}, ["--recipe", "'notbook'", "Did you mean 'notebook'?"]),
     ("pretrain", {"epochs": "0"}, ["--epochs", "0"]),
     ("pretrain", {"learning-rate": "-1"}, ["--learning-rate"]),

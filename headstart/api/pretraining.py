@@ -18,7 +18,10 @@ from pretrain.encoders.encoder import Encoder, Preprocessing, features
 from pretrain.engine.session import Session
 from pretrain.keras_import.source import read_source
 from pretrain.plan import PretrainPlan
+from pretrain.race.plan import RacePlan
+from pretrain.race.run import race
 from pretrain.run import pretrain as run
+from pretrain.strategies import AUTO
 from pretrain.weights.file import assign
 from pretrain.weights.load import encoder_model
 from tasks.loading.resolve import as_dataset
@@ -52,6 +55,11 @@ class PretrainedEncoder:
     def digest(self) -> str:
         """The sha256 (hex) over weights, configuration and metadata."""
         return self.weights_file.digest
+
+    @property
+    def race(self) -> dict[str, Any] | None:
+        """How the strategy was found, where it was "auto": trainings, measure, seconds, the plain command."""
+        return self.weights_file.metadata.get("race")
 
     @property
     def keras(self) -> Any:
@@ -109,7 +117,7 @@ def pretrain(
 
     Args:
         data: the pool: an array (N, ...), (x, y), a DataFrame, a path, a name or a Dataset.
-        probe: labelled data, to measure the features on during training.
+        probe: labelled data, to measure the features on during training; of "auto", to choose by.
         out: the weights file to write; with it a run can be interrupted and resumed. None: in memory only.
         **options: see the command.
 
@@ -134,14 +142,15 @@ def pretrain(
     path = None if out is None else Path(out).expanduser()
     session = session_of(running)
     try:
-        plan = PretrainPlan.make(
-            as_dataset(data, seed=config.seed, **how),
-            config,
-            probe=None if probe is None else as_dataset(probe, argument="probe", **how),
-            out=path,
-            session=session,
-        )
-        done = run(plan, session)
+        pool = as_dataset(data, seed=config.seed, **how)
+        judge = None if probe is None else as_dataset(probe, argument="probe", **how)
+        if config.strategy == AUTO:
+            done = race(
+                RacePlan.make(pool, config, probe=judge, out=path, session=session), session
+            )
+        else:
+            plan = PretrainPlan.make(pool, config, probe=judge, out=path, session=session)
+            done = run(plan, session)
     finally:
         session.reporter.close()
     return PretrainedEncoder(done.weights, done.history, name=None if path is None else path.name)

@@ -11,15 +11,17 @@ from typing import Any
 
 from headstart.cli import paragraph
 from headstart.errors import InputError, suggest
+from pretrain import race
 from pretrain.augment.recipes import RECIPES
 from pretrain.augment.recipes import Recipe as Views
 from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Architecture, Option
-from pretrain.strategies import strategies
+from pretrain.strategies import AUTO, strategies
 from pretrain.strategies.base import Recipe, Strategy
 from tasks.sources import describe_sources
 
 INDENT = " " * 9
+RACE = "race the strategies that fit, within --minutes, and keep the one whose features are best"
 WIDTH = 17
 
 
@@ -33,6 +35,7 @@ def listing() -> str:
         lines.append(f"{INDENT}needs {needs(row)}")
         lines.append(f"{INDENT}{recipe_text(row.recipe)}")
         lines += _options(row.options)
+    lines.append(f"  {AUTO:{width}} {RACE}")
     lines += ["", "Encoders (--encoder NAME, --encoder-opt name=value):"]
     for architecture in ARCHITECTURES.values():
         lines.append(f"  {architecture.name:{width}} {architecture.summary}")
@@ -53,8 +56,10 @@ def description(name: str) -> str:
     tables: list[tuple[Mapping[str, Any], Callable[[Any], str]]]
     tables = [(strategies(), _strategy), (ARCHITECTURES, _encoder), (RECIPES, _views)]
     found = [page(table[name]) for table, page in tables if name in table]
+    if name == AUTO:
+        found = [f"{AUTO} (a race of strategies): {RACE}\n\n{inspect.getdoc(race)}"]
     if not found:
-        known = [name for table, _ in tables for name in table]
+        known = [*(name for table, _ in tables for name in table), AUTO]
         rule = f"must name a strategy, encoder or augmentation: {', '.join(known)}"
         raise InputError(rule, argument="describe", value=name, hint=suggest(name, known))
     return "\n\n".join(found)

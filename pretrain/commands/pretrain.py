@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from headstart.files import check_output
 from pretrain.augment.preview import check_picturable
 from pretrain.augment.recipes import Augmentation
 from pretrain.commands.list import changes, numbers
+from pretrain.commands.race import announcement, table
 from pretrain.config import PretrainConfig
 from pretrain.engine.progress import make_reporter
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
+from pretrain.race.plan import RacePlan
+from pretrain.race.run import race
 from pretrain.run import Pretrained, pretrain
+from pretrain.strategies import AUTO
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.loading.resolve import check_apart, load_dataset
@@ -54,17 +59,38 @@ def pretrain_command(
         return
     check_apart(output, data, probe)
     pool, probing = load(data), None if probe is None else load(probe)
-    plan = PretrainPlan.make(pool, config, probe=probing, out=output, session=session)
-    for line in _announcement(plan):
-        session.reporter.say(line)
+    how: dict[str, Any] = {"probe": probing, "out": output, "session": session}
     try:
-        done = pretrain(plan, session)
+        run = _raced if config.strategy == AUTO else _pretrained
+        done, lines = run(pool, config, how)
     finally:
         session.reporter.close()
     if as_json:
         out_json(done.to_json())
     else:
-        out("\n".join(_summary(plan, done)))
+        out("\n".join(lines))
+
+
+def _pretrained(
+    pool: Dataset, config: PretrainConfig, how: Mapping[str, Any]
+) -> tuple[Pretrained, list[str]]:
+    """Pretrain by one strategy, and return the result with the lines to print."""
+    plan = PretrainPlan.make(pool, config, **how)
+    for line in _announcement(plan):
+        how["session"].reporter.say(line)
+    done = pretrain(plan, how["session"])
+    return done, _written(done, plan.keep_best)
+
+
+def _raced(
+    pool: Dataset, config: PretrainConfig, how: Mapping[str, Any]
+) -> tuple[Pretrained, list[str]]:
+    """Race the strategies, and return the winner's training with the lines to print."""
+    plan = RacePlan.make(pool, config, **how)
+    for line in announcement(plan):
+        how["session"].reporter.say(line)
+    done = race(plan, how["session"])
+    return done, [*table(done.weights.metadata["race"]), *_written(done)]
 
 
 def _draw(
@@ -103,15 +129,15 @@ def _announcement(plan: PretrainPlan) -> list[str]:
     return lines
 
 
-def _summary(plan: PretrainPlan, done: Pretrained) -> list[str]:
-    """Return the lines that are printed at the end."""
+def _written(done: Pretrained, keep_best: str | None = None) -> list[str]:
+    """Return the lines on the files that were written."""
     lines = []
     if done.resumed_from == "the end":
         lines.append(f"{done.path} is finished already, by this very run.")
     lines.append(f"Wrote {done.path}: {done.weights.receipt()}, digest {done.weights.digest[:16]}")
-    if plan.keep_best is not None and done.kept:
+    if keep_best is not None and done.kept:
         kept = ", ".join(f"{row['epoch']} of {row['stage']}" for row in done.kept)
-        lines.append(f"Kept by {plan.keep_best}: epoch {kept}")
+        lines.append(f"Kept by {keep_best}: epoch {kept}")
     if done.companions:
         pictures = [path for path in done.companions if path.stem[-3:].isdecimal()]
         files = [str(path) for path in done.companions if path not in pictures]

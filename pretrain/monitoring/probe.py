@@ -86,6 +86,13 @@ class Probe:
         fingerprint = replace(dataset, x=x, y=labels[rows], x_test=None, y_test=None).fingerprint
         return cls(name=dataset.name, x=x, y=y[rows], fingerprint=fingerprint, every=every)
 
+    def take(self, count: int) -> Probe:
+        """Return about ``count`` of the examples, evenly over the classes; all where there are fewer."""
+        if len(self.x) <= count:
+            return self
+        rows = _rows(self.y, count)
+        return replace(self, x=self.x[rows], y=self.y[rows])
+
     def to_json(self) -> dict[str, Any]:
         """Return what decides the measurements, except the encoder."""
         about = {"name": self.name, "fingerprint": self.fingerprint}
@@ -96,12 +103,12 @@ class Probe:
         return epoch == epochs or epoch % (self.every or math.ceil(epochs / PROBES)) == 0
 
 
-def _rows(y: np.ndarray) -> np.ndarray:
-    """Return the sorted indices of at most 2,000 examples, two or more of every class."""
-    if len(y) <= MAX_EXAMPLES:
+def _rows(y: np.ndarray, most: int = MAX_EXAMPLES) -> np.ndarray:
+    """Return the sorted indices of at most ``most`` examples, or of two of every class if that is more."""
+    if len(y) <= most:
         return np.arange(len(y))
     count = int(y.max()) + 1
-    rows = stratified_order(y, MAX_EXAMPLES - count, seed=0)
+    rows = stratified_order(y, max(count, most - count), seed=0)
     # A rare class's share can be one place, and folds need two.
     rare = [k for k in range(count) if np.count_nonzero(y[rows] == k) < 2]
     more = [np.setdiff1d(np.flatnonzero(y == k), rows)[0] for k in rare]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from headstart.errors import InputError, check_known
+from headstart.errors import InputError, check_known, require
 from pretrain.strategies import (
     autoencoder,
     barlow,
@@ -47,6 +47,8 @@ STRATEGIES: dict[str, Strategy] = {
     )
 }
 GROUP = "headstart.strategies"
+AUTO = "auto"
+"""A race between strategies (``pretrain.race``): a name that no strategy can have."""
 
 
 def strategies() -> dict[str, Strategy]:
@@ -65,7 +67,7 @@ def strategies() -> dict[str, Strategy]:
             raise InputError(
                 f"The entry point {point.name!r} of {owner} must be a Strategy row. Got {type(row)}."
             )
-        if row.name in found:
+        if row.name in (*found, AUTO):
             raise InputError(f"{owner} brings a strategy {row.name!r}, a name that is taken.")
         found[row.name] = row
     return found
@@ -74,5 +76,7 @@ def strategies() -> dict[str, Strategy]:
 def strategy(name: str) -> Strategy:
     """Return the row called ``name``. Raises InputError with near names."""
     table = strategies()
-    check_known(name, table, "strategy")
+    check_known(name, [*table, AUTO], "strategy")
+    rule = "is a race between strategies, and cannot be used where one is needed"
+    require(name != AUTO, "strategy", rule, value=name)
     return table[name]

@@ -13,7 +13,14 @@ from click.testing import CliRunner
 
 from headstart.cli import config_options, configured, run_command, spelling
 from headstart.errors import InputError, arg
-from headstart.options import check_options, default_of, documented, option, options_of
+from headstart.options import (
+    arguments,
+    check_options,
+    default_of,
+    documented,
+    option,
+    options_of,
+)
 
 
 def even(value: Any) -> int:
@@ -79,6 +86,29 @@ def test_a_command_makes_the_configuration_of_its_options():
     given = {"epochs": 2, "other": 1}
     assert configured(Config, given).epochs == 2
     assert given == {"other": 1}
+
+
+def test_arguments_make_an_equal_configuration():
+    assert arguments(Config()) == []
+    made = Config(
+        name="none",
+        word="two words",
+        epochs=3,
+        share=0.1,
+        rate=1e-5,
+        quiet=True,
+        map=False,
+        pictures=False,
+        out=Path("a/b"),
+        opt={"a": "1", "units": [3, 2]},
+        labels_of=("a", "b,c"),
+        image_size=(8, 9),
+        pair=4,
+    )
+    _, text, given = run(*arguments(made))
+    assert text == ""
+    read = configured(Config, given)
+    assert read == replace(made, opt={"a": "1", "units": "3,2"})
 
 
 @pytest.mark.parametrize(

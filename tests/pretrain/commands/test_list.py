@@ -66,6 +66,11 @@ def test_one_in_full(name):
         assert re.search(r"\d{4}|loss", text)  # the module's own words: a paper, a loss
 
 
+def test_the_race_is_listed_and_explained():
+    assert re.search(r"^  auto +race the strategies .*--minutes", listing(), re.MULTILINE)
+    assert "Successive halving" in description("auto")
+
+
 def test_a_strategy_made_on_the_spot_is_described_without_a_text_of_its_own(monkeypatch):
     from pretrain.strategies import STRATEGIES
 
