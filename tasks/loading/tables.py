@@ -225,31 +225,32 @@ class _Labels:
             raise InputError(rule, argument="column", value=f"{name}=numeric")
         numbers = kind == "numeric"
         if kind is None and cells.kind == "number":
-            values = np.asarray(cells.values, np.float64)
-            numbers = len(values) > MAX_CLASSES or bool((values != np.trunc(values)).any())
+            values = cells.numbers[cells.there]
+            broken = bool((values != np.trunc(values)).any())
+            numbers = broken or cells.different() > MAX_CLASSES
         return cls(name=name, cells=cells, numbers=numbers)
 
     @property
     def differ(self) -> bool:
         """Whether there are two different values of it."""
-        known = self.cells.codes[self.there]
+        known = self.cells.data[self.there]
         return bool(len(known) and known.min() < known.max())
 
     @property
     def there(self) -> np.ndarray:
         """Bool (N,): which rows have it."""
-        return self.cells.codes >= 0
+        return self.cells.there
 
     def targets(self, rows: np.ndarray, owner: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
         """Return y and the names of classes of some rows. Raises InputError where all are equal."""
         cells = self.cells.take(rows)
         if not self.differ:
             raise InputError(
-                f"Column {self.name!r}, the target, is {cells.texts[cells.codes[0]]!r} in every labelled row "
+                f"Column {self.name!r}, the target, is {cells.first!r} in every labelled row "
                 f"of {owner}: there is nothing to learn."
             )
         if self.numbers:
-            y, _, names = to_targets(cells.numbers, None, len(cells.codes), 0, kind="numbers")
+            y, _, names = to_targets(cells.numbers, None, len(cells.data), 0, kind="numbers")
             return y, names
         if cells.kind == "number":
             values = cells.numbers
@@ -257,7 +258,8 @@ class _Labels:
             if whole:
                 y, _, names = to_targets(values.astype(np.int64), None, len(values), 0)
                 return y, names
-        texts = np.array([*cells.texts])[cells.codes]
+        codes, levels = cells.factored()
+        texts = np.array(levels)[codes]
         y, _, names = to_targets(texts, None, len(texts), 0)
         return y, names
 
@@ -266,7 +268,7 @@ def _leaks(table: Mapping[str, Cells], labels: _Labels, schema: Schema) -> list[
     """Return warnings about columns from which the target can be read off, by the labelled rows."""
     rows = labels.there
     mine = labels.cells.take(rows)
-    if len(mine.codes) < LEAST_ROWS:
+    if len(mine.data) < LEAST_ROWS:
         return []
     notes = []
     for column in schema.columns:
@@ -274,7 +276,7 @@ def _leaks(table: Mapping[str, Cells], labels: _Labels, schema: Schema) -> list[
         if labels.numbers:
             same = column.scaled and _correlated(mine.numbers, other.numbers)
         else:
-            same = _one_to_one(mine.codes, other.codes)
+            same = _one_to_one(mine.factored()[0], other.factored()[0])
         if same:
             notes.append(
                 f"Warning: column {column.name!r} says what {labels.name!r} is, row for row: if it is not "

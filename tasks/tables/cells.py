@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -43,30 +43,53 @@ class Cells:
 
     Attributes:
         kind: "number", "date" or "text".
-        codes: int64 (N,), the index of each cell's value; -1 for a gap.
-        values: the different values: float64 (K,) of numbers and dates (days since 1970), else text.
+        data: of numbers and dates (days since 1970) float64 (N,), NaN for gaps; of text int64 (N,), the place
+            of each cell's text in ``levels``, -1 for a gap.
+        levels: the different texts, rising; () of numbers and dates.
     """
 
     kind: str
-    codes: np.ndarray
-    values: np.ndarray | list[str]
+    data: np.ndarray
+    levels: Sequence[str] = ()
+
+    @property
+    def there(self) -> np.ndarray:
+        """Bool (N,): which cells are no gaps."""
+        return self.data >= 0 if self.kind == "text" else ~np.isnan(self.data)
 
     @property
     def numbers(self) -> np.ndarray:
         """The cells as float64 (N,), NaN for gaps; of numbers and dates only."""
-        found = np.append(np.asarray(self.values, np.float64), np.nan)
-        return found[self.codes]
+        return self.data
+
+    def factored(self) -> tuple[np.ndarray, list[str]]:
+        """Return the place of each cell's value, int64 (N,), -1 for a gap; and the values as text.
+
+        The text of 3.0 is "3".
+        """
+        if self.kind == "text":
+            return self.data, list(self.levels)
+        there = self.there
+        codes = np.full(len(self.data), -1, np.int64)
+        values, codes[there] = np.unique(self.data[there], return_inverse=True)
+        return codes, [number_text(float(value)) for value in values]
 
     @property
-    def texts(self) -> list[str]:
-        """The different values as text, (K,): of 3.0 "3"."""
-        if self.kind == "text":
-            return list(self.values)
-        return [number_text(float(value)) for value in self.values]
+    def first(self) -> str:
+        """The first cell that is no gap, as text, shortened for a message; "" where all are gaps."""
+        there = np.flatnonzero(self.there)
+        if not len(there):
+            return ""
+        value = self.data[there[0]]
+        return self.levels[value][:40] if self.kind == "text" else number_text(float(value))
+
+    def different(self) -> int:
+        """Return the number of different values."""
+        return len(np.unique(self.data[self.there]))
 
     def take(self, rows: np.ndarray) -> Cells:
-        """Return the cells of some rows; values that do not occur there may stay."""
-        return Cells(kind=self.kind, codes=self.codes[rows], values=self.values)
+        """Return the cells of some rows."""
+        return Cells(kind=self.kind, data=self.data[rows], levels=self.levels)
 
 
 def number_text(value: float) -> str:
@@ -96,7 +119,7 @@ def read_cells(series: Any, name: str, where: Where, *, as_text: bool = False) -
         stamps = series.dt.tz_convert("UTC") if series.dt.tz is not None else series
         micros = stamps.to_numpy("datetime64[us]")
         days = micros.astype(np.int64).astype(np.float64) / (DAY * 1e6)
-        return _unique(np.where(np.isnat(micros), np.nan, days), "date")
+        return Cells(kind="date", data=np.where(np.isnat(micros), np.nan, days))
     values = series.to_numpy(object)
     try:
         codes, uniques = pandas.factorize(values, use_na_sentinel=True)
@@ -110,20 +133,13 @@ def _of_numbers(values: np.ndarray, name: str, where: Where) -> Cells:
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise _infinite(name, where(int(infinite[0])))
-    return _unique(values, "number")
+    # -0.0 is 0.0.
+    return Cells(kind="number", data=values + 0.0)
 
 
 def _infinite(name: str, place: str) -> InputError:
     hint = "Leave the cell empty, or leave the row out."
     return InputError(f"Column {name!r} holds an infinite number in {place}.", hint=hint)
-
-
-def _unique(values: np.ndarray, kind: str) -> Cells:
-    """Return the cells of float64 (N,) with NaN for gaps; values rise, and -0.0 is 0.0."""
-    there = ~np.isnan(values)
-    codes = np.full(len(values), -1, np.int64)
-    found, codes[there] = np.unique(values[there] + 0.0, return_inverse=True)
-    return Cells(kind=kind, codes=codes, values=found)
 
 
 def _of_objects(
@@ -196,12 +212,12 @@ def _joined(codes: np.ndarray, read: list[tuple[str, Any]], kind: str) -> Cells:
     """Return the cells with equal values joined, in rising order."""
     if kind in ("number", "date"):
         numbers = np.array([np.nan if k == "gap" else v for k, v in read] + [np.nan], np.float64)
-        return _unique(numbers[codes], kind)
+        return Cells(kind=kind, data=numbers[codes] + 0.0)
     texts = [None if k == "gap" else _text(k, v) for k, v in read]
     known = sorted({text for text in texts if text is not None})
     place = {text: index for index, text in enumerate(known)}
     renamed = np.array([-1 if text is None else place[text] for text in texts] + [-1], np.int64)
-    return Cells(kind="text", codes=renamed[codes], values=known)
+    return Cells(kind="text", data=renamed[codes], levels=known)
 
 
 def _text(kind: str, value: Any) -> str:

@@ -40,16 +40,16 @@ def encode(
                 f"The table has no column {name!r}, which the pretraining learnt from.",
                 hint=f"{suggest(name, others)} Give the column that name, or pretrain without it.",
             )
-    parts, notes = [], []
-    for column in schema.columns:
-        found, said = _encoded(table[column.name], column)
-        parts.append(found)
+    notes = []
+    x = np.empty((len(table[schema.names[0]].data), len(schema.columns)), np.float32)
+    for index, column in enumerate(schema.columns):
+        x[:, index], said = _encoded(table[column.name], column)
         notes += said if compare else []
-    return np.stack(parts, axis=1), notes
+    return x, notes
 
 
 def _encoded(cells: Cells, column: Column) -> tuple[np.ndarray, list[str]]:
-    there, notes = cells.codes >= 0, []
+    there, notes = cells.there, []
     rows = int(there.sum())
     if rows < len(there) and not column.gaps:
         gaps = len(there) - rows
@@ -58,11 +58,12 @@ def _encoded(cells: Cells, column: Column) -> tuple[np.ndarray, list[str]]:
         )
     if column.kind == "categorical":
         place = {level: float(code) for code, level in enumerate(column.levels)}
-        codes = [place.get(text, float(len(column.levels))) for text in cells.texts]
-        found = np.array([*codes, np.nan], np.float32)[cells.codes]
+        codes, texts = cells.factored()
+        places = [place.get(text, float(len(column.levels))) for text in texts]
+        found = np.array([*places, np.nan], np.float32)[codes]
         unseen = int((found == len(column.levels)).sum())
         if rows and unseen == rows and not column.rare and rows >= ENOUGH:
-            raise _other_kind(column, f"none of its levels, such as {cells.texts[0][:40]!r}")
+            raise _other_kind(column, f"none of its levels, such as {cells.first!r}")
         if unseen > MOSTLY_UNSEEN * rows:
             notes.append(
                 f"Warning: column {column.name!r} has levels that the pretraining did not see in {unseen:,} "
@@ -71,7 +72,7 @@ def _encoded(cells: Cells, column: Column) -> tuple[np.ndarray, list[str]]:
         return found, notes
     wanted = "date" if column.kind == "date" else "number"
     if rows and cells.kind != wanted:
-        raise _other_kind(column, f"{cells.texts[0][:40]!r}")
+        raise _other_kind(column, f"{cells.first!r}")
     values = np.full(len(there), np.nan) if not rows else cells.numbers
     if column.kind == "boolean":
         wrong = values[there & ~np.isin(values, (0.0, 1.0))]

@@ -93,12 +93,12 @@ def infer(
 def _kind(name: str, cells: Cells) -> tuple[str, str]:
     """Return a column's kind, and of one that is passed over a line that says why."""
     use = f"to use it, give {format(arg.column, f'{name}=KIND')}"
-    there = cells.codes >= 0
-    rows, different = int(there.sum()), len(np.unique(cells.codes[there]))
+    there, different = cells.there, cells.different()
+    rows = int(there.sum())
     if different == 0:
         return IGNORE, f"Column {name!r} is not used: it is empty"
     if different == 1 and there.all():
-        return IGNORE, f"Column {name!r} is not used: it has one value, {cells.texts[0][:40]!r}"
+        return IGNORE, f"Column {name!r} is not used: it has one value, {cells.first!r}"
     if cells.kind == "date":
         return "date", ""
     if cells.kind == "number":
@@ -116,25 +116,24 @@ def _kind(name: str, cells: Cells) -> tuple[str, str]:
             return IGNORE, f"Warning: column {name!r} is not used: it names the rows; {use}"
         return "numeric", ""
     if different > max(FEW, MOSTLY_DIFFERENT * rows):
-        words = np.mean([len(text.split()) for text in cells.texts])
+        words = np.mean([len(text.split()) for text in cells.levels])
         what = "holds free text" if words >= WORDS else "names the rows"
         return IGNORE, f"Warning: column {name!r} is not used: it {what}; {use}"
     return "categorical", ""
 
 
 def _column(name: str, cells: Cells, kind: str) -> Column:
-    gaps = bool((cells.codes < 0).any())
+    gaps = not cells.there.all()
     if kind == "categorical":
-        counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.values))
-        texts = cells.texts
+        codes, texts = cells.factored()
+        counts = np.bincount(codes[codes >= 0], minlength=len(texts))
         order = sorted(range(len(texts)), key=lambda i: (-counts[i], texts[i]))
         kept = [texts[i] for i in order if counts[i] >= LEAST and len(texts[i]) <= MAX_NAME]
         kept, every = kept[:MAX_LEVELS], int((counts > 0).sum())
         return Column(name=name, kind=kind, levels=tuple(kept), rare=every > len(kept), gaps=gaps)
     wanted = "date" if kind == "date" else "number"
     if cells.kind != wanted:
-        first = next(iter(cells.texts), "")
-        holds = f"it holds {'text' if cells.kind == 'text' else cells.kind + 's'}, such as {first[:40]!r}"
+        holds = f"it holds {'text' if cells.kind == 'text' else cells.kind + 's'}, such as {cells.first!r}"
         raise InputError(
             f"must fit the column, and {name!r} cannot be {kind}: {holds}",
             argument="column",

@@ -32,7 +32,7 @@ SAME = {
 def test_one_value_means_the_same_in_every_type(name):
     found = cells(*SAME[name])
     assert (found.kind, found.numbers.tolist()) == ("number", [1, 0, 1, 0])
-    assert found.texts == ["0", "1"]
+    assert found.factored()[1] == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_one_value_means_the_same_in_every_type(name):
 )
 def test_gaps_are_gaps_in_every_spelling(values):
     found = cells(values, "object")
-    assert found.codes.tolist() == [0, -1, 1]
+    assert found.factored()[0].tolist() == [0, -1, 1]
     assert np.array_equal(found.numbers, [5, np.nan, 7], equal_nan=True)
 
 
@@ -70,13 +70,13 @@ def test_dates_are_days(values):
 
 def test_text_is_text():
     found = cells(["b", " a ", None, "3"], "object")
-    assert (found.kind, found.values, found.codes.tolist()) == (
+    assert (found.kind, found.levels, found.data.tolist()) == (
         "text",
         ["3", "a", "b"],
         [2, 1, -1, 0],
     )
-    assert cells([3, 3.0, "x", 4, 5], "object", as_text=True).values == ["3", "4", "5", "x"]
-    assert cells([True, "maybe", None, "no"], "object").values == ["True", "maybe", "no"]
+    assert cells([3, 3.0, "x", 4, 5], "object", as_text=True).levels == ["3", "4", "5", "x"]
+    assert cells([True, "maybe", None, "no"], "object").levels == ["True", "maybe", "no"]
 
 
 @pytest.mark.parametrize(
