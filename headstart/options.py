@@ -247,7 +247,7 @@ class ReadOptions(Checked):
     )
     delimiter: str | None = option(
         None,
-        "The character between the cells of a table.",
+        "The character between the cells of a table, or tab.",
         usual="a comma in .csv, a tab in .tsv",
     )
 

@@ -17,6 +17,7 @@ DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 SUFFIXES = (*DELIMITERS, *PARQUET)
 NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "blank"}
+TAB = "\t"
 MAX_CELL = 1 << 20
 # In memory a table takes several times its file.
 TIMES_IN_MEMORY = 3
@@ -137,6 +138,8 @@ def _parquet(path: Path) -> Frame:
 
 
 def _delimited(path: Path, delimiter: str) -> Frame:
+    # As a person can write it in a shell.
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise InputError("must be one character", argument="delimiter", value=delimiter)
     pandas = needed("pandas", "Reading a table")
@@ -233,7 +236,7 @@ def _header(row: list[str], path: Path, delimiter: str) -> list[str]:
             raise InputError(
                 f"{path.name} has no {NAMES.get(delimiter, repr(delimiter))} in line 1, and "
                 f"{counts[mark]} times a {NAMES[mark]}.",
-                hint=f"Give {format(arg.delimiter, repr(mark))}.",
+                hint=f"Give {format(arg.delimiter, 'tab' if mark == TAB else repr(mark))}.",
             )
     if names[0] == "":
         # As pandas writes its index.

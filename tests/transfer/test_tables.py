@@ -95,6 +95,7 @@ def test_the_exported_model_takes_raw_columns_in_stock_keras(made):
     frame.loc[:10, "job"], frame.loc[5:15, "age"] = "king", None
     raw = raw_columns(frame, list(raw))
     assert np.asarray(stock(raw))[:, 0] == pytest.approx(model.predict_proba(frame)[:, 1], abs=1e-5)
+    assert "a dictionary of columns (N, 1) by name: 3 numeric (age, pay, stamp)" in model.report
     again = hs.load_model(folder / "m.keras")
     assert np.array_equal(again.predict(frame), model.predict(frame))
 
@@ -156,3 +157,36 @@ def test_a_related_column_is_learnt_from_labelled_rows_alone(made):
     frame = people()
     encoder = hs.pretrain(frame, target="churn", strategy="supervised", epochs=1)
     assert encoder.info["metadata"]["data"]["examples"] == int(frame.churn.notna().sum())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--target", "chrun"), ("--target", "'churn'")),
+        (("--ignore", "pey"), ("--ignore", "'pay'")),
+        (("--column", "pay=number"), ("--column", "numeric")),
+        (("--delimiter", ";"), ("no semicolon in line 1", "--delimiter ','")),
+    ],
+)
+def test_commands_name_their_options(made, tmp_path, capfd, options, says):
+    data = ("--data", made[0] / "people.csv", "--out", tmp_path / "w.h5", "--quiet")
+    ended = run(capfd, "pretrain", "--strategy", "autoencoder", *data, *options)
+    assert (ended.code, ended.out) == (2, "")
+    for text in says:
+        assert text in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", hs.strategies())
+def test_every_strategy_learns_a_table_or_says_why_not(strategy):
+    how = {"target": "churn", "epochs": 1, "batch_size": 32, "collapse": "off"}
+    frame = people(rows=120, labelled=1)
+    if strategy in ("rotation", "patch-dictionary"):
+        with pytest.raises(InputError, match="images"):
+            hs.pretrain(frame, strategy=strategy, **how)
+        return
+    encoder = hs.pretrain(frame, strategy=strategy, **how)
+    again = hs.pretrain(frame, strategy=strategy, **how)
+    assert encoder.digest == again.digest
+    assert np.isfinite(encoder.transform(frame)).all()

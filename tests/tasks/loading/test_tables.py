@@ -89,6 +89,12 @@ def test_one_table_in_many_forms_has_one_fingerprint(table, tmp_path):
     people().to_parquet(tmp_path / "people.parquet")
     people().to_csv(tmp_path / "people.tsv", sep="\t", index=False)
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    (tmp_path / "tabs.csv").write_bytes((tmp_path / "people.tsv").read_bytes())
+    for delimiter in ("tab", "\t", "\\t"):
+        made = load(tmp_path / "tabs.csv", target="churn", delimiter=delimiter)
+        assert made.fingerprint == wanted.fingerprint
+    with pytest.raises(InputError, match="delimiter='tab'"):
+        load(tmp_path / "tabs.csv")
     for path in ("people.parquet", "people.tsv", "bom.csv"):
         assert load(tmp_path / path, target="churn").fingerprint == wanted.fingerprint
     arrow = pyarrow.Table.from_pandas(people(), preserve_index=False)
