@@ -24,21 +24,27 @@ from transfer.targets import Classification
 
 SVM, NEAREST, COMPONENTS = "raw RBF SVM", "raw 1-NN", "raw PCA + SVM"
 SPREADING, PATCHES = "raw label spreading", "patch dictionary + ridge"
-BASELINES = (NAME, SVM, NEAREST, COMPONENTS, SPREADING, PATCHES)
+TREES = "gradient-boosted trees"
+BASELINES = (NAME, SVM, NEAREST, COMPONENTS, SPREADING, PATCHES, TREES)
 """The rows' names."""
 MAX_POOL = 10_000
 """Examples without labels that are learnt from."""
 MAX_COMPONENTS = 50
+MAX_BINS = 255
+"""Levels that a column of the trees can have."""
 MIN_SIDE = 8
 """Pixels of the smallest images that a dictionary of patches is made of."""
 
 
 def baselines_of(task: TargetTask) -> tuple[str, ...]:
-    """Return the names of BASELINES that can learn a task: a dictionary needs images of 8 pixels or more."""
+    """Return the names of BASELINES that can learn a task.
+
+    A dictionary needs images of 8 pixels or more, trees a table with named columns.
+    """
     shape = task.input_shape
-    if len(shape) == 3 and min(shape[:2]) >= MIN_SIDE:
-        return BASELINES
-    return tuple(name for name in BASELINES if name != PATCHES)
+    images = len(shape) == 3 and min(shape[:2]) >= MIN_SIDE
+    fits = {PATCHES: images, TREES: task.schema is not None}
+    return tuple(name for name in BASELINES if fits.get(name, True))
 
 
 def starts_tensorflow(name: str) -> bool:
@@ -83,7 +89,9 @@ def run_baseline(
     from threadpoolctl import threadpool_limits
 
     rows = task.labels(labels, seed)
-    if name in (NAME, SVM, NEAREST):
+    if name == TREES:
+        predicted, chosen = _trees(task, rows, seed)
+    elif name in (NAME, SVM, NEAREST):
         model, grid = model_and_grid(name, seed)
         model, chosen = fit_raw(model, task, rows, grid=grid, seed=seed)
         with threadpool_limits(1):
@@ -106,6 +114,24 @@ def _drawn(task: TargetTask, rows: np.ndarray, pool: Dataset | None, seed: int) 
         kind = (pool.input_shape, pool.value_range)
         more = pool.x if kind == (task.input_shape, task.value_range) else more
     return more[np.sort(generator(seed).permutation(len(more))[:MAX_POOL])]
+
+
+def _trees(task: TargetTask, rows: np.ndarray, seed: int) -> Said:
+    """Boosted trees on the columns themselves: they know gaps, and levels as levels."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    assert task.schema is not None
+    levels = np.array([0 < len(column.levels) < MAX_BINS for column in task.schema.columns])
+    model = HistGradientBoostingClassifier(
+        categorical_features=levels, max_iter=100, early_stopping=False, random_state=seed
+    )
+    # Leaves of 20 examples, the default, split little where labels are few.
+    grid = {"min_samples_leaf": [3, 10, 20], "max_leaf_nodes": [7, 31]}
+    x, y = task.x[rows], task.y[rows]
+    fitted, chosen = fit_tuned(model, x, y, classes=task.n_classes, grid=grid, seed=seed)
+    with threadpool_limits(1):
+        return fitted.predict(task.x_test), chosen
 
 
 def _in_components(task: TargetTask, rows: np.ndarray, more: np.ndarray, seed: int) -> Said:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.duplicates.fingerprints import Fingerprints, comparable
 from tasks.loading.resolve import load_dataset
+from tasks.loading.tables import TableReading
 from tasks.targets import KINDS
 from tasks.task import TargetTask
 from transfer.data.leakage import NEAR_ALLOWED
@@ -40,10 +42,21 @@ class DataConfig(ReadingConfig):
     task_print: str = ""
     pool_print: str = ""
 
-    def read(self, name: str) -> Dataset:
-        """Read one data set."""
+    def read(self, name: str, pool: Dataset | None = None) -> Dataset:
+        """Read labelled data; a table by the columns of its pool."""
+        return self._read(name, like=None if pool is None else pool.schema, needs_target=True)
+
+    def read_pool(self, name: str) -> Dataset:
+        """Read a pool; of a table all rows, labelled or not."""
+        return self._read(name, rows="all")
+
+    def _read(self, name: str, **how: Any) -> Dataset:
         return load_dataset(
-            name, image_size=self.image_size, skip_unreadable=self.skip_unreadable, seed=self.seed
+            name,
+            image_size=self.image_size,
+            skip_unreadable=self.skip_unreadable,
+            seed=self.seed,
+            table=TableReading.of(self, **how),
         )
 
 
@@ -83,12 +96,17 @@ class BenchmarkData:
         """
         config = config or DataConfig()
         named = isinstance(data, str) and (pool is None or isinstance(pool, str))
-        if isinstance(data, str):
-            config = replace(config, data=data if named else None)
-            data = config.read(data)
+        own = data if isinstance(data, str) and pool is None else None
         if isinstance(pool, str):
             config = replace(config, pool=pool if named else None)
-            pool = config.read(pool)
+            pool = config.read_pool(pool)
+        if isinstance(data, str):
+            config = replace(config, data=data if named else None)
+            data = config.read(data, pool)
+        if own is not None and isinstance(data, Dataset) and data.schema is not None:
+            # The rows without a target, if there are any, are the pool, and the labelled ones too.
+            every = config.read_pool(own)
+            pool = every if len(every.x) > len(data.x) else None
         if isinstance(data, Dataset):
             data = TargetTask.from_dataset(data, seed=config.seed, test_fraction=config.test_part)
         if data.target != "classes":
@@ -234,7 +252,8 @@ class DataCache:
 
 
 def _whole(task: TargetTask) -> Dataset:
-    parts = ("x", "y", "x_test", "y_test", "class_names", "name", "value_range", "source", "kind")
+    parts = ["x", "y", "x_test", "y_test", "class_names", "name", "value_range", "source", "kind"]
+    parts.append("schema")
     return Dataset(**{part: getattr(task, part) for part in parts})
 
 
@@ -248,6 +267,12 @@ def _without_test_examples(task: TargetTask, pool: Dataset) -> tuple[Dataset, in
     """Return the pool without test examples, and how many were dropped; None if they cannot be compared."""
     if pool.input_shape != task.input_shape:
         return pool, None
+    tables = [each.schema and each.schema.columns for each in (pool, task)]
+    if tables[0] != tables[1]:
+        raise InputError(
+            f"{task.name!r} was not read by the columns of the pool {pool.name!r}.",
+            hint="Give both as files.",
+        )
     found = np.unique(overlap(task.x_test, pool.x))
     if not len(found):
         return pool, 0

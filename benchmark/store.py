@@ -18,6 +18,7 @@ import numpy as np
 from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write, check_output, read_json, write_text
 from tasks.dataset import Dataset
+from tasks.tables.schema import Schema
 from tasks.task import TargetTask
 
 ABOUT, RESULTS, BUDGETS = "benchmark.json", "results.jsonl", "budgets.json"
@@ -266,6 +267,7 @@ def write_data(path: Path, task: TargetTask, pool: Dataset) -> None:
         given = {row.name: getattr(whole, row.name) for row in fields(whole)}
         arrays |= {f"{part}.{k}": v for k, v in given.items() if isinstance(v, np.ndarray)}
         about[part] = {k: v for k, v in given.items() if not isinstance(v, np.ndarray)}
+        about[part]["schema"] = whole.schema and whole.schema.to_json()
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -289,8 +291,10 @@ def read_data(path: Path) -> tuple[TargetTask, Dataset]:
             hint="Give all machines the benchmark's folder on a disk that they share.",
         ) from None
     for values in about.values():
-        for name in ("class_names", "value_range", "files"):
+        for name in ("class_names", "value_range", "files", "notes"):
             values[name] = None if values[name] is None else tuple(values[name])
+        schema = values["schema"]
+        values["schema"] = None if schema is None else Schema.from_json(schema)
     return TargetTask(**about["task"]), Dataset(**about["pool"])
 
 

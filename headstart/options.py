@@ -260,6 +260,27 @@ class ReadOptions(Checked):
         usual="their own",
     )
     skip_unreadable: bool = option(False, "Leave unreadable files of a folder out and count them.")
+    target: str | None = option(
+        None,
+        "The column of a table to predict; rows without it are unlabelled.",
+        metavar="COLUMN",
+        usual="none; of a transfer, that of the pretraining",
+    )
+    column: tuple[str, ...] = option(
+        (),
+        "NAME=KIND, the kind of a table's column: numeric, categorical, boolean, date or ignore; can be "
+        "given several times.",
+        metavar="NAME=KIND",
+        usual="by its cells",
+    )
+    ignore: tuple[str, ...] = option(
+        (), "A column of a table not to use; can be given several times.", metavar="COLUMN"
+    )
+    delimiter: str | None = option(
+        None,
+        "The character between the cells of a table, or tab.",
+        usual="a comma in .csv, a tab in .tsv",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

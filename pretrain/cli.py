@@ -22,6 +22,7 @@ from headstart.cli import (
     run_command,
     run_options,
 )
+from headstart.options import ReadOptions
 from pretrain.config import PretrainConfig
 
 threads = click.option(
@@ -50,7 +51,7 @@ force = click.option("--force", is_flag=True, help="Replace an existing output."
 @click.option(
     "--describe", metavar="NAME", help="Explain a strategy, encoder or augmentation; then stop."
 )
-@click.option("--data", help="The pool: a name, a .npz file or a folder of images.")
+@click.option("--data", help="The pool: a name, a .npz file, a table or a folder of images.")
 @weights_file
 @config_options(PretrainConfig, without=("seed",))
 @click.option(
@@ -96,7 +97,8 @@ def cli(context: click.Context, **given: Any) -> None:
             )
     from pretrain.commands.pretrain import pretrain_command
 
-    pretrain_command(configured(PretrainConfig, given), **given)
+    config, reading = configured(PretrainConfig, given), configured(ReadOptions, given)
+    pretrain_command(config, reading=reading, **given)
 
 
 @cli.command()
@@ -117,7 +119,9 @@ def inspect(file: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("file", type=FilePath())
 @click.option(
-    "--data", required=True, help="Labelled data: a name, a .npz file or a folder of images."
+    "--data",
+    required=True,
+    help="Labelled data: a name, a .npz file, a table or a folder of images.",
 )
 @data_options
 @click.option(
@@ -137,7 +141,7 @@ def verify(**given: Any) -> None:
     """
     from pretrain.commands.verify import verify_command
 
-    verify_command(**given)
+    verify_command(reading=configured(ReadOptions, given), **given)
 
 
 @cli.command("import")

@@ -27,7 +27,7 @@ from pretrain.engine.session import Session
 from pretrain.engine.stage import Optimizer
 from pretrain.monitoring.artifacts import Companions
 from pretrain.monitoring.probe import Probe
-from pretrain.strategies import strategy
+from pretrain.strategies import AUTO, strategy
 from pretrain.strategies.base import NO_VIEWS, Recipe, Setup, Strategy
 from pretrain.weights.file import WeightsFile
 from tasks.dataset import Dataset
@@ -284,6 +284,13 @@ class PretrainPlan:
             )
 
 
+def pool_rows(config: PretrainConfig) -> str:
+    """Return which rows of a table are the pool: all, or those with the target where labels are needed."""
+    if config.strategy == AUTO:
+        return "all"
+    return "labelled" if strategy(config.strategy).needs_labels else "all"
+
+
 def check_needs(row: Strategy, dataset: Dataset) -> None:
     """Refuse a strategy whose needs the pool does not meet.
 
@@ -356,7 +363,8 @@ def choose_encoder(
 
     Args:
         dataset: decides the input's shape, and the architecture when ``name`` is "auto".
-        name: the architecture's, or "auto": convnet for images, mlp for vectors.
+        name: the architecture's, or "auto": convnet for images, table for tables with named columns, mlp for
+            other vectors.
         options: of the architecture.
         row: the strategy that is to train it, whose own defaults hold where ``options`` has none.
 
@@ -368,6 +376,7 @@ def choose_encoder(
     """
     if name == "auto":
         name = "convnet" if len(dataset.input_shape) == 3 else "mlp"
+        name = name if dataset.schema is None else "table"
         if row is not None and row.encoders is not None and name not in row.encoders:
             name = next(iter(row.encoders))
     known = name in ARCHITECTURES
@@ -384,6 +393,11 @@ def choose_encoder(
         require(not known or row.trains(name), "encoder", rule, value=name, hint=hint)
     if row is not None and row.encoders is not None:
         options = {**row.encoders.get(name, {}), **options}
-    config = encoder_config(name, dataset.input_shape, options)
+    shape = dataset.input_shape
+    if dataset.schema is not None:
+        shape = (dataset.schema.width,)
+        if name == "table":
+            options = {**options, "columns": dataset.schema.tokens}
+    config = encoder_config(name, shape, options)
     expected_shapes(config)
     return config

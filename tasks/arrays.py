@@ -117,8 +117,9 @@ def to_examples(
 ) -> tuple[np.ndarray, np.ndarray | None, tuple[float, float]]:
     """Convert examples to the types of a Dataset.
 
-    uint8 stays as it is; bool becomes uint8 0 and 1; integers within 0..255 become uint8 and all other
-    numbers float32, both parts alike. Images without a channel axis get one.
+    Vectors become float32: the columns of a table mean the same as whole numbers, floats and booleans. Of
+    images uint8 stays as it is, bool becomes uint8 0 and 1, integers within 0..255 become uint8 and all
+    other numbers float32, both parts alike. Images without a channel axis get one.
 
     Args:
         x: (N, D) vectors or (N, H, W) or (N, H, W, C) images of any real type.
@@ -139,8 +140,11 @@ def to_examples(
         one, other = (part.dtype.kind.replace("i", "u") for part in (x, x_test))
         rule = f"must have the type of x, {x.dtype}, or their scales may differ"
         hint = "Give both with one type."
-        require(one == other, "x_test", rule, value=str(x_test.dtype), hint=hint)
-    integers = x.dtype.kind in "bui"
+        alike = one == other or x.ndim == 2
+        require(alike, "x_test", rule, value=str(x_test.dtype), hint=hint)
+    integers = x.dtype.kind in "bui" and x.ndim == 4
+    if x.ndim == 2:
+        _check_digits(x)
     small = integers and all(part.min() >= 0 and part.max() <= 255 for part in parts.values())
     dtype = np.uint8 if small else np.float32
     for key, part in parts.items():
@@ -150,6 +154,23 @@ def to_examples(
         require(small or bool(np.isfinite(parts[key]).all()), key, rule)
     span = (0.0, 1.0) if x.dtype.kind == "b" else natural_range(parts["x"])
     return parts["x"], parts.get("x_test"), span
+
+
+def _check_digits(x: np.ndarray) -> None:
+    """Refuse vectors (N, D) of which a column loses its differences in float32. Raises InputError."""
+    if x.dtype.kind == "b":
+        return
+    low, high = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
+    step = np.finfo(np.float32).eps * np.maximum(np.abs(low), np.abs(high))
+    wrong = np.flatnonzero((high > low) & (step > (high - low) / 100))
+    if len(wrong):
+        column = int(wrong[0])
+        raise InputError(
+            f"has a column, {column}, from {low[column]:.17g} to {high[column]:.17g}: float32, which is "
+            f"computed in, has numbers {step[column]:g} apart there",
+            argument="x",
+            hint="Subtract a constant from the column, such as its mean; a .csv file is scaled by itself.",
+        )
 
 
 def _shaped(x: np.ndarray, key: str) -> np.ndarray:

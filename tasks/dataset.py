@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.errors import require
 from tasks.arrays import to_array, to_examples
+from tasks.tables.schema import Schema
 from tasks.targets import KINDS, check_targets, target_kind, to_targets
 
 
@@ -35,6 +36,9 @@ class Dataset:
         files: for a folder of images, the path of each example of x in it; else None.
         kind: the things that the examples show, as far as the source knows: "objects", "digits", "photos",
             "faces" or "vectors". It decides which augmentations leave an example recognisable. None: unknown.
+        schema: of a table with named columns, a column of x each, with NaN for gaps (tasks.tables.schema);
+            None of arrays.
+        notes: lines for a person about the data, warnings among them.
 
     Raises:
         InputError: a field breaks its rule; its argument is the field's name.
@@ -50,9 +54,14 @@ class Dataset:
     source: str
     files: tuple[str, ...] | None = None
     kind: str | None = None
+    schema: Schema | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._settle("x", _examples("x", self.x))
+        if self.schema is not None:
+            fits = self.x.dtype == np.float32 and self.x.shape[1:] == (len(self.schema.columns),)
+            require(fits, "x", "must be float32 with a column for each of the schema's")
         if self.x_test is not None:
             self._settle("x_test", _examples("x_test", self.x_test))
             same = self.x_test.dtype == self.x.dtype and self.x_test.shape[1:] == self.x.shape[1:]
@@ -184,7 +193,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sha256 (hex) over shapes, dtypes and bytes of the four arrays and the class names."""
+        """Sha256 (hex) over shapes, dtypes and bytes of the four arrays, class names and schema."""
         digest = hashlib.sha256()
         for field in ("x", "y", "x_test", "y_test"):
             array = getattr(self, field)
@@ -193,10 +202,13 @@ class Dataset:
             if array is not None:
                 digest.update(memoryview(array).cast("B"))
         digest.update(json.dumps(self.class_names).encode())
+        if self.schema is not None:
+            digest.update(json.dumps(self.schema.to_json(), sort_keys=True).encode())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.input_shape))
+        shape += " columns" if self.schema is not None else ""
         test = "" if self.x_test is None else f" + {len(self.x_test):,} for the test"
         labels = f"; y is {KINDS[self.target]}" if self.target else "; unlabelled"
         classes = f", {self.n_classes} classes" if self.n_classes else ""

@@ -9,6 +9,7 @@ import numpy as np
 from headstart.errors import InputError, require
 from tasks.dataset import Dataset
 from tasks.splits import stratified_order, stratified_split
+from tasks.tables.schema import Schema
 from tasks.targets import strata, target_kind
 
 
@@ -17,7 +18,7 @@ class TargetTask:
     """A labelled training set, from which budgets of labels are drawn, and a test part.
 
     Attributes:
-        name, value_range, source, kind: as in Dataset.
+        name, value_range, source, kind, schema, notes: as in Dataset.
         x: (N, ...) uint8 or float32 training examples.
         y: (N,) int64 labels 0..K-1, every class present, or (N,) float64 numbers, or (N, K) uint8 labels of 0
             and 1, each of them present.
@@ -41,6 +42,8 @@ class TargetTask:
     kind: str | None = None
     files: tuple[str, ...] | None = None
     fingerprint: str = ""
+    schema: Schema | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_dataset(
@@ -88,6 +91,8 @@ class TargetTask:
             kind=dataset.kind,
             files=files,
             fingerprint=dataset.fingerprint,
+            schema=dataset.schema,
+            notes=dataset.notes,
         )
 
     @property

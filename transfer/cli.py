@@ -25,6 +25,7 @@ from headstart.cli import (
     run_options,
     test_part,
 )
+from headstart.options import ReadOptions
 from transfer.config import TransferConfig
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ output_options = options(
     invoke_without_command=True, subcommand_metavar="[predict ... | suggest ... | export ...]"
 )
 @source_options
-@click.option("--data", help="The labelled data: a name, a .npz file or a folder of images.")
+@click.option(
+    "--data", help="The labelled data: a name, a .npz file, a table or a folder of images."
+)
 @test_part
 @click.option(
     "--unlabelled",
@@ -93,17 +96,19 @@ def cli(context: click.Context, **given: Any) -> None:
     if is_subcommand(context):
         return
     _required(given, "transfer --help", encoder="--from", data="--data")
-    config = configured(TransferConfig, given)
+    config, reading = configured(TransferConfig, given), configured(ReadOptions, given)
     from transfer.commands.transfer import transfer_command
 
     imported, session = import_arguments(given, "from_weights"), _session(given)
-    transfer_command(config, session, imported=imported, **given)
+    transfer_command(config, session, imported=imported, reading=reading, **given)
 
 
 @cli.command()
 @model_option
 @click.option(
-    "--data", required=True, help="New examples: a name, a .npz file or a folder of images."
+    "--data",
+    required=True,
+    help="New examples: a name, a .npz file, a table or a folder of images.",
 )
 @click.option("--out", required=True, type=FilePath(), help="The CSV file to write.")
 @click.option(
@@ -112,6 +117,7 @@ def cli(context: click.Context, **given: Any) -> None:
     metavar="HxW",
     help="Size to which a folder's images are resized. [default: the model's]",
 )
+@click.option("--delimiter", help="The character between the cells of a table. [default: a comma]")
 @click.option(
     "--skip-unreadable", is_flag=True, help="Leave unreadable files out; they are counted."
 )
@@ -171,7 +177,7 @@ def export(as_json: bool, **given: Any) -> None:
     "--pool",
     "data",
     required=True,
-    help="The examples to choose from: a name, a .npz file or a folder of images.",
+    help="The examples to choose from: a name, a .npz file, a table or a folder of images.",
 )
 @click.option("--labels", required=True, type=positive, help="How many examples to suggest.")
 @click.option(
@@ -193,9 +199,10 @@ def suggest(as_json: bool, **given: Any) -> None:
     _required(given, "transfer suggest --help", encoder="--from")
     from transfer.commands.suggest import suggest_command
 
+    reading = configured(ReadOptions, given)
     imported, session = import_arguments(given, "from_weights"), _session(given)
     try:
-        result = suggest_command(session, imported=imported, **given)
+        result = suggest_command(session, imported=imported, reading=reading, **given)
     finally:
         session.reporter.close()
     if as_json:

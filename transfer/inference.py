@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
 import numpy as np
+
+from headstart.lazy import tf
 
 # Values in the widest layer's output for one batch: a quarter of a gigabyte of float32.
 MAX_VALUES = 1 << 26
@@ -15,7 +17,7 @@ MAX_VALUES = 1 << 26
 
 def predict_batched(
     models: Any | Sequence[Any],
-    x: np.ndarray,
+    x: np.ndarray | Mapping[str, np.ndarray],
     batch: int = 1024,
     then: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
@@ -24,15 +26,16 @@ def predict_batched(
     Args:
         models: one model or layer, or a sequence of them. Outputs inside a sequence, such as images at the
             encoder's size, are in memory for one batch at a time.
-        x: (N, ...).
+        x: (N, ...), or the columns (N, 1) of a table by name.
         batch: the largest number of examples at once; fewer where a layer is wide.
         then: applied to each batch of the last model's outputs.
     """
     if not isinstance(models, Sequence):
         batch = max(1, min(batch, MAX_VALUES // max(1, _widest(models))))
     parts = []
-    for i in range(0, len(x), batch):
-        part = x[i : i + batch]
+    count = len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
+    for i in range(0, count, batch):
+        part: Any = _rows(x, i, i + batch)
         if isinstance(models, Sequence):
             for model in models:
                 part = predict_batched(model, part)
@@ -40,6 +43,14 @@ def predict_batched(
             part = np.asarray(models(part, training=False))
         parts.append(part if then is None else then(part))
     return np.concatenate(parts)
+
+
+def _rows(x: np.ndarray | Mapping[str, np.ndarray], start: int, stop: int) -> Any:
+    """Return some rows; columns as tensors, for Keras takes no mixture of text and arrays."""
+    if not isinstance(x, Mapping):
+        return x[start:stop]
+    parts = {name: column[start:stop] for name, column in x.items()}
+    return {n: tf.constant(c.astype(str) if c.dtype == object else c) for n, c in parts.items()}
 
 
 def _widest(model: Any) -> int:

@@ -102,6 +102,7 @@ class TransferPlan:
         target, trained = target_of(task, rows), unlabelled is not None
         fit = FitPlan.make(config, source, inputs, target, data=task.name, trained=trained)
         lines = [f"Data: {task.name}, {task.source}; test part: {task.test_origin}"]
+        lines += task.notes
         lines += [f"Inputs: {change}, to fit the encoder" for change in fit.inputs.changes]
         found = None
         if source.weights is not None:
@@ -215,6 +216,9 @@ def _check_kind(task: TargetTask, config: TransferConfig, unlabelled: Dataset | 
                     argument=name,
                     hint="Leave it out.",
                 )
+    if task.schema is not None and config.export:
+        rule = "cannot write a model of a table: it takes columns by name, and only .keras files have them"
+        raise InputError(rule, argument="export", value=config.export[0], hint="Leave it out.")
     if unlabelled is not None and head.solved:
         rule = f"trains the network, and {format(arg.head, head.name)} is solved on frozen features"
         raise InputError(rule, argument="unlabelled", hint="Leave one of them out.")

@@ -156,14 +156,15 @@ def _measure(
     plan: TransferPlan, fit: FitPlan, fitted: Fitted, choices: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Test a trained network once; return its Keras model, and the result but for its seconds."""
+    from pretrain.encoders.table_inputs import table_inputs
     from transfer.export.keras_file import whole_model
     from transfer.inference import predict_batched
 
     task, target, architecture = plan.task, fit.target, fit.architecture
     logits = HEADS[architecture.head].logits
-    model = whole_model(
-        fitted.front, fitted.network, fitted.network.head, target.layer(logits=logits)
-    )
+    table = fit.inputs.table
+    front = fitted.front if table is None else table_inputs(table)
+    model = whole_model(front, fitted.network, fitted.network.head, target.layer(logits=logits))
     outputs = predict_batched(fitted.models, task.x_test)
     check_outputs(outputs, "The trained model", f"test examples of {task.name!r}")
     measured = target.measure(target.predictions(outputs, logits=logits), task.y_test)

@@ -66,6 +66,8 @@ def data_lines(plan: BenchmarkPlan) -> list[str]:
     for task, pool in ((each.task, each.data.pool) for each in plan.tasks):
         lines.append(f"Data: {task.name}, {task.source}; test part: {task.test_origin}")
         lines.append(f"Pool: {pool.name}, {len(pool.x):,} examples, {pool.source}")
+        if pool.schema is not None:
+            lines += [f"Columns: {pool.schema.describe()}", *pool.notes]
     return lines
 
 

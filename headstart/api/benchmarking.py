@@ -14,7 +14,10 @@ from typing import Any
 from benchmark.config import BenchmarkConfig, ReadingConfig, RunnerConfig
 from headstart.api.session import parse, shown
 from headstart.options import RunOptions, documented
+from tasks.dataset import Dataset
 from tasks.loading.resolve import as_dataset
+from tasks.loading.tables import TableReading
+from tasks.tables.read import is_frame
 
 
 @dataclass(frozen=True)
@@ -127,20 +130,27 @@ def benchmark(
         "benchmark", options, BenchmarkConfig, ReadingConfig, RunnerConfig, RunOptions
     )
 
-    def given(value: Any, argument: str) -> Any:
+    def given(value: Any, argument: str, **how: Any) -> Any:
         # Names stay names: other processes load them for themselves, and the records hold them.
         if value is None or isinstance(value, str | os.PathLike):
             return value and os.fspath(value)
-        return as_dataset(value, argument=argument, image_size=reading.image_size)
+        table = TableReading.of(reading, **how)
+        return as_dataset(value, argument=argument, image_size=reading.image_size, table=table)
 
     # Only named: nothing is made where the plan refuses.
     new = Path(tempfile.gettempdir()) / f"headstart-{secrets.token_hex(8)}"
     folder = new if out is None else Path(out).expanduser()
     # The benchmark shows cells, not the steps of each training.
     session = Session(threads=running.threads, force=running.force)
-    read = BenchmarkData.of(
-        given(data, "data"), given(pool, "pool"), DataConfig(**asdict(reading), seed=config.seed)
-    )
+    known = given(pool, "pool", rows="all")
+    like = known.schema if isinstance(known, Dataset) else None
+    labelled = given(data, "data", like=like)
+    if known is None and is_frame(data):
+        # Rows without a target are the pool, with the labelled ones.
+        every = given(data, "data", rows="all")
+        known = every if len(every.x) > len(labelled.x) else None
+    settings = DataConfig(**asdict(reading), seed=config.seed)
+    read = BenchmarkData.of(labelled, known, settings)
     plan = BenchmarkPlan.make([read], config, folder, session=session, runner=runner)
     run_benchmark(plan, session, progress=make_progress(not shown(running), python_spelling))
     return load_result(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ from headstart.errors import require, worded
 from headstart.options import CheckpointOptions, ReadOptions, documented
 from pretrain.commands.inspect import as_json
 from pretrain.config import PretrainConfig
-from pretrain.encoders.encoder import Encoder, Preprocessing, features
+from pretrain.encoders.encoder import Encoder, Preprocessing, features, schema_of
 from pretrain.engine.session import Session
 from pretrain.keras_import.source import read_source
-from pretrain.plan import PretrainPlan
+from pretrain.plan import PretrainPlan, pool_rows
 from pretrain.race.plan import RacePlan
 from pretrain.race.run import race
 from pretrain.run import pretrain as run
@@ -25,6 +25,7 @@ from pretrain.strategies import AUTO
 from pretrain.weights.file import assign
 from pretrain.weights.load import encoder_model
 from tasks.loading.resolve import as_dataset
+from tasks.loading.tables import TableReading
 
 if TYPE_CHECKING:
     from pretrain.weights.file import WeightsFile
@@ -76,8 +77,11 @@ class PretrainedEncoder:
         Raises:
             InputError: the examples have another shape.
         """
-        examples = as_dataset(x, argument="x").x
+        schema = schema_of(self.weights_file.preprocessing)
+        table = None if schema is None else TableReading(like=schema, rows="all")
+        examples = as_dataset(x, argument="x", table=table).x
         shape = tuple(self.weights_file.encoder["input_shape"])
+        shape = shape if schema is None else (len(schema.columns),)
         rule = f"must hold examples of shape {shape}"
         require(examples.shape[1:] == shape, "x", rule, value=examples.shape[1:])
         Session().start()
@@ -138,12 +142,16 @@ def pretrain(
     config, reading, running = parse(
         "pretrain", options, PretrainConfig, ReadOptions, CheckpointOptions
     )
-    how = asdict(reading)
+    how = {"image_size": reading.image_size, "skip_unreadable": reading.skip_unreadable}
     path = None if out is None else Path(out).expanduser()
     session = session_of(running)
     try:
-        pool = as_dataset(data, seed=config.seed, **how)
-        judge = None if probe is None else as_dataset(probe, argument="probe", **how)
+        table = TableReading.of(reading, rows=pool_rows(config))
+        pool = as_dataset(data, seed=config.seed, table=table, **how)
+        judge = None
+        if probe is not None:
+            table = TableReading.of(reading, like=pool.schema, needs_target=True)
+            judge = as_dataset(probe, argument="probe", table=table, **how)
         if config.strategy == AUTO:
             done = race(
                 RacePlan.make(pool, config, probe=judge, out=path, session=session), session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,10 @@ from headstart.api.session import parse, session_of
 from headstart.errors import InputError
 from headstart.files import read_json, write_text
 from headstart.options import CheckpointOptions, ReadOptions, TestPartOptions, documented
+from pretrain.encoders.encoder import schema_of
 from pretrain.engine.session import Session
 from tasks.loading.resolve import as_dataset, folder_size
+from tasks.loading.tables import TableReading
 from tasks.task import TargetTask
 from transfer.config import TransferConfig
 from transfer.encoder_source import EncoderSource
@@ -143,8 +145,10 @@ class TransferredModel:
 
     def _outputs(self, x: Any) -> np.ndarray:
         """Return probabilities (N, K) or numbers (N, 1) of raw examples."""
-        dataset = as_dataset(x, argument="x")
-        outputs = predict_batched(self.keras, examples_for("The model", self.info, dataset))
+        table = None if self.info.table is None else TableReading(rows="all", like=self.info.table)
+        dataset = as_dataset(x, argument="x", table=table)
+        examples = self.info.raw(examples_for("The model", self.info, dataset))
+        outputs = predict_batched(self.keras, examples)
         return both_classes(outputs) if self.result["target"] == "classes" else outputs
 
     def __getstate__(self) -> dict[str, Any]:
@@ -211,15 +215,22 @@ def transfer(
         "transfer", options, TransferConfig, TestPartOptions, ReadOptions, CheckpointOptions
     )
     source = load_encoder(encoder)
-    how = {**asdict(reading), "seed": config.seed}
+    how: dict[str, Any] = {
+        "image_size": reading.image_size,
+        "skip_unreadable": reading.skip_unreadable,
+        "seed": config.seed,
+    }
+    like = schema_of(source.weights_file.preprocessing)
     if reading.image_size is None and isinstance(data, str | Path):
         how["image_size"] = folder_size(str(data), source.weights_file.encoder["input_shape"])
     session = session_of(running)
     try:
-        dataset = as_dataset(data, **how)
+        table = TableReading.of(reading, like=like, needs_target=True)
+        dataset = as_dataset(data, table=table, **how)
         more = None
         if unlabelled is not None:
-            more = as_dataset(unlabelled, argument="unlabelled", **how)
+            table = TableReading(delimiter=reading.delimiter, rows="all", like=like)
+            more = as_dataset(unlabelled, argument="unlabelled", table=table, **how)
         task = TargetTask.from_dataset(dataset, seed=config.seed, test_fraction=testing.test_part)
         plan = TransferPlan.make(
             task,

@@ -8,7 +8,7 @@ affine map for each image, so an image is read once and blurred once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,19 +27,23 @@ LARGEST = 128
 EXAMPLES, MIN_PART = 64, 0.5
 
 
-def augment(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
+def augment(
+    x: Any, seed: Any, options: Mapping[str, float], columns: Sequence[int] | None = None
+) -> Any:
     """Return one random view of each example.
 
     Args:
         x: float32 (B, H, W, C) or (B, D), values in [0, 1].
         seed: int32 (2,).
         options: of an ``Augmentation``.
+        columns: of the design of a table, the number of values of each column, which are swapped together;
+            None: each value is a column.
 
     Returns:
         float32 like ``x``; images are cut to [0, 1].
     """
     if len(x.shape) == 2:
-        return _vectors(x, seed, options)
+        return _vectors(x, seed, options, columns)
     if any(options[name] != IDENTITY.get(name, 0.0) for name in GEOMETRY):
         height, width = int(x.shape[1]), int(x.shape[2])
         maps = affine(seed, tf.shape(x)[0], height, width, options)
@@ -58,12 +62,19 @@ def uniform(seed: Any, number: int, shape: Any, low: float, high: float) -> Any:
     return tf.random.stateless_uniform(shape, tf.random.fold_in(seed, number), low, high)
 
 
-def _vectors(x: Any, seed: Any, options: Mapping[str, float]) -> Any:
+def _vectors(
+    x: Any, seed: Any, options: Mapping[str, float], columns: Sequence[int] | None = None
+) -> Any:
     """Bahri et al. 2022, "SCARF": values replaced by the same column's of another example."""
     shape = tf.shape(x)
     if options["swap"]:
         order = tf.argsort(uniform(seed, 0, shape[:1], 0.0, 1.0))
-        swapped = uniform(seed, 1, shape, 0.0, 1.0) < options["swap"]
+        if columns is None:
+            swapped = uniform(seed, 1, shape, 0.0, 1.0) < options["swap"]
+        else:
+            each = uniform(seed, 1, [shape[0], len(columns)], 0.0, 1.0) < options["swap"]
+            place = np.repeat(np.arange(len(columns)), columns).astype(np.int32)
+            swapped = tf.gather(each, place, axis=1)
         x = tf.where(swapped, tf.gather(x, order), x)
     if options["noise"]:
         x += options["noise"] * tf.random.stateless_normal(shape, tf.random.fold_in(seed, 30))
@@ -193,7 +204,8 @@ def check_views(dataset: Dataset, augmentation: Augmentation, owner: str) -> Non
         InputError: of the argument ``augment``.
     """
     x = np.asarray(Preprocessing.fit(dataset)(sample(EXAMPLES, dataset.x)))
-    part = views_differ(x, augmentation.options)
+    columns = None if dataset.schema is None else dataset.schema.widths
+    part = views_differ(x, augmentation.options, columns)
     rule = (
         f"must make views that differ for more than {MIN_PART:.0%} of the examples, because the "
         f"strategy {owner!r} learns from them; they differ for {part:.0%}"
@@ -202,7 +214,9 @@ def check_views(dataset: Dataset, augmentation: Augmentation, owner: str) -> Non
     require(part > MIN_PART, "augment", rule, value=augmentation.name, hint=hint)
 
 
-def views_differ(x: np.ndarray, options: Mapping[str, float]) -> float:
+def views_differ(
+    x: np.ndarray, options: Mapping[str, float], columns: Sequence[int] | None = None
+) -> float:
     """Return the part of the examples ``x`` (N, ...) in [0, 1] whose two views differ visibly.
 
     Visibly: some value differs by more than 1/255 of the range. Examples that are constant do not count.
@@ -211,6 +225,7 @@ def views_differ(x: np.ndarray, options: Mapping[str, float]) -> float:
     x = x[flat.max(axis=1) > flat.min(axis=1)]
     if not len(x):
         return 1.0
-    first, second = (augment(tf.constant(x), tf.constant([0, k]), options) for k in (1, 2))
+    given = tf.constant(x)
+    first, second = (augment(given, tf.constant([0, k]), options, columns) for k in (1, 2))
     apart = np.abs(np.asarray(first) - np.asarray(second)).reshape(len(x), -1).max(axis=1)
     return float(np.mean(apart > 1 / 255))

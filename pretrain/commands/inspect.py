@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.encoders import architecture, expected_shapes
+from pretrain.encoders.encoder import schema_of
 from pretrain.weights.file import WeightsFile
 from pretrain.weights.validation import short
 from tasks.duplicates.fingerprints import Fingerprints
@@ -31,7 +32,7 @@ def describe(weights: WeightsFile, path: Path) -> str:
         ("fingerprints", _fingerprints(weights.fingerprints)),
         ("seed", str(metadata["seed"])),
         ("input", f"{_by(config['input_shape'])} {preprocessing['input_dtype']}, {low} to {high}"),
-        ("prepared", f"x * {_few(preprocessing['scale'])} + {_few(preprocessing['offset'])}"),
+        ("prepared", _prepared(preprocessing)),
         ("encoder", config["architecture"] + _options(config)),
     ]
     rows += [("", line) for line in _blocks(config)]
@@ -58,6 +59,14 @@ def as_json(weights: WeightsFile) -> dict[str, Any]:
         "receipt": weights.receipt(),
         "fingerprints": weights.fingerprints and weights.fingerprints.counts(),
     }
+
+
+def _prepared(preprocessing: Mapping[str, Any]) -> str:
+    schema = schema_of(preprocessing)
+    if schema is not None:
+        target = f"; to predict: {schema.target}" if schema.target else ""
+        return f"a table of {len(schema.columns)} columns: {schema.describe()}{target}"
+    return f"x * {_few(preprocessing['scale'])} + {_few(preprocessing['offset'])}"
 
 
 def _fingerprints(fingerprints: Fingerprints | None) -> str:

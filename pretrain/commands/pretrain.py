@@ -9,6 +9,7 @@ from typing import Any
 from headstart.cli import out, out_json
 from headstart.errors import InputError
 from headstart.files import check_output
+from headstart.options import ReadOptions
 from pretrain.augment.preview import check_picturable
 from pretrain.augment.recipes import Augmentation
 from pretrain.commands.list import changes, numbers
@@ -16,7 +17,7 @@ from pretrain.commands.race import announcement, table
 from pretrain.config import PretrainConfig
 from pretrain.engine.progress import make_reporter
 from pretrain.engine.session import Session
-from pretrain.plan import PretrainPlan
+from pretrain.plan import PretrainPlan, pool_rows
 from pretrain.race.plan import RacePlan
 from pretrain.race.run import race
 from pretrain.run import Pretrained, pretrain
@@ -24,6 +25,7 @@ from pretrain.strategies import AUTO
 from tasks.dataset import Dataset
 from tasks.duplicates.exact import overlap
 from tasks.loading.resolve import check_apart, load_dataset
+from tasks.loading.tables import TableReading
 
 
 def pretrain_command(
@@ -33,8 +35,7 @@ def pretrain_command(
     output: Path,
     probe: str | None,
     preview: Path | None,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
+    reading: ReadOptions,
     threads: int | None,
     quiet: bool,
     as_json: bool,
@@ -45,9 +46,13 @@ def pretrain_command(
     options: of the ``Session``.
     """
 
-    def load(spec: str) -> Dataset:
+    def load(spec: str, **how: Any) -> Dataset:
         return load_dataset(
-            spec, image_size=image_size, skip_unreadable=skip_unreadable, seed=config.seed
+            spec,
+            image_size=reading.image_size,
+            skip_unreadable=reading.skip_unreadable,
+            seed=config.seed,
+            table=TableReading.of(reading, **how),
         )
 
     session = Session(threads=threads, reporter=make_reporter(quiet), **options)
@@ -58,7 +63,8 @@ def pretrain_command(
         _draw(config, session, load(data), preview, as_json)
         return
     check_apart(output, data, probe)
-    pool, probing = load(data), None if probe is None else load(probe)
+    pool = load(data, rows=pool_rows(config))
+    probing = None if probe is None else load(probe, like=pool.schema, needs_target=True)
     how: dict[str, Any] = {"probe": probing, "out": output, "session": session}
     try:
         run = _raced if config.strategy == AUTO else _pretrained
@@ -115,8 +121,11 @@ def _draw(
 def _announcement(plan: PretrainPlan) -> list[str]:
     """Return the lines that are shown before the training."""
     dataset, probe = plan.dataset, plan.probe
+    columns = [] if dataset.schema is None else [f"Columns: {dataset.schema.describe()}"]
     lines = [
         f"Data: {dataset.name}, {len(dataset.x):,} examples, {dataset.source}",
+        *columns,
+        *dataset.notes,
         f"Strategy {plan.row.name}, encoder {plan.encoder['architecture']}, "
         f"{plan.recipe.epochs:g} epochs, seed {plan.seed}",
     ]

@@ -9,13 +9,16 @@ import numpy as np
 
 from headstart.cli import out, out_json
 from headstart.errors import InputError, arg
-from pretrain.encoders.encoder import Encoder, Preprocessing, features
+from headstart.options import ReadOptions
+from pretrain.encoders.encoder import Encoder, Preprocessing, features, schema_of
 from pretrain.engine.runtime import keras_defaults
 from pretrain.engine.session import Session
 from pretrain.metrics.verification import Thresholds, distances, resampled
 from pretrain.weights.file import WeightsFile, assign
+from pretrain.weights.validation import example_shape
 from tasks.dataset import Dataset
 from tasks.loading.resolve import folder_size, load_dataset
+from tasks.loading.tables import TableReading
 from tasks.pairs import all_pairs
 from tasks.targets import KINDS
 
@@ -28,16 +31,20 @@ def verify_command(
     *,
     file: Path,
     data: str,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
+    reading: ReadOptions,
     seed: int,
     threads: int | None,
     as_json: bool,
 ) -> None:
     """Read, measure, and print what ``verify_weights`` returns."""
     weights = WeightsFile.read(file)
-    image_size = image_size or folder_size(data, weights.encoder["input_shape"])
-    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable, seed=seed)
+    size = reading.image_size or folder_size(data, weights.encoder["input_shape"])
+    like = schema_of(weights.preprocessing)
+    table = TableReading.of(reading, like=like, needs_target=True)
+    unreadable = reading.skip_unreadable
+    dataset = load_dataset(
+        data, image_size=size, skip_unreadable=unreadable, seed=seed, table=table
+    )
     result = verify_weights(weights, dataset, seed=seed, threads=threads)
     if as_json:
         out_json({"file": str(file), **result})
@@ -58,7 +65,7 @@ def _check(weights: WeightsFile, dataset: Dataset) -> None:
         )
     if dataset.classes is None:
         raise refused(f"must be labelled with classes, and its y is {KINDS[dataset.target or '']}")
-    shape = tuple(weights.encoder["input_shape"])
+    shape = example_shape(weights.encoder, weights.preprocessing)
     if dataset.input_shape != shape:
         hint = "Give data of that shape."
         if len(shape) == len(dataset.input_shape) == 3 and shape[2] == dataset.input_shape[2]:

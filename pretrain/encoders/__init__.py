@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.errors import InputError, suggest
-from pretrain.encoders import convnet, keras_graph, mlp, patches, resnet
+from pretrain.encoders import convnet, keras_graph, mlp, patches, resnet, table
 from pretrain.encoders.base import (
     MAX_INPUT_SIZE,
     MAX_PARAMETERS,
@@ -17,7 +17,8 @@ from pretrain.encoders.base import (
 )
 
 ARCHITECTURES: dict[str, Architecture] = {
-    row.name: row for row in (mlp.ROW, convnet.ROW, resnet.ROW, patches.ROW, keras_graph.ROW)
+    row.name: row
+    for row in (mlp.ROW, convnet.ROW, resnet.ROW, table.ROW, patches.ROW, keras_graph.ROW)
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from headstart.lazy import keras, tf
 from pretrain.encoders import architecture, expected_shapes
 from pretrain.encoders.base import by_path
 from tasks.dataset import Dataset
+from tasks.tables.schema import GAP, LEVEL, VALUE, Layout, Schema, squash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +26,28 @@ class Preprocessing:
         value_range: (low, high) of the raw examples.
         scale: one number for all channels, or one a channel.
         offset: the same.
+        table: of a table with named columns, its schema: the encoder's input is its design, and scale and
+            offset change nothing.
     """
 
     input_dtype: str
     value_range: tuple[float, float]
     scale: Sequence[float]
     offset: Sequence[float]
+    table: Schema | None = None
 
     @classmethod
     def fit(cls, dataset: Dataset) -> Preprocessing:
-        """Return the map that takes the data set's value range to [0, 1]."""
+        """Return the map that takes the data set's value range to [0, 1], or a table to its design."""
         low, high = dataset.value_range
+        if dataset.schema is not None:
+            return cls(
+                input_dtype="float32",
+                value_range=(0.0, 1.0),
+                scale=(1.0,),
+                offset=(0.0,),
+                table=dataset.schema,
+            )
         return cls(
             input_dtype=str(dataset.x.dtype),
             value_range=(low, high),
@@ -49,16 +61,39 @@ class Preprocessing:
         made: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
         }
-        return cls(**made)
+        return cls(**made | {"table": schema_of(data)})
 
     def to_json(self) -> dict[str, Any]:
         """Return the weights file's field."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        plain = {k: v for k, v in vars(self).items() if k != "table"}
+        made: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+        return made if self.table is None else {**made, "table": self.table.to_json()}
 
     def __call__(self, x: Any) -> Any:
         """Return the tensor ``x`` (B, ...) of raw examples as float32 in the encoder's range."""
+        if self.table is not None:
+            return design(x, self.table.layout)
         scale = tf.constant(self.scale, tf.float32)
         return tf.cast(x, tf.float32) * scale + tf.constant(self.offset, tf.float32)
+
+
+def schema_of(preprocessing: Mapping[str, Any]) -> Schema | None:
+    """Return the schema in a weights file's (checked) preprocessing; None where it has none."""
+    table = preprocessing.get("table")
+    return None if table is None else Schema.from_json(table)
+
+
+def design(x: Any, layout: Layout) -> Any:
+    """Return the design (B, E) of a table's x (B, D), as ``Schema.design`` has it, of Keras' operations."""
+    ops = keras.ops
+    part = ops.take(x, layout.source, axis=1)
+    gap = ops.isnan(part)
+    value = squash(ops.where(gap, ops.zeros_like(part), part), ops.sqrt)
+    level = ops.cast(ops.equal(part, layout.code[None]), "float32")
+    is_value, is_level, is_gap = (
+        (layout.role == role).astype(np.float32)[None] for role in (VALUE, LEVEL, GAP)
+    )
+    return value * is_value + level * is_level + ops.cast(gap, "float32") * is_gap
 
 
 class Encoder:

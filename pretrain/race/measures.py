@@ -118,7 +118,10 @@ class ViewRetrieval:
     def score(self, encoder: Any, preprocess: Preprocessing) -> tuple[float, float]:
         """Return the mean reciprocal rank, 0 to 1, and 0."""
         clean, how = np.asarray(preprocess(self.x)), self.augmentation.options
-        views = [np.asarray(augment(tf.constant(clean), tf.constant(s), how)) for s in SEEDS]
+        columns = None if preprocess.table is None else preprocess.table.widths
+        views = [
+            np.asarray(augment(tf.constant(clean), tf.constant(s), how, columns)) for s in SEEDS
+        ]
         found = [_features(encoder, x) for x in (clean, *views)]
         return mean_reciprocal_rank(*standardised(*found)[1:]), 0.0
 

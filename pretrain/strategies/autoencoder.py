@@ -3,7 +3,8 @@
 Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks", trained
 directly instead of layer by layer. With inputs x in [0, 1] of shape (B, ...) and the decoder's
 reconstruction r = sigmoid(logits), the loss is the mean over examples and values of (x - r)^2
-("mse") or of the Bernoulli cross-entropy -x log r - (1 - x) log(1 - r) ("bce").
+("mse") or of the Bernoulli cross-entropy -x log r - (1 - x) log(1 - r) ("bce"). Of a table it is the mean
+over columns, and columns of levels have a cross-entropy of their own (pretrain.strategies.columns).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pretrain.encoders.base import Option, choice
 from pretrain.engine.stage import Batch, Stage, StageSnapshot
 from pretrain.monitoring.image_grid import drawable, tile
 from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.columns import Columns
 
 SHOWN = 10
 LOSS = Option(
@@ -30,9 +32,29 @@ Spoil = Callable[[Any, Batch], tuple[Any, ...]]
 
 def reconstruction_loss(x: Any, logits: Any, kind: str) -> Any:
     """Return the scalar loss between ``x`` in [0, 1] and the sigmoid of ``logits``, both (B, ...)."""
+    return tf.reduce_mean(value_losses(x, logits, kind))
+
+
+def value_losses(x: Any, logits: Any, kind: str) -> Any:
+    """Return the loss of each value, (B, ...); else as ``reconstruction_loss``."""
     if kind == "bce":
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(x, logits))
-    return tf.reduce_mean(tf.square(x - tf.sigmoid(logits)))
+        return tf.nn.sigmoid_cross_entropy_with_logits(x, logits)
+    return tf.square(x - tf.sigmoid(logits))
+
+
+def column_loss(columns: Columns) -> Callable[..., Any]:
+    """Return a loss of a table's columns in place of its values'; with ``hidden`` (B, E), of hidden ones."""
+
+    def loss(x: Any, logits: Any, *known: Any) -> Any:
+        *hidden, kind = known
+        found = columns.losses(x, logits, lambda x, logits: value_losses(x, logits, kind))
+        if not hidden:
+            return tf.reduce_mean(found)
+        first = np.searchsorted(columns.column_of, np.arange(len(columns.widths))).astype(np.int32)
+        part = tf.cast(tf.gather(hidden[0], first, axis=1), tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(found * part), tf.reduce_sum(part))
+
+    return loss
 
 
 def reconstruction_stage(
@@ -54,7 +76,9 @@ def reconstruction_stage(
         spoil: changes what the encoder is given; None gives it x.
         loss: x, logits (B, ...), what else ``spoil`` returned, the option ``loss`` -> a scalar.
     """
-    decoder = setup.decoder()
+    decoder, columns = setup.decoder(), setup.columns
+    if columns is not None:
+        loss = column_loss(columns)
 
     def measured(batch: Batch) -> Mapping[str, Any]:
         x = setup.preprocess(batch.x)

@@ -14,6 +14,7 @@ from pretrain.encoders import ARCHITECTURES
 from pretrain.encoders.base import Option
 from pretrain.encoders.encoder import Preprocessing
 from pretrain.engine.stage import Batch, Objective, Optimizer, Stage
+from pretrain.strategies.columns import Columns
 
 Loss = Callable[[Batch], Mapping[str, Any]]
 """Of an objective: see ``pretrain.engine.stage.Objective``."""
@@ -88,7 +89,17 @@ class Setup:
         """
         clean = self.preprocess(batch.x if x is None else x)
         how = self.augmentation.options if options is None else options
-        return [augment(clean, batch.draw(1000 + k), how) for k in range(first, first + count)]
+        table = self.preprocess.table
+        columns = None if table is None else table.widths
+        return [
+            augment(clean, batch.draw(1000 + k), how, columns) for k in range(first, first + count)
+        ]
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of a table, which are hidden and reconstructed as a whole; None of all else."""
+        table = self.preprocess.table
+        return None if table is None else Columns(table)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ is the autoencoder's between x and r, over all values. Every value of s is spoil
   Autoencoders", section 3.3, as is salt);
 - salt: 0 or 1, either as likely, with chance ``amount``.
 
-0 and 1 are the lowest and highest value that the source can hold. Held-out examples are spoilt as well, so
-that both losses compare.
+0 and 1 are the lowest and highest value that the source can hold. Of a table, whole columns are masked
+(pretrain.strategies.columns). Held-out examples are spoilt as well, so that both losses compare.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from pretrain.encoders.base import Option, choice, number
 from pretrain.engine.stage import Batch, Stage
 from pretrain.strategies.autoencoder import LOSS, reconstruction_stage
 from pretrain.strategies.base import Recipe, Setup, Strategy
+from pretrain.strategies.columns import Columns
 
 
-def corrupt(x: Any, batch: Batch, kind: str, amount: float) -> Any:
-    """Return float32 ``x`` (B, ...) spoilt by random numbers of the batch."""
+def corrupt(x: Any, batch: Batch, kind: str, amount: float, columns: Columns | None = None) -> Any:
+    """Return float32 ``x`` (B, ...) spoilt by random numbers of the batch; of a table its ``columns``."""
     shape = tf.shape(x)
+    if kind == "mask" and columns is not None:
+        shape = [shape[0], len(columns.widths)]
+        return columns.hide(x, tf.random.stateless_uniform(shape, batch.draw(0)) < amount)
     if kind == "gaussian":
         return x + amount * tf.random.stateless_normal(shape, batch.draw(0))
     spoilt = tf.random.stateless_uniform(shape, batch.draw(0)) < amount
@@ -40,9 +44,12 @@ def corrupt(x: Any, batch: Batch, kind: str, amount: float) -> Any:
 def stages(setup: Setup) -> Iterator[Stage]:
     """Yield the one stage: encoder and mirrored decoder together."""
     kind, amount = setup.options["corrupt"], setup.options["amount"]
-    yield reconstruction_stage(
-        setup, "denoising", "denoise", lambda x, batch: (corrupt(x, batch, kind, amount),)
-    )
+    columns = setup.columns
+
+    def spoil(x: Any, batch: Batch) -> tuple[Any]:
+        return (corrupt(x, batch, kind, amount, columns),)
+
+    yield reconstruction_stage(setup, "denoising", "denoise", spoil)
 
 
 ROW = Strategy(

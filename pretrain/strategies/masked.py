@@ -11,7 +11,7 @@ encoders here see the whole image with hidden patches blanked to 0, and a step c
 does. (Blanked patches filled in by a convolutional net: Pathak et al. 2016, "Context Encoders".) A blank
 looks like a black part of the picture; the encoder must tell them apart by their surroundings.
 
-Of an example that is no image, single values are hidden.
+Of an example that is no image, single values are hidden; of a table, columns (pretrain.strategies.columns).
 """
 
 from __future__ import annotations
@@ -93,7 +93,13 @@ def stages(setup: Setup) -> Iterator[Stage]:
     shape, part = setup.input_shape, setup.options["hidden"]
     patch = patch_size(shape, setup.options["patch"])
 
+    columns = setup.columns
+
     def blank(x: Any, batch: Batch) -> tuple[Any, Any]:
+        if columns is not None:
+            count, width = tf.shape(x)[0], len(columns.widths)
+            chosen = draw_hidden((width,), count, batch.draw(0), part, 1)
+            return columns.hide(x, chosen), columns.spread(chosen)
         hidden = draw_hidden(shape, tf.shape(x)[0], batch.draw(0), part, patch)
         return tf.where(hidden, tf.zeros_like(x), x), hidden
 

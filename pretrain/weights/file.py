@@ -22,6 +22,7 @@ from pretrain.weights.hdf5 import (
     DAMAGE,
     MAX_JSON_BYTES,
     POOL_VERSION,
+    TABLE_VERSION,
     VERSIONS,
     Walk,
     build_image,
@@ -41,6 +42,7 @@ from pretrain.weights.validation import (
     describe_pool,
     differences,
     digest_of,
+    example_shape,
     listing,
     parse_json,
     sha256,
@@ -56,7 +58,8 @@ class WeightsFile:
     Attributes:
         encoder: the checked configuration, ``{"architecture", "input_shape", "options"}``.
         preprocessing: ``{"input_dtype", "value_range", "scale", "offset"}``; the encoder sees
-            ``x * scale + offset``, with scale and offset of length 1 or one a channel.
+            ``x * scale + offset``, with scale and offset of length 1 or one a channel. Of a table also
+            "table", its schema.
         tensors: ``"block/layer/variable"`` -> float32 array, in the encoder's order.
         metadata: JSON with at least ``strategy``, ``seed``, ``data`` and ``versions``.
         fingerprints: of the pool's examples; None when the file has none.
@@ -78,6 +81,8 @@ class WeightsFile:
     @property
     def version(self) -> int:
         """The oldest version of the file format that can hold these weights."""
+        if "table" in self.preprocessing:
+            return TABLE_VERSION
         return VERSIONS[0] if self.fingerprints is None else POOL_VERSION
 
     @property
@@ -111,7 +116,7 @@ class WeightsFile:
         """
         try:
             parts = self._parts()
-            image = build_image(*parts)
+            image = build_image(*parts, self.version)
         except Fault as fault:
             raise InputError(f"{path} was not written: {fault}.") from None
         check_output(path, force)
@@ -184,7 +189,9 @@ class WeightsFile:
         entries = check_manifest(manifest)
         listed = {name: tuple(entry["shape"]) for name, entry in entries.items()}
         encoder, needed = check_encoder(content["encoder"], listed)
-        check_preprocessing(content["preprocessing"], encoder["input_shape"])
+        preprocessing = check_preprocessing(content["preprocessing"], encoder["input_shape"])
+        if ("table" in preprocessing) != (found.version == TABLE_VERSION):
+            raise Fault(f"its version is {found.version}, and only {TABLE_VERSION} is for tables")
         check_metadata(content["metadata"])
         if found.fingerprints:
             check_pool(content["fingerprints"], encoder, found.fingerprints)
@@ -307,7 +314,7 @@ def _read_pool(content: Mapping[str, Any], stored: Mapping[str, Any]) -> Fingerp
     return Fingerprints(
         examples=about["examples"],
         dtype=content["preprocessing"]["input_dtype"],
-        shape=tuple(content["encoder"]["input_shape"]),
+        shape=example_shape(content["encoder"], content["preprocessing"]),
         exact=arrays["exact"],
         near=near,
     )

@@ -24,9 +24,11 @@ from pretrain.weights.validation import COPY_AGAIN, Fault, listing, sha256, shor
 from tasks.duplicates.fingerprints import WIDTH as SIGNATURE_BYTES
 
 FORMAT = b"headstart-weights"
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 POOL_VERSION = 2
 """The first version with fingerprints of the pool."""
+TABLE_VERSION = 3
+"""The first version with the schema of a table, which may have fingerprints or not."""
 USER_BLOCK = 512
 MAX_JSON_BYTES = 16 << 20
 MAX_MEMBERS = 4096
@@ -163,8 +165,9 @@ class Walk:
         self.digest = self._root_attributes(file.id)
         members = self._members(file.id, "/", attributes=3)
         needed = {"metadata", "manifest", "weights"}
-        needed |= {"fingerprints"} if self.version >= POOL_VERSION else set()
-        faults = [f"has an unexpected {short(repr(n))}" for n in sorted(set(members) - needed)]
+        needed |= {"fingerprints"} if self.version == POOL_VERSION else set()
+        allowed = needed | ({"fingerprints"} if self.version > POOL_VERSION else set())
+        faults = [f"has an unexpected {short(repr(n))}" for n in sorted(set(members) - allowed)]
         if faults := faults + [f"lacks {n!r}" for n in sorted(needed - set(members))]:
             raise Fault(f"its root {listing(faults)}")
         self.metadata = self._dataset(members["metadata"], "metadata", h5t.STD_U8LE)
@@ -298,13 +301,13 @@ def build_image(
     tensors: Mapping[str, np.ndarray],
     fingerprints: Mapping[str, np.ndarray],
     digest: str,
+    version: int,
 ) -> memoryview:
     """Return a whole sealed file's bytes; equal content gives equal bytes.
 
     It is built in memory, because HDF5 keeps a file open, and its space taken, when a disk is full.
     """
     buffer = io.BytesIO()
-    version = POOL_VERSION if fingerprints else VERSIONS[0]
     with h5py.File(buffer, "w", userblock_size=USER_BLOCK) as file:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["version"] = np.int64(version)

@@ -20,7 +20,8 @@ def load_encoder(path: str | Path) -> Any:
     Returns:
         A ``keras.Model`` from raw examples (B, ...), as the pretraining had them (0 to 255 for images that
         were uint8; any dtype, cast to float32), to features (B, D) float32. It holds stock Keras layers
-        only: ``rescale``, then ``encoder``, whose layers ``block1``, ``block2``, ... are models too.
+        only: ``rescale``, then ``encoder``, whose layers ``block1``, ``block2``, ... are models too. Of a
+        table it takes raw columns (B, 1) by name, as ``table_inputs`` describes.
 
     Raises:
         InputError: the file cannot be read, or is not exactly what ``pretrain`` wrote.
@@ -36,10 +37,15 @@ def load_encoder(path: str | Path) -> Any:
 def encoder_model(weights: WeightsFile) -> Any:
     """Return the encoder of a weights file in memory as ``load_encoder`` does."""
     Session().start()
-    from pretrain.encoders.encoder import Encoder
+    from pretrain.encoders.encoder import Encoder, schema_of
+    from pretrain.encoders.table_inputs import table_inputs
 
     encoder = Encoder(weights.encoder, seed=None)
     assign(weights.tensors, encoder.variables)
+    schema = schema_of(weights.preprocessing)
+    if schema is not None:
+        front = table_inputs(schema)
+        return keras.Model(front.input, encoder.model(front.output), name="headstart_encoder")
     scale, offset = (
         # One number, or one a channel.
         values[0] if len(values) == 1 else list(values)

@@ -27,6 +27,7 @@ from tasks.duplicates.fingerprints import (
     Fingerprints,
     comparable,
 )
+from tasks.tables.schema import Schema
 
 MAX_JSON_VALUES = 500_000
 MAX_JSON_DEPTH = 32
@@ -146,7 +147,7 @@ def check_encoder(
 
 def check_preprocessing(raw: Any, input_shape: list[int]) -> dict[str, Any]:
     """Check how raw examples become the encoder's input: x * scale + offset. Raises Fault."""
-    if not isinstance(raw, dict) or set(raw) != PREPROCESSING_KEYS:
+    if not isinstance(raw, dict) or set(raw) - {"table"} != PREPROCESSING_KEYS:
         raise Fault(f"its preprocessing must hold exactly {', '.join(sorted(PREPROCESSING_KEYS))}")
     if raw["input_dtype"] not in INPUT_DTYPES:
         raise Fault(
@@ -165,7 +166,30 @@ def check_preprocessing(raw: Any, input_shape: list[int]) -> dict[str, Any]:
     low, high = raw["value_range"]
     if not low < high:
         raise Fault(f"its preprocessing's 'value_range' must rise. Got [{low}, {high}]")
+    if "table" in raw:
+        _check_table(raw, list(input_shape))
     return raw
+
+
+def _check_table(raw: Mapping[str, Any], input_shape: list[int]) -> None:
+    """Check a preprocessing with the schema of a table. Raises Fault."""
+    try:
+        schema = Schema.from_json(raw["table"])
+    except ValueError as error:
+        raise Fault(f"its preprocessing's 'table' {short(str(error))}") from None
+    if [schema.width] != input_shape:
+        what = f"its table gives {schema.width} values and its encoder takes {input_shape}"
+        raise Fault(what, WRITE_AGAIN)
+    plain = {"input_dtype": "float32", "value_range": [0, 1], "scale": [1], "offset": [0]}
+    for name, value in plain.items():
+        if raw[name] != value:
+            raise Fault(f"its preprocessing has a table, and its {name!r} must be {value}")
+
+
+def example_shape(encoder: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the shape of a raw example: of a table as many values as columns, else the encoder's input."""
+    table = preprocessing.get("table")
+    return tuple(encoder["input_shape"] if table is None else [len(table["columns"])])
 
 
 def check_metadata(raw: Any) -> dict[str, Any]:
@@ -215,7 +239,10 @@ def describe_pool(
     content: the file's checked encoder and preprocessing. Raises Fault when they are of another pool.
     """
     pool = (fingerprints.dtype, list(fingerprints.shape))
-    file = (content["preprocessing"]["input_dtype"], list(content["encoder"]["input_shape"]))
+    file = (
+        content["preprocessing"]["input_dtype"],
+        list(example_shape(content["encoder"], content["preprocessing"])),
+    )
     if pool != file:
         raise Fault(
             f"the fingerprints are of {pool}, the encoder takes {file}", "give its own pool's"

@@ -13,7 +13,9 @@ import numpy as np
 from headstart.errors import InputError, require, suggest
 from tasks.dataset import Dataset
 from tasks.loading.images import resize_images
+from tasks.loading.tables import TableReading, frame_dataset, load_table
 from tasks.sources import Source, all_sources
+from tasks.tables.read import SUFFIXES, is_frame
 from tasks.targets import KINDS
 
 MAX_SIDE = 4096
@@ -28,15 +30,16 @@ def as_dataset(
     image_size: tuple[int, int] | None = None,
     skip_unreadable: bool = False,
     seed: int = 0,
+    table: TableReading | None = None,
 ) -> Dataset:
     """Return ``data`` as a Dataset.
 
     Args:
-        data: a Dataset; a name or path, as ``load_dataset`` takes it; an array or DataFrame of unlabelled
-            examples; or a tuple of arrays, (x, y) or (x, y, x_test, y_test), as ``Dataset.from_arrays``
-            takes them.
+        data: a Dataset; a name or path, as ``load_dataset`` takes it; a DataFrame, which is a table like one
+            in a file; an array of unlabelled examples; or a tuple of arrays, (x, y) or (x, y, x_test,
+            y_test), as ``Dataset.from_arrays`` takes them, in which x may be a DataFrame.
         argument: the name of the argument, for errors: "unlabelled".
-        image_size, skip_unreadable, seed: as in ``load_dataset``.
+        image_size, skip_unreadable, seed, table: as in ``load_dataset``.
 
     Returns:
         The data set. Arrays and a .npz file that holds the same arrays give the same fingerprint.
@@ -50,17 +53,25 @@ def as_dataset(
     """
     if isinstance(data, str | os.PathLike):
         return load_dataset(
-            os.fspath(data), image_size=image_size, skip_unreadable=skip_unreadable, seed=seed
+            os.fspath(data),
+            image_size=image_size,
+            skip_unreadable=skip_unreadable,
+            seed=seed,
+            table=table,
         )
     _check_size(image_size)
+    if is_frame(data) or (isinstance(data, tuple) and data and is_frame(data[0])):
+        parts = data if isinstance(data, tuple) else (data,)
+        return frame_dataset(parts, table or TableReading(), argument)
     if isinstance(data, Dataset):
-        return _resized(data, image_size)
+        return _resized(_not_table(data, table), image_size)
     require(data is not None, argument, "is missing")
     arrays = data if isinstance(data, tuple) else (data,)
     rule = f"must be x, (x, y) or (x, y, x_test, y_test), and is a tuple of {len(arrays)}"
     require(len(arrays) in (1, 2, 4), argument, rule)
     try:
-        return _resized(Dataset.from_arrays(**dict(zip(PARTS, arrays, strict=False))), image_size)
+        made = Dataset.from_arrays(**dict(zip(PARTS, arrays, strict=False)))
+        return _resized(_not_table(made, table), image_size)
     except InputError as error:
         raise error.about("cannot be used:", argument) from None
 
@@ -71,16 +82,18 @@ def load_dataset(
     image_size: tuple[int, int] | None = None,
     skip_unreadable: bool = False,
     seed: int = 0,
+    table: TableReading | None = None,
 ) -> Dataset:
     """Load the data set that ``spec`` names; its examples always come in the same order.
 
     Args:
-        spec: a name ("digits"), an alias ("fashion-mnist/A"), the path of a .npz file or of a folder of
-            images, or one of these with a class filter ("digits[3,8]", "fashion-mnist[^sandal]"). A spec
-            that exists as a path is a path.
+        spec: a name ("digits"), an alias ("fashion-mnist/A"), the path of a .npz file, of a table (.csv,
+            .tsv, .parquet) or of a folder of images, or one of these with a class filter ("digits[3,8]",
+            "fashion-mnist[^sandal]"). A spec that exists as a path is a path.
         image_size: (height, width) in pixels to which images are resized, bilinear; None: their own size.
         skip_unreadable: leave unreadable files of a folder out instead of refusing the folder.
         seed: for sources that draw their examples at random; none of the built-in ones does.
+        table: how a table is read: the target, kinds of columns, and the schema of a pretraining.
 
     Returns:
         The data set, named as it is spelled; a path by its base name.
@@ -94,13 +107,35 @@ def load_dataset(
     """
     spec = spec.strip()
     _check_size(image_size)
-    table = all_sources()
-    base, classes = _split_filter(spec, table)
-    if _exists(base):
-        dataset = _load_path(base, image_size, skip_unreadable)
+    known = all_sources()
+    base, classes = _split_filter(spec, known)
+    if (
+        _exists(base)
+        and Path(base).suffix.lower() in SUFFIXES
+        and Path(base).expanduser().is_file()
+    ):
+        dataset = load_table(Path(base).expanduser(), table or TableReading())
+    elif _exists(base):
+        dataset = _not_table(_load_path(base, image_size, skip_unreadable), table)
     else:
-        dataset = _load_name(base, table, seed)
+        dataset = _not_table(_load_name(base, known, seed), table)
     return _resized(dataset if classes is None else filter_classes(dataset, classes), image_size)
+
+
+def _not_table(dataset: Dataset, table: TableReading | None) -> Dataset:
+    """Return a data set that has no named columns. Raises InputError where a table is asked for."""
+    if table is None or dataset.schema is not None:
+        return dataset
+    for name in ("target", "column", "ignore", "delimiter"):
+        value = getattr(table, name)
+        rule = f"is about the columns of a table, and {dataset.name!r} is none"
+        require(not value, name, rule, value=value, hint="Leave it out.")
+    if table.like is not None:
+        raise InputError(
+            f"The encoder was pretrained on a table with named columns, and {dataset.name!r} has none.",
+            hint="Give a .csv, .tsv or .parquet file, or a DataFrame, with the same columns.",
+        )
+    return dataset
 
 
 def _check_size(size: tuple[int, int] | None) -> None:
@@ -202,7 +237,8 @@ def _unknown(name: str, table: dict[str, Source]) -> InputError:
         return InputError(
             f"{name!r} is neither a data set nor a path that exists."
             f"{suggest(name, known) or _near_files(name)}",
-            hint=f"Data sets: {', '.join(known)}; or the path of a .npz file or of a folder of images.",
+            hint=f"Data sets: {', '.join(known)}; or the path of a .npz file, of a table or of a folder of "
+            "images.",
         )
     return InputError(f"There is no file or folder {name!r}.", hint=_near_files(name))
 
@@ -241,7 +277,7 @@ def _load_path(spec: str, image_size: tuple[int, int] | None, skip_unreadable: b
 
         return load_npz(path)
     raise InputError(
-        f"{spec} is neither a .npz file nor a folder of images.",
+        f"{spec} is neither a .npz file, a table ({', '.join(SUFFIXES)}) nor a folder of images.",
         hint="To use other data, save it from Python: numpy.savez('data.npz', x=examples, y=labels).",
     )
 
@@ -321,7 +357,9 @@ def _find_class(owner: str, names: tuple[str, ...], part: str) -> int:
     if alike:
         both = " or ".join(repr(names[k]) for k in alike)
         raise InputError(f"Class {part!r} of {owner!r} could be {both}.", hint="Spell it exactly.")
-    if part.isdecimal() and int(part) < len(names):
+    # Where names are numbers, a number is a name: [3] of the classes 1, 2, 9 would be 9 by its place.
+    by_place = not all(name.strip().lstrip("+-").isdecimal() for name in names)
+    if part.isdecimal() and int(part) < len(names) and by_place:
         return int(part)
     more = len(names) - MAX_SHOWN
     shown = ", ".join(names[:MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from benchmark.baselines import (
     PATCHES,
     SPREADING,
     SVM,
+    TREES,
     baselines_of,
     model_and_grid,
     run_baseline,
@@ -19,6 +20,7 @@ from pretrain.encoders.dictionary import random_words
 from tasks.task import TargetTask
 from transfer.metrics.baselines import NAME
 
+ROWS = tuple(name for name in BASELINES if name != TREES)
 CLASSICAL = (NAME, SVM, NEAREST, COMPONENTS)
 
 
@@ -27,7 +29,7 @@ def task():
     return TargetTask.from_dataset(patterns(90, test=60))
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", ROWS)
 def test_easy_patterns_are_learnt_from_a_small_budget(task, name):
     found = run_baseline(name, task, 15, seed=0)
     assert found["accuracy"] > 0.95
@@ -48,7 +50,7 @@ def test_one_nearest_neighbour_equals_a_slow_reference(task):
     )
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", ROWS)
 def test_parameters_are_chosen_inside_the_budget_and_never_on_the_test_part(task, name):
     other = replace(task, y_test=(task.y_test + 1) % 3)
     first, second = (run_baseline(name, t, 30, seed=1) for t in (task, other))
@@ -83,7 +85,7 @@ def test_the_scale_of_the_values_does_not_matter(task):
         x_test=(task.x_test * 10.0).astype(np.float32),
         value_range=(0, 2550),
     )
-    for name in BASELINES:
+    for name in ROWS:
         a, b = (run_baseline(name, t, 12, seed=0) for t in (task, floats))
         assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.02)
 
@@ -129,6 +131,27 @@ def test_patches_are_those_of_the_pool(task, monkeypatch):
 
 
 def test_a_dictionary_of_patches_is_no_row_for_vectors_or_tiny_images(task):
-    assert baselines_of(task) == BASELINES
+    assert baselines_of(task) == ROWS
     flat = replace(task, x=task.x.reshape(90, -1), x_test=task.x_test.reshape(60, -1))
-    assert baselines_of(flat) == BASELINES[:-1]
+    assert baselines_of(flat) == tuple(name for name in ROWS if name != PATCHES)
+
+
+def test_rows_of_a_table_learn_from_levels_and_gaps(tmp_path):
+    pytest.importorskip("pandas")
+    from people import people
+
+    from benchmark.data import BenchmarkData, DataConfig
+    from benchmark.store import read_data, write_data
+
+    people(rows=300, labelled=0.7).to_csv(tmp_path / "people.csv", index=False)
+    config = DataConfig(target="churn", column=("member=categorical",))
+    data = BenchmarkData.of(str(tmp_path / "people.csv"), config=config)
+    assert len(data.pool.x) + len(data.task.x_test) == 300
+    assert data.pool.schema.columns == data.task.schema.columns
+    assert baselines_of(data.task) == tuple(name for name in BASELINES if name != PATCHES)
+    for name in baselines_of(data.task):
+        found = run_baseline(name, data.task, 100, seed=0, pool=data.pool)
+        assert found["accuracy"] > 0.6, name
+    write_data(tmp_path / "data.npz", data.task, data.pool)
+    task, pool = read_data(tmp_path / "data.npz")
+    assert (task.schema, pool.fingerprint) == (data.task.schema, data.pool.fingerprint)

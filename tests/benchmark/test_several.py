@@ -12,11 +12,11 @@ import pytest
 from benchmarks import plan, run
 from commands import environment
 from commands import run as command
+from rows import OF_IMAGES
 from toys import patterns
 from transfers import QUICK
 
 from benchmark.analysis.rows import grouped
-from benchmark.baselines import BASELINES
 from benchmark.cli import cli
 from benchmark.config import BenchmarkConfig, Mode, RunnerConfig
 from benchmark.data import paired
@@ -27,7 +27,7 @@ from headstart.errors import InputError
 from tasks.task import TargetTask
 from transfer.recipes import RECIPES
 
-RAW = len(BASELINES)
+RAW = len(OF_IMAGES)
 ROWS = RAW + 4
 """Those on raw values, a frozen random encoder, scratch and one strategy."""
 SHORT = replace(QUICK, freeze_epochs=1, epochs=1, scratch_epochs=2)

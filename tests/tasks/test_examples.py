@@ -12,11 +12,14 @@ from tasks.targets import to_labels
 @pytest.mark.parametrize(
     ("x", "dtype", "span"),
     [
-        (np.array([[0, 255]], np.uint8), np.uint8, (0, 255)),
-        (np.array([[0, 255]], np.int64), np.uint8, (0, 255)),
-        (np.array([[0, 256]], np.int64), np.float32, (0, 256)),
+        (np.array([[[0, 25]]], np.uint8), np.uint8, (0, 255)),
+        (np.array([[[0, 25]]], np.int64), np.uint8, (0, 255)),
+        (np.array([[[0, 256]]], np.int64), np.float32, (0, 256)),
+        (np.array([[[True, False]]]), np.uint8, (0, 1)),
+        (np.array([[0, 25]], np.uint8), np.float32, (0, 25)),
+        (np.array([[0, 255]], np.int64), np.float32, (0, 255)),
         (np.array([[-1, 5]], np.int8), np.float32, (-1, 5)),
-        (np.array([[True, False]]), np.uint8, (0, 1)),
+        (np.array([[True, False]]), np.float32, (0, 1)),
         (np.array([[0.0, 1.0]], np.float16), np.float32, (0, 1)),
         (np.array([[-1.0, 1.0]], ">f8"), np.float32, (-1, 1)),
         (np.array([[0.0, 255.0]]), np.float32, (0, 255)),
@@ -28,7 +31,24 @@ def test_types_become_bytes_or_float32(x, dtype, span):
     assert examples.dtype == dtype
     assert examples.dtype.isnative
     assert value_range == span
-    assert np.array_equal(examples.astype(float), x.astype(float))
+    assert np.array_equal(examples.astype(float).ravel(), x.astype(float).ravel())
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32, np.float64])
+def test_a_table_means_the_same_in_every_type(dtype):
+    x = np.eye(4)
+    found, _, span = to_examples(x.astype(dtype), x.astype(np.uint8))
+    assert (found.dtype, found.tolist(), span) == (np.float32, x.tolist(), (0, 1))
+
+
+def test_columns_that_float32_cannot_tell_apart_are_refused():
+    seconds = 1_700_000_000 + np.arange(200) % 50
+    with pytest.raises(InputError) as caught:
+        to_examples(np.stack([np.arange(200), seconds], axis=1))
+    assert caught.value.argument == "x"
+    assert "column, 1, from 1700000000 to 1700000049" in caught.value.rule
+    assert "128 apart" in caught.value.rule or "202" in caught.value.rule
+    to_examples(np.stack([np.arange(200), seconds - 1_700_000_000], axis=1))
 
 
 def test_range_is_of_the_training_part_and_type_of_both():
@@ -56,7 +76,7 @@ def test_images_get_a_channel_axis(shape, becomes):
         (np.zeros((0, 3)), None, "x", "is empty"),
         (np.zeros((2, 3)), np.zeros((0, 3)), "x_test", "is empty"),
         (np.zeros((2, 3)), np.zeros((2, 4)), "x_test", "(3,). Got (4,)"),
-        (np.zeros((2, 3)), np.zeros((2, 3), np.uint8), "x_test", "type of x, float64"),
+        (np.zeros((2, 3, 3)), np.zeros((2, 3, 3), np.uint8), "x_test", "type of x, float64"),
         (np.zeros((2, 3), complex), None, "x", "complex128"),
         (np.array([["a", "b"]]), None, "x", "<U1"),
         (np.array([[1, 2], [np.nan, np.inf]]), None, "x", "in 2 of its 4 values"),

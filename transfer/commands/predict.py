@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart.files import check_output
+from pretrain.engine.progress import make_reporter
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from tasks.loading.tables import TableReading, table_dataset
+from tasks.tables.read import SUFFIXES, read_file
 
 
 def predict_command(
@@ -16,22 +19,31 @@ def predict_command(
     out: Path,
     image_size: tuple[int, int] | None,
     skip_unreadable: bool,
+    delimiter: str | None,
     force: bool,
 ) -> dict[str, Any]:
-    """Read the model's card, load the examples to its size, and predict."""
+    """Read the model's card, load the examples to its size, and predict; of a table print the warnings."""
     from transfer.export.keras_file import ModelInfo
     from transfer.export.predict import predict
 
     check_apart(out, model, data)
-    shape = ModelInfo.read(model).shape
+    info, kept = ModelInfo.read(model), None
     check_output(out, force)
-    image_size = image_size or folder_size(data, shape)
-    dataset = load_dataset(data, image_size=image_size, skip_unreadable=skip_unreadable)
+    how = TableReading(delimiter=delimiter, rows="all", like=info.table)
+    path = Path(data).expanduser()
+    if info.table is not None and path.is_file() and path.suffix.lower() in SUFFIXES:
+        kept = read_file(path, delimiter)
+        dataset = table_dataset(kept, how, source=f"table {path.name}")
+        for note in dataset.notes:
+            make_reporter(False).say(note)
+    else:
+        size = image_size or folder_size(data, info.shape)
+        dataset = load_dataset(data, image_size=size, skip_unreadable=skip_unreadable, table=how)
 
     from pretrain.engine.runtime import start
 
     start()
-    return predict(model, dataset, out, force=force)
+    return predict(model, dataset, out, force=force, kept=kept)
 
 
 def export_command(
@@ -46,7 +58,8 @@ def export_command(
     check_formats(model, to, force=force)
     examples = None
     if data is not None:
-        dataset = load_dataset(data, image_size=folder_size(data, info.shape))
+        how = TableReading(rows="all", like=info.table)
+        dataset = load_dataset(data, image_size=folder_size(data, info.shape), table=how)
         examples = examples_for(model, info, dataset, resizable=False)
 
     from pretrain.engine.runtime import start

@@ -8,10 +8,13 @@ from typing import Any
 
 from headstart.errors import InputError
 from headstart.files import check_output, write_text
+from headstart.options import ReadOptions
+from pretrain.encoders.encoder import schema_of
 from pretrain.engine.session import Session
 from pretrain.keras_import.source import read_source
 from tasks.dataset import Dataset
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from tasks.loading.tables import TableReading
 from tasks.task import TargetTask
 from transfer.active_learning.selection_file import to_csv
 from transfer.data.input_adapter import InputAdapter
@@ -27,8 +30,7 @@ def suggest_command(
     test_part: float,
     out: Path,
     seed: int,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
+    reading: ReadOptions,
 ) -> dict[str, Any]:
     """Choose examples to label, and write them as a table and, of images, as a picture.
 
@@ -42,8 +44,12 @@ def suggest_command(
         check_output(path, session.force)
     say = session.reporter.say
     file = read_source(encoder, threads=session.threads, say=say, **imported)
-    size = image_size or folder_size(data, file.encoder["input_shape"])
-    dataset = load_dataset(data, image_size=size, skip_unreadable=skip_unreadable, seed=seed)
+    size = reading.image_size or folder_size(data, file.encoder["input_shape"])
+    table = TableReading.of(reading, rows="labelled", like=schema_of(file.preprocessing))
+    unreadable = reading.skip_unreadable
+    dataset = load_dataset(
+        data, image_size=size, skip_unreadable=unreadable, seed=seed, table=table
+    )
     pool: Dataset | TargetTask = dataset
     if dataset.y is not None:
         pool = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)

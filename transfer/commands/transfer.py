@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from headstart.options import ReadOptions
+from pretrain.encoders.encoder import schema_of
 from pretrain.engine.session import Session
 from pretrain.keras_import.source import read_source
 from tasks.loading.resolve import check_apart, folder_size, load_dataset
+from tasks.loading.tables import TableReading
 from tasks.task import TargetTask
 from transfer.commands.console import show
 from transfer.config import TransferConfig
@@ -26,8 +29,7 @@ def transfer_command(
     test_part: float,
     unlabelled: str | None,
     out: Path,
-    image_size: tuple[int, int] | None,
-    skip_unreadable: bool,
+    reading: ReadOptions,
     as_json: bool,
 ) -> None:
     """Read everything, plan, train, and print what was measured.
@@ -39,15 +41,17 @@ def transfer_command(
     try:
         file = read_source(encoder, threads=session.threads, say=say, **imported)
         source = EncoderSource.from_weights(file, Path(encoder).name)
-        size = image_size or folder_size(data, source.encoder["input_shape"])
-        dataset = load_dataset(data, image_size=size, skip_unreadable=skip_unreadable, seed=seed)
+        size = reading.image_size or folder_size(data, source.encoder["input_shape"])
+        how: dict[str, Any] = {"skip_unreadable": reading.skip_unreadable, "seed": seed}
+        like = schema_of(source.preprocessing)
+        table = TableReading.of(reading, like=like, needs_target=True)
+        dataset = load_dataset(data, image_size=size, table=table, **how)
         more = None
         if unlabelled is not None:
             # At the labelled ones' size: equal examples are found only so.
             size = size or folder_size(unlabelled, dataset.input_shape)
-            more = load_dataset(
-                unlabelled, image_size=size, skip_unreadable=skip_unreadable, seed=seed
-            )
+            rest = TableReading(delimiter=reading.delimiter, rows="all", like=like)
+            more = load_dataset(unlabelled, image_size=size, table=rest, **how)
         task = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)
         plan = TransferPlan.make(task, source, config, unlabelled=more, out=out, session=session)
         done = transfer(plan, session)

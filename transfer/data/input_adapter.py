@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError
 from headstart.lazy import keras
+from pretrain.encoders.encoder import design, schema_of
+from tasks.tables.schema import Schema
 
 if TYPE_CHECKING:
     from tasks.dataset import Dataset
@@ -26,6 +28,7 @@ class InputAdapter:
         changes: the conversions in words; empty when the examples fit as they are.
         channel_scale, channel_offset: one a channel of the encoder, applied last; empty when one scale serves
             all channels.
+        table: of a table with named columns, its schema; the encoder takes its design.
 
     Example:
         >>> adapter = InputAdapter.of(task, weights.encoder["input_shape"], weights.preprocessing)
@@ -41,6 +44,7 @@ class InputAdapter:
     changes: tuple[str, ...]
     channel_scale: tuple[float, ...] = ()
     channel_offset: tuple[float, ...] = ()
+    table: Schema | None = None
 
     @classmethod
     def of(
@@ -51,12 +55,47 @@ class InputAdapter:
     ) -> InputAdapter:
         """Return the adapter of a data set's examples, by the range that was read off them.
 
-        Other arguments and errors are those of ``match``.
+        Other arguments and errors are those of ``match``; a table must have been read by the encoder's
+        schema.
         """
+        table = schema_of(preprocessing)
+        if table is not None or data.schema is not None:
+            return cls._of_table(data, tuple(encoder_shape), table)
         known = preprocessing["value_range"]
         taken = resolve_value_range(data.input_shape, data.value_range, (known[0], known[1]))
         return cls.match(
             data.input_shape, str(data.x.dtype), taken, tuple(encoder_shape), preprocessing
+        )
+
+    @classmethod
+    def _of_table(
+        cls, data: Dataset | TargetTask, encoder_shape: tuple[int, ...], table: Schema | None
+    ) -> InputAdapter:
+        """Return the adapter of a table with named columns. Raises InputError."""
+        if data.schema is None:
+            raise InputError(
+                f"The encoder was pretrained on a table with named columns, and {data.name!r} has none.",
+                hint="Give a .csv, .tsv or .parquet file, or a DataFrame, with the same columns.",
+            )
+        if table is None:
+            raise InputError(
+                f"The encoder was not pretrained on a table with named columns, as {data.name!r} is one.",
+                hint="Pretrain on a table, or give an array of numbers.",
+            )
+        if data.schema.columns != table.columns:
+            raise InputError(
+                f"The table {data.name!r} was read by its own columns, not by those of the pretraining.",
+                hint="Give the file or the DataFrame itself, not a data set made of it.",
+            )
+        return cls(
+            shape=data.input_shape,
+            dtype="float32",
+            value_range=(0.0, 1.0),
+            encoder_shape=encoder_shape,
+            scale=1.0,
+            offset=0.0,
+            changes=(),
+            table=data.schema,
         )
 
     @classmethod
@@ -76,6 +115,11 @@ class InputAdapter:
             InputError: the raw examples have another number of axes, columns or channels.
         """
         changes = []
+        if preprocessing.get("table") is not None:
+            raise InputError(
+                "The encoder was pretrained on a table with named columns, and arrays have none.",
+                hint="Give a .csv, .tsv or .parquet file, or a DataFrame, with the same columns.",
+            )
         if len(shape) != len(encoder_shape) or (len(shape) == 1 and shape != encoder_shape):
             raise InputError(
                 f"The encoder expects examples of shape {encoder_shape}, and the data has {shape}.",
@@ -102,7 +146,7 @@ class InputAdapter:
             changes.append(f"values {low:g}..{high:g} mapped to {known_low:g}..{known_high:g}")
         stretch = (known_high - known_low) / (high - low)
         scale, offset = preprocessing["scale"], preprocessing["offset"]
-        by_channel = {}
+        by_channel: dict[str, Any] = {}
         if len(scale) != 1 or len(offset) != 1:
             channels = encoder_shape[-1]
             by_channel = {
@@ -122,16 +166,19 @@ class InputAdapter:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return shape, dtype and range of the raw examples."""
+        """Return shape, dtype and range of the raw examples, and the schema of a table."""
         return {
             "shape": list(self.shape),
             "dtype": self.dtype,
             "value_range": list(self.value_range),
+            **({} if self.table is None else {"table": self.table.to_json()}),
         }
 
     def model(self) -> Any:
         """Return the adapter as a Keras model: raw (B, *shape) to float32 (B, *encoder_shape)."""
         inputs = keras.Input(self.shape, dtype=self.dtype, name="examples")
+        if self.table is not None:
+            return keras.Model(inputs, design(inputs, self.table.layout), name="inputs")
         hidden = keras.layers.Rescaling(self.scale, self.offset, name="rescale")(inputs)
         if len(self.shape) == 3:
             if self.shape[:2] != self.encoder_shape[:2]:
@@ -154,20 +201,14 @@ def resolve_value_range(
 
     Images are stretched from one range to the other: 0..1 and 0..255 both span black to white. The columns
     of a table mean the same in every file, and a file's range depends on the rows in it; so tables are
-    taken as they are, unless one holds bytes and the other fractions.
+    taken as they are.
 
     Args:
         shape: of an example.
         given: (low, high) of the new examples.
         known: (low, high) of the examples that the model was made for.
     """
-    ranges = {(float(low), float(high)) for low, high in (given, known)}
-    if len(shape) == 1 and not (BYTES in ranges and ranges & FRACTIONS):
-        return known
-    return given
-
-
-BYTES, FRACTIONS = (0.0, 255.0), {(0.0, 1.0), (-1.0, 1.0)}
+    return known if len(shape) == 1 else given
 
 
 def _other_axes(given: int, expected: int) -> str:

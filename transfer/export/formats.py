@@ -135,6 +135,11 @@ def export_model(
     """
     path = Path(model)
     info = ModelInfo.read(path)
+    if info.table is not None:
+        raise InputError(
+            f"{path} takes the columns of a table by name, which other formats cannot have yet.",
+            hint="Load it with keras.models.load_model.",
+        )
     names = check_formats(path, formats, force=force)
 
     loaded = load_model(path)

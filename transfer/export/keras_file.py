@@ -18,13 +18,14 @@ from headstart.errors import HeadstartError, InputError
 from headstart.files import atomic_write
 from headstart.lazy import keras
 from pretrain.engine.runtime import keras_defaults
+from tasks.tables.schema import Schema
 from transfer.data.input_adapter import InputAdapter
 from transfer.inference import predict_batched
 from transfer.targets import TARGETS, Target, target_of_result
 
 MEMBER = "headstart.json"
 """An extra member of the archive, which Keras ignores."""
-MAX_BYTES = 1 << 20
+MAX_BYTES = 8 << 20
 # A reloaded model runs the same operations; only their fusion may differ.
 TOLERANCE = 1e-5
 LATER: dict[str, Any] = {
@@ -55,6 +56,7 @@ class ModelInfo:
         value_range: (low, high) of raw examples.
         digest: of the model's weights.
         source_digest: of the weights file; None of a fresh encoder.
+        table: of a table with named columns, its schema; the model then takes raw columns by name.
     """
 
     target: Target
@@ -63,6 +65,7 @@ class ModelInfo:
     value_range: tuple[float, float]
     digest: str | None = None
     source_digest: str | None = None
+    table: Schema | None = None
 
     @classmethod
     def of(cls, inputs: InputAdapter, result: Mapping[str, Any]) -> ModelInfo:
@@ -74,7 +77,12 @@ class ModelInfo:
             value_range=inputs.value_range,
             digest=result["digest"],
             source_digest=result["source_digest"],
+            table=inputs.table,
         )
+
+    def raw(self, x: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
+        """Return examples (N, ...) of a data set as the model takes them: of a table raw columns by name."""
+        return x if self.table is None else self.table.raw(x)
 
     @classmethod
     def read(cls, path: Path) -> ModelInfo:
@@ -93,7 +101,7 @@ class ModelInfo:
                         hint="Load it with keras.models.load_model instead.",
                     )
                 if archive.getinfo(MEMBER).file_size > MAX_BYTES:
-                    raise InputError(f"{path}: its {MEMBER} is larger than a megabyte.")
+                    raise InputError(f"{path}: its {MEMBER} is larger than eight megabytes.")
                 return cls._from_json(json.loads(archive.read(MEMBER)))
         except (
             zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, RecursionError
@@ -106,6 +114,7 @@ class ModelInfo:
     @classmethod
     def _from_json(cls, stored: Any) -> ModelInfo:
         classes, given = stored["classes"], stored["input"]
+        table = given.get("table")
         low, high = given["value_range"]
         if not isinstance(classes, list) or stored.get("target", "classes") not in TARGETS:
             raise ValueError("classes or target of the wrong kind")
@@ -116,6 +125,7 @@ class ModelInfo:
             value_range=(float(low), float(high)),
             digest=stored.get("digest"),
             source_digest=stored.get("source_digest"),
+            table=None if table is None else Schema.from_json(table),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +137,7 @@ class ModelInfo:
                 "shape": list(self.shape),
                 "dtype": self.dtype,
                 "value_range": list(self.value_range),
+                **({} if self.table is None else {"table": self.table.to_json()}),
             },
             "digest": self.digest,
             "source_digest": self.source_digest,
@@ -137,8 +148,12 @@ def whole_model(front: Any, encoder: Any, head: Any, last: Any) -> Any:
     """Return one Keras model of raw examples (B, ...), which shares the weights of its parts.
 
     The parts are the input adapter's model, an encoder or network (its ``model``), a head, and the layer
-    behind it, as ``Target.layer`` makes it.
+    behind it, as ``Target.layer`` makes it. Of a table the first is that of ``table_inputs``, and the model
+    takes raw columns by name.
     """
+    if isinstance(front.input, dict):
+        hidden = encoder.model(front.output)
+        return keras.Model(front.input, last(head(hidden)), name="headstart")
     inputs = keras.Input(front.input_shape[1:], dtype=front.inputs[0].dtype, name="raw")
     return keras.Model(inputs, last(head(encoder.model(front(inputs)))), name="headstart")
 
@@ -158,7 +173,8 @@ def write_model(model: Any, path: Path, info: ModelInfo, examples: np.ndarray) -
         model: of ``whole_model``.
         path: the file.
         info: the facts about it.
-        examples: (N, ...) raw, on which the reloaded file is compared with the model.
+        examples: (N, ...) raw, or of a table x (N, D), on which the reloaded file is compared with the
+            model.
 
     Raises:
         HeadstartError: the reloaded file predicts differently, or the disk refuses.
@@ -172,7 +188,8 @@ def write_model(model: Any, path: Path, info: ModelInfo, examples: np.ndarray) -
         with zipfile.ZipFile(made, "a") as archive:
             archive.writestr(MEMBER, json.dumps(info.to_json()))
         reloaded = keras.models.load_model(made, compile=False)
-        difference(predict_batched(model, examples), predict_batched(reloaded, examples), path)
+        given = info.raw(examples)
+        difference(predict_batched(model, given), predict_batched(reloaded, given), path)
 
         def write(temporary: Path) -> None:
             shutil.copyfile(made, temporary)

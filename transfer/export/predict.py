@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,42 @@ from headstart.errors import InputError, arg
 from headstart.files import atomic_write, check_output
 from pretrain.engine.runtime import keras_defaults
 from tasks.dataset import Dataset
-from transfer.data.input_adapter import FRACTIONS, resolve_value_range
+from tasks.tables.cells import NUMBER
+from tasks.tables.read import Frame
 from transfer.export.keras_file import ModelInfo, load_model
 from transfer.inference import predict_batched
 from transfer.metrics.scores import check_outputs
 
+BYTES, FRACTIONS = (0.0, 255.0), {(0.0, 1.0), (-1.0, 1.0)}
 # (range of the images in a file, range of the model) that cannot be the same: values below 0 are not of 0..1,
 # and images of 0..255 that are all within 0..1 would be black.
 OTHER_RANGES = {((-1.0, 1.0), (0.0, 1.0)), ((0.0, 1.0), (0.0, 255.0)), ((-1.0, 1.0), (0.0, 255.0))}
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 @keras_defaults()
-def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) -> dict[str, Any]:
-    """Write one row an example: index, file (of a folder of images), and the prediction.
+def predict(
+    model: Path,
+    dataset: Dataset,
+    out: Path,
+    *,
+    force: bool = False,
+    kept: Frame | None = None,
+) -> dict[str, Any]:
+    """Write one row an example: index, file (of a folder of images) and prediction.
 
-    A prediction is the likeliest class, its probability and those of all classes; or the number; or the
-    labels above one half and the probabilities of all. Grey and colour are converted as the model needs.
+    Of a table, its own columns stand in front. A prediction is the likeliest class, its probability and those
+    of all classes; or the number; or the labels above one half and the probabilities of all. A cell that a
+    spreadsheet would take for a formula gets an apostrophe in front. Grey and colour are converted as the
+    model needs.
 
     Args:
         model: a ``.keras`` file that ``transfer`` wrote.
         dataset: the examples, perhaps labelled.
         out: the CSV file.
         force: replace an existing file.
+        kept: the table that the examples were read from; its columns are written in front of the predictions.
 
     Returns:
         JSON: "examples" (their number), "out", "model"; and a few metrics, where the examples are labelled
@@ -45,16 +60,24 @@ def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) ->
     info = ModelInfo.read(model)
     check_output(out, force)
     examples = examples_for(model, info, dataset)
-    outputs = predict_batched(load_model(model), examples)
+    outputs = predict_batched(load_model(model), info.raw(examples))
     check_outputs(outputs, str(model), f"examples of {dataset.name!r}")
     header, rows = info.target.table(outputs)
+
+    names: list[str] = ["index", *(["file"] if dataset.files else [])]
+    front: Iterable[list[Any]] = ([i] for i in range(len(outputs)))
+    if dataset.files:
+        front = ([i, file] for i, file in enumerate(dataset.files))
+    if kept is not None:
+        names, front = kept.columns, kept.rows()
+        header = [f"predicted_{name}" if name in names else name for name in header]
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["index", *(["file"] if dataset.files else []), *header])
-            for i, row in enumerate(rows):
-                table.writerow([i, *([dataset.files[i]] if dataset.files else []), *row])
+            table.writerow([guarded(name) for name in (*names, *header)])
+            for cells, row in zip(front, rows, strict=True):
+                table.writerow([guarded(cell) for cell in (*cells, *row)])
 
     atomic_write(out, write)
     result = {"examples": len(outputs), "out": str(out), "model": str(model)}
@@ -63,13 +86,20 @@ def predict(model: Path, dataset: Dataset, out: Path, *, force: bool = False) ->
     return result
 
 
+def guarded(cell: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: with an apostrophe, if it is not a number."""
+    if not isinstance(cell, str) or not cell.startswith(FORMULA) or NUMBER.fullmatch(cell):
+        return cell
+    return f"'{cell}"
+
+
 def examples_for(
     model: Path | str, info: ModelInfo, dataset: Dataset, *, resizable: bool = True
 ) -> np.ndarray:
     """Return the raw examples (N, ...) of a data set in the shape, dtype and range that a model takes.
 
-    0..255 and 0..1 (or -1..1) both span black to white, and are converted. The range of any other new file
-    depends on the examples in it: its values are taken as they are.
+    Of images 0..255 and 0..1 (or -1..1) both span black to white, and are converted. The range of any other
+    new file depends on the examples in it: its values are taken as they are.
 
     Args:
         model: the ``.keras`` file, or words for it, for messages.
@@ -80,6 +110,8 @@ def examples_for(
     Raises:
         InputError: shape or values do not fit.
     """
+    if info.table is not None or dataset.schema is not None:
+        return _of_table(model, info, dataset)
     shape, wanted = dataset.input_shape, info.shape
     colours = len(shape) == 3 and {shape[-1], wanted[-1]} == {1, 3}
     if shape != wanted and not (shape[:-1] == wanted[:-1] and colours):
@@ -97,8 +129,11 @@ def examples_for(
     same = str(x.dtype) == info.dtype
     if same and not (x.ndim == 4 and (given, info.value_range) in OTHER_RANGES):
         return x
-    # As of a table, whatever the examples are: a prediction must not depend on the others in the file.
-    from_low, from_high = given if same else resolve_value_range((1,), given, info.value_range)
+    # Bytes and fractions both span black to white. Any other range depends on the examples in the file, and
+    # a prediction must not: values are taken as they are.
+    ranges = {given, info.value_range}
+    both = x.ndim == 4 and BYTES in ranges and bool(ranges & FRACTIONS)
+    from_low, from_high = given if same or both else info.value_range
     stretched = (x.astype(np.float32) - from_low) * ((high - low) / (from_high - from_low)) + low
     if info.dtype != "uint8":
         return stretched.astype(np.float32)
@@ -113,6 +148,21 @@ def examples_for(
             hint="Train it on examples saved as floating point.",
         )
     return whole.astype(np.uint8)
+
+
+def _of_table(model: Path | str, info: ModelInfo, dataset: Dataset) -> np.ndarray:
+    """Return the x (N, D) of a table that was read by the model's schema. Raises InputError."""
+    if dataset.schema is None:
+        raise InputError(
+            f"{model} predicts rows of a table with named columns, and {dataset.name!r} has none.",
+            hint="Give a .csv, .tsv or .parquet file, or a DataFrame.",
+        )
+    if info.table is None or dataset.schema.columns != info.table.columns:
+        what = "other columns" if info.table is None else "its own columns, not by the model's"
+        raise InputError(
+            f"The table {dataset.name!r} was read by {what}.", hint="Give the file itself."
+        )
+    return dataset.x
 
 
 def _recolour(x: np.ndarray, channels: int) -> np.ndarray:

@@ -19,7 +19,12 @@ MAX_SIZE = 40_000_000
 
 
 def raw_values(task: TargetTask, x: np.ndarray) -> np.ndarray:
-    """Return (n, D) float32: the examples ``x``, flattened, with the task's range mapped to [0, 1]."""
+    """Return (n, D) float32: the examples ``x``, flattened, with the task's range mapped to [0, 1].
+
+    Of a table with named columns it is their design, in which every level and every gap is a 0 or 1.
+    """
+    if task.schema is not None:
+        return task.schema.design(x)
     low, high = task.value_range
     return (x.reshape(len(x), -1).astype(np.float32) - low) / (high - low)
 

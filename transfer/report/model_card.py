@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from tasks.tables.schema import Schema
 from transfer.data.leakage import counted
 from transfer.heads import HEADS, SolvedHead
 from transfer.targets import target_of_result
@@ -195,6 +196,9 @@ def _input(result: Mapping[str, Any]) -> str:
     given = result.get("input")
     if not given:
         return "raw examples"
+    if "table" in given:
+        columns = cell(Schema.from_json(given["table"]).describe())
+        return f"a dictionary of columns (N, 1) by name: {columns}"
     low, high = given["value_range"]
     shape = "".join(f", {size}" for size in given["shape"])
     return f"{given['dtype']} (N{shape}), values {low:g} to {high:g}"

@@ -76,12 +76,14 @@ class Consistency:
     soft: float32 (P, K), the graph's distribution of each; a row of zeros says nothing.
     augmentation: of the views.
     updates: steps, rounded up to whole epochs.
+    columns: of a table, how many values each of its columns has; a view swaps them together.
     """
 
     x: np.ndarray
     soft: np.ndarray
     augmentation: Augmentation
     updates: int
+    columns: tuple[int, ...] | None = None
 
     def stages(
         self,
@@ -117,7 +119,7 @@ class Consistency:
             learning_rate=LEARNING_RATE,
             schedule="cosine",
             convolutional=True,
-            key=repr(self.augmentation.to_json()),
+            key=repr((self.augmentation.to_json(), self.columns)),
         )
         for variable, value in zip(own, average, strict=True):
             variable.assign(value.numpy())
@@ -147,7 +149,7 @@ class Consistency:
 
         def labels(batch: Batch, steps: Any) -> tuple[Any, Any]:
             """Return the classes (B,) of the batch's unlabelled examples, and what they count (B,)."""
-            view = augment(batch.x, batch.draw(3), weak)
+            view = augment(batch.x, batch.draw(3), weak, self.columns)
             p = tf.stop_gradient(_probabilities(outputs(view, training=False)))
             said.assign(RUNNING * said + (1 - RUNNING) * tf.reduce_mean(p, axis=0))
             p *= batch.tables["goal"] / tf.maximum(said, 1e-6)
@@ -172,8 +174,8 @@ class Consistency:
             }
             y, counts = labels(batch, tables["steps"][0])
             views = [
-                augment(tf.gather(tables["labelled_x"], rows), batch.draw(2), weak),
-                augment(batch.x, batch.draw(4), strong),
+                augment(tf.gather(tables["labelled_x"], rows), batch.draw(2), weak, self.columns),
+                augment(batch.x, batch.draw(4), strong, self.columns),
             ]
             z = outputs(tf.concat(views, axis=0), training=batch.training)
             labelled = target.loss(z[:LABELLED], Batch(arrays=drawn, seed=None, training=True))

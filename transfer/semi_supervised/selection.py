@@ -202,7 +202,7 @@ class SemiSupervised:
     ) -> tuple[FitPlan, Examples]:
         if method == CONSISTENCY:
             how: dict[str, Any] = {"soft": soft, "augmentation": self.views[0], "updates": updates}
-            further = Consistency(x=self.unlabelled_x, **how)
+            further = Consistency(x=self.unlabelled_x, columns=self.plan.columns, **how)
             return self.plan, Examples(FeatureCache(self.x[rows]), self.y[rows], None, further)
         x, y, weights = student_examples(self.x[rows], self.y[rows], self.unlabelled_x, soft)
         plan = replace(self.plan, recipe=student_recipe(self.plan.recipe, len(x)))

@@ -13,6 +13,7 @@ import numpy as np
 from headstart.errors import InputError, arg
 from pretrain.augment.recipes import Augmentation
 from pretrain.encoders import ARCHITECTURES, block_names
+from pretrain.encoders.encoder import schema_of
 from pretrain.engine.train import Run, train
 from transfer.architecture import TransferArchitecture, architecture_of
 from transfer.config import TransferConfig
@@ -131,6 +132,12 @@ class FitPlan:
         return Augmentation.of(
             self.recipe.augment, tuple(self.source.encoder["input_shape"])
         ).options
+
+    @property
+    def columns(self) -> tuple[int, ...] | None:
+        """Of a table, how many prepared values each of its columns has; None of all else."""
+        schema = schema_of(self.source.preprocessing)
+        return None if schema is None else schema.widths
 
     def network(self) -> TransferNetwork:
         """Return the network with the weights from which training starts."""
@@ -255,7 +262,7 @@ def fit(
     recipe, target = plan.recipe.for_budget(len(x)), plan.target
     # All that the compiled steps depend on, but for data and seed.
     parts = [target.name, plan.source.encoder, asdict(plan.architecture), target.outputs]
-    parts += [recipe.unfreeze, recipe.statistics, recipe.augment]
+    parts += [recipe.unfreeze, recipe.statistics, recipe.augment, plan.columns]
     run = Run(
         seed=plan.seed,
         key=json.dumps(["transfer", *parts], sort_keys=True),
@@ -281,7 +288,7 @@ def fit(
         solved = head.solve(labelled, plan.seed)
         network.put_head(solved.config, solved.weights)
         return Fitted(**made, frozen=len(network.kept), choice=solved.choice)
-    stages = Stages(x, y, weights, target, recipe, network, run, plan.views)
+    stages = Stages(x, y, weights, target, recipe, network, run, plan.views, plan.columns)
     then: Iterator[Stage] = iter(())
     if further is not None:
         arrays = {"x": x.x, "y": y} | ({} if weights is None else {"w": weights})

@@ -35,6 +35,7 @@ class Stages:
     frozen: how many of the lowest blocks no stage moves.
     curve: what the search for a learning rate saw, once there was one.
     views: options of the random views that are trained on, or None.
+    columns: of a table, how many prepared values each of its columns has; a view swaps them together.
     """
 
     def __init__(
@@ -47,8 +48,9 @@ class Stages:
         network: TransferNetwork,
         run: Run,
         views: Mapping[str, float] | None = None,
+        columns: Sequence[int] | None = None,
     ) -> None:
-        self.views = views
+        self.views, self.columns = views, columns
         self.target, self.recipe, self.network, self.run = target, recipe, network, run
         self.kept = [block for _, block in network.kept]
         self.fresh = [block for _, block in network.fresh]
@@ -136,7 +138,14 @@ class Stages:
         below = self.kept[:frozen] if self.views else []
         objective = Objective(
             name=self.target.objective,
-            loss=_loss(self.target, [*below, *blocks], set(map(id, following)), head, self.views),
+            loss=_loss(
+                self.target,
+                [*below, *blocks],
+                set(map(id, following)),
+                head,
+                self.views,
+                self.columns,
+            ),
             metrics=self.target.metrics,
             variables=variables,
             state=[v for block in [*below, *blocks] for v in block.weights],
@@ -173,16 +182,18 @@ def _loss(
     moving: set[int],
     head: Any,
     views: Mapping[str, float] | None = None,
+    columns: Sequence[int] | None = None,
 ) -> Callable[[Batch], Mapping[str, Any]]:
     """Return the loss of ``head`` on ``blocks`` (Keras models, lowest first); some are ``moving``.
 
     views: options of the random views that are trained on; validation sees the examples as they are.
+    columns: as in ``Stages``.
     """
 
     def loss(batch: Batch) -> Mapping[str, Any]:
         hidden = batch.x
         if batch.training and views:
-            hidden = augment(hidden, batch.draw(0), views)
+            hidden = augment(hidden, batch.draw(0), views, columns)
         for block in blocks:
             # In inference mode, normalisation keeps its statistics.
             hidden = block(hidden, training=batch.training and id(block) in moving)

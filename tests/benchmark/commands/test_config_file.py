@@ -5,8 +5,8 @@ import json
 import click
 import pytest
 from commands import run as command
+from rows import OF_IMAGES
 
-from benchmark.baselines import BASELINES
 from benchmark.cli import cli
 from benchmark.commands.config_file import defaults
 from headstart.errors import InputError
@@ -87,7 +87,7 @@ def test_the_command_reads_it_and_its_own_options_win(tmp_path, capfd):
     assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)
     # Two data sets, the classical rows and five more, two budgets, two seeds.
-    assert found["cells"] == 2 * (len(BASELINES) + 5) * 2 * 2
+    assert found["cells"] == 2 * (len(OF_IMAGES) + 5) * 2 * 2
     assert found["pretrainings"] == 2 * 2 * 2
     assert not list(out.glob("*")) if out.exists() else True
     wrong = command(capfd, "benchmark", "--config", path, "--out", out, "--data", "digts")

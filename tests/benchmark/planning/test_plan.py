@@ -9,10 +9,11 @@ import pytest
 from benchmarks import plan, pretrainings
 from benchmarks import run as run_plan
 from commands import run as command
+from rows import OF_IMAGES
 from toys import patterns
 from transfers import QUICK
 
-from benchmark.baselines import BASELINES, learns_from_pool
+from benchmark.baselines import learns_from_pool
 from benchmark.config import BenchmarkConfig
 from benchmark.data import BenchmarkData
 from benchmark.grid import RANDOM, SCRATCH, VIEWS
@@ -74,7 +75,7 @@ def files(folder):
 
 def test_every_cell_is_there_and_each_strategy_is_pretrained_once_a_seed(first):
     folder, _, outcome, lines = first
-    rows = [*BASELINES, RANDOM, SCRATCH, VIEWS, *UNLABELLED]
+    rows = [*OF_IMAGES, RANDOM, SCRATCH, VIEWS, *UNLABELLED]
     assert names(outcome) == rows
     assert len(outcome.records) == len(lines) == len(rows) * 2 * 2
     assert all(record["status"] == "done" for record in outcome.records)
@@ -156,7 +157,7 @@ def test_a_cell_that_fails_is_recorded_shown_and_tried_again(task, tmp_path, cap
         failed = [r for r in records if r["status"] == "failed"]
         assert {r["row"] for r in failed} == {RANDOM, UNLABELLED[0]}
         assert all("non-finite" in r["reason"] for r in failed)
-        assert {r["row"] for r in records if r["status"] == "done"} == {*BASELINES, SCRATCH, VIEWS}
+        assert {r["row"] for r in records if r["status"] == "done"} == {*OF_IMAGES, SCRATCH, VIEWS}
         assert "0 (1 failed)" in done.out
         assert f"Failed: {UNLABELLED[0]}, 10 labels, seed 0: Training became non-finite" in done.out
         assert done.err.splitlines()[-1].startswith("Error: 2 of 10 cells failed")
@@ -276,7 +277,7 @@ def test_a_baseline_that_learns_from_the_pool_is_run_anew_for_another(task, tmp_
     plans = [plan(task, config, tmp_path, pool=pool).tasks[0] for pool in pools]
     ids = [{c.base: p.identity(c) for c in p.cells if c.kind == "raw"} for p in plans]
     changed = {name for name in ids[0] if ids[0][name] != ids[1][name]}
-    assert changed == {name for name in BASELINES if learns_from_pool(name)}
+    assert changed == {name for name in OF_IMAGES if learns_from_pool(name)}
 
 
 def test_the_primary_strategy_must_be_one_of_the_benchmark(tmp_path, task):

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import environment
-
-from benchmark.baselines import BASELINES
+from rows import OF_IMAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ARGUMENTS = [
@@ -22,7 +21,7 @@ ARGUMENTS = [
     *("--encoder-opt", "units=16,8", "--pretrain-epochs", "30", "--quiet", "--json"),
     *("--strategies", "autoencoder,greedy-autoencoder"),
 ]
-CELLS = (len(BASELINES) + 4) * 2
+CELLS = (len(OF_IMAGES) + 4) * 2
 TIMES = ("seconds", "cpu_seconds", "transfer_seconds", "pretrain_seconds", "pretrain_cpu_seconds")
 
 

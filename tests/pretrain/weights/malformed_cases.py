@@ -43,8 +43,13 @@ case("broken_superblock", "damaged or truncated", seal(GOOD[:520] + b"\xff" * 80
 case("two_first_blocks", "no HDF5 file behind", seal(bytes(512) + GOOD))
 
 # Version, format, attributes.
-case("newer_version", "version 3, newer than 2; upgrade", seal(GOOD, version=3))
-draft("newer_attribute", "version 3, newer than 2; upgrade", attributes={"version": np.int64(3)})
+case("newer_version", "version 4, newer than 3; upgrade", seal(GOOD, version=4))
+draft("newer_attribute", "version 4, newer than 3; upgrade", attributes={"version": np.int64(4)})
+case(
+    "table_version_without_table",
+    "only 3 is for tables",
+    lambda: seal(Draft(attributes={"version": np.int64(3)}).image(), version=3),
+)
 case("other_version", "block says version 2, its attribute version 1", seal(GOOD, version=2))
 draft(
     "other_attribute",

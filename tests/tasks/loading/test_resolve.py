@@ -69,7 +69,7 @@ def test_what_exists_is_a_path_even_with_brackets(save_npz, monkeypatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     assert load_dataset("digits[3].npz").x.shape == (5, 2)
     (tmp_path / "digits[3].npz").rename(tmp_path / "digits[3]")
-    with pytest.raises(InputError, match=r"neither a \.npz file nor a folder"):
+    with pytest.raises(InputError, match=r"neither a \.npz file, a table"):
         load_dataset("digits[3]")
 
 
@@ -89,7 +89,7 @@ def test_the_size_for_a_folder_with_a_view_or_not(save_image, save_npz, tmp_path
         assert folder_size(spec, (32, 24, 3)) is None
 
 
-@pytest.mark.parametrize("name", ["table.csv", "x.npy"])
+@pytest.mark.parametrize("name", ["table.xlsx", "x.npy"])
 def test_other_files_are_told_the_way_out(tmp_path, name):
     (tmp_path / name).write_text("1,2")
     with pytest.raises(InputError, match=r"numpy\.savez"):

@@ -68,8 +68,8 @@ def test_the_ends_of_one_range_go_where_the_ends_of_the_other_went(
         ((4,), (-2.7, 2.9), (-4, 4), (-4, 4)),  # other rows of the same columns
         ((4,), (0, 1), (-1, 1), (-1, 1)),
         ((4,), (0, 255), (0.5, 87), (0.5, 87)),  # whole numbers
-        ((4,), (0, 1), (0, 255), (0, 1)),  # two spellings of one thing
-        ((4,), (0, 255), (-1, 1), (0, 255)),
+        ((4,), (0, 1), (0, 255), (0, 255)),  # bytes that happen to be 0 and 1
+        ((4,), (0, 255), (-1, 1), (-1, 1)),
         ((8, 8, 1), (0, 16), (0, 255), (0, 16)),
     ],
 )

@@ -116,7 +116,7 @@ def archive(**members):
         (b"", "is not a readable .keras model"),
         (b"no archive", "is not a readable .keras model"),
         (archive(config_json="{}"), f"holds no {MEMBER}"),
-        (archive(headstart_json=" " * (2 << 20)), "larger than a megabyte"),
+        (archive(headstart_json=" " * (9 << 20)), "larger than eight megabytes"),
         (archive(headstart_json="{"), "is not a readable .keras model"),
         (archive(headstart_json="[]"), "is not a readable .keras model"),
         (archive(headstart_json="[" * 100_000), "is not a readable .keras model"),

@@ -143,7 +143,9 @@ def test_what_has_no_finite_prediction_is_refused(tmp_path):
     x = rng.uniform(-1, 1, (40, 4)).astype(np.float32)
     np.savez(tmp_path / "table.npz", x=x, y=(x[:, 0] > 0).astype(int))
     on = TargetTask.from_dataset(load_dataset(str(tmp_path / "table.npz")))
-    done = transferred(on, source("mlp", shape=(4,)), TransferConfig(recipe=QUICK))
+    given = source("mlp", shape=(4,))
+    given = replace(given, preprocessing={**given.preprocessing, "scale": [255.0]})
+    done = transferred(on, given, TransferConfig(recipe=QUICK))
     save_model(done.model, tmp_path / "model.keras", done.inputs, done.result, on.x_test)
     x[[3, 5]] = [3e38, -3e38, 3e38, -3e38]
     np.savez(tmp_path / "far.npz", x=x)

@@ -269,7 +269,7 @@ def test_random_views_change_what_is_learnt_and_leave_frozen_blocks_alone(name):
 
 def test_random_views_that_change_nothing_leave_the_numbers(monkeypatch):
     given = source("convnet")
-    monkeypatch.setattr("transfer.training.schedule.augment", lambda x, seed, options: x)
+    monkeypatch.setattr("transfer.training.schedule.augment", lambda x, seed, options, columns: x)
     # The frozen blocks are computed in the step and not beforehand: the same up to rounding.
     done, plain = run(given, DIGITS, programs=Programs()), run(given, QUICK, programs=Programs())
     for row, other in zip(done.history, plain.history, strict=True):
@@ -285,7 +285,7 @@ def test_from_scratch_trains_on_random_views_too():
 def test_validation_sees_the_examples_as_they_are(monkeypatch):
     seen = []
 
-    def augment(x, seed, options):
+    def augment(x, seed, options, columns):
         seen.append(x.shape[0])
         return x * 0
 
