@@ -46,10 +46,8 @@ def suggest_command(
     file = read_source(encoder, threads=session.threads, say=say, **imported)
     size = reading.image_size or folder_size(data, file.encoder["input_shape"])
     table = TableReading.of(reading, rows="labelled", like=schema_of(file.preprocessing))
-    unreadable = reading.skip_unreadable
-    dataset = load_dataset(
-        data, image_size=size, skip_unreadable=unreadable, seed=seed, table=table
-    )
+    how: dict[str, Any] = {"skip_unreadable": reading.skip_unreadable, "seed": seed}
+    dataset = load_dataset(data, image_size=size, table=table, **how)
     pool: Dataset | TargetTask = dataset
     if dataset.y is not None:
         pool = TargetTask.from_dataset(dataset, seed=seed, test_fraction=test_part)

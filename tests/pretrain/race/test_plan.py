@@ -70,7 +70,7 @@ def test_outputs_that_exist_are_left_as_they_are(tmp_path):
     out.write_text("mine")
     before = listing(tmp_path)
     with pytest.raises(InputError, match="exists already"):
-        RacePlan.make(POOL, CONFIG, out=out, session=Session(threads=1))
+        RacePlan.make(POOL, CONFIG, out=out, session=Session())
     assert listing(tmp_path) == before
 
 
@@ -81,5 +81,5 @@ def test_the_interrupted_run_of_another_strategy_is_neither_resumed_nor_dropped(
     (folder / "checkpoint-000-000001-00000001.npz").write_bytes(b"")
     for resume in (False, True):
         with pytest.raises(InputError):
-            RacePlan.make(POOL, CONFIG, out=out, session=Session(threads=1, resume=resume))
+            RacePlan.make(POOL, CONFIG, out=out, session=Session(resume=resume))
     assert [path.name for path in folder.iterdir()] == ["checkpoint-000-000001-00000001.npz"]

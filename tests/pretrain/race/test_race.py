@@ -14,7 +14,7 @@ from pretrain.config import PretrainConfig
 from pretrain.engine.session import Session
 from pretrain.plan import PretrainPlan
 from pretrain.race.plan import RacePlan
-from pretrain.race.run import NO_TIME, Trial, race, survivors
+from pretrain.race.run import NO_TIME, Trial, command, race, survivors
 from pretrain.run import pretrain
 from pretrain.weights.file import WeightsFile
 
@@ -48,7 +48,7 @@ def short_list(monkeypatch):
 
 
 def raced(config=CONFIG, pool=POOL, out=None, *, probe=None, **session):
-    session = Session(threads=1, **session)
+    session = Session(**session)
     plan = RacePlan.make(pool, config, probe=probe, out=out, session=session, clock=Clock())
     return race(plan, session)
 
@@ -87,8 +87,9 @@ def test_a_plain_run_gives_the_winners_bits(finished, tmp_path):
     record = done.weights.metadata["race"]
     config = replace(CONFIG, strategy=record["strategy"], epochs=record["epochs"], minutes=None)
     assert record["command"].split()[:4] == ["pretrain", "--data", "patterns", "--strategy"]
-    assert record["command"].endswith(f"{' '.join(arguments(config)[4:])} --threads 1")
-    session = Session(threads=1)
+    assert record["command"].endswith(" ".join(arguments(config)[4:]))
+    assert command("patterns", config, 2).endswith(" --threads 2")
+    session = Session()
     plain = pretrain(
         PretrainPlan.make(POOL, config, out=tmp_path / "p.h5", session=session), session
     )
