@@ -19,6 +19,7 @@ SMALL = {
     "convnet": {"filters": [4, 8], "features": 12},
     "resnet": {"filters": [4, 8]},
     "patches": {"words": 6, "grid": 2},
+    "table": {"width": 12, "hidden": 8, "depth": 2},
     "keras": {
         "blocks": [
             [

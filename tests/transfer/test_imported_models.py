@@ -202,8 +202,7 @@ def test_images_of_another_size_colour_and_range_are_fitted(tmp_path):
         (True, "images.npz", "Images cannot be given to an encoder of tables"),
         (True, "folder", "Images cannot be given to an encoder of tables"),
         (True, "wide.npz", "Give a table of the same columns"),
-        (False, "table.csv", "neither a .npz file nor a folder of images"),
-        (False, "words.txt", "neither a .npz file nor a folder of images"),
+        (False, "words.txt", "nor a folder of images"),
     ],
 )
 def test_data_of_another_kind_is_a_clear_error(tmp_path, capfd, table, data, says):

@@ -164,7 +164,7 @@ def test_a_cell_that_fails_is_recorded_shown_and_tried_again(task, tmp_path, cap
         assert "(1 failed)" in (tmp_path / "table.md").read_text()
         again = command(capfd, "benchmark", *arguments)
         assert again.code == 1
-        assert "7 of 9 cells are done already" in again.err
+        assert "8 of 10 cells are done already" in again.err
 
 
 def test_the_command_prints_one_json_value(tmp_path, capfd):

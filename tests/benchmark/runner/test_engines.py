@@ -21,7 +21,7 @@ ARGUMENTS = [
     *("--encoder-opt", "units=16,8", "--pretrain-epochs", "30", "--quiet", "--json"),
     *("--strategies", "autoencoder,greedy-autoencoder"),
 ]
-CELLS = (len(OF_IMAGES) + 4) * 2
+CELLS = (len(OF_IMAGES) + 5) * 2
 TIMES = ("seconds", "cpu_seconds", "transfer_seconds", "pretrain_seconds", "pretrain_cpu_seconds")
 
 

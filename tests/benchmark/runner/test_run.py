@@ -36,7 +36,7 @@ def test_workers_are_given_data_of_arrays_and_have_the_same_results(tmp_path):
     assert len(list((tmp_path / "arrays" / "data").iterdir())) == 1
     again, said = run(plan(data, CONFIG, tmp_path / "arrays", runner=two))
     assert again.records == shared.records
-    assert "9 of 9 cells are done already" in " ".join(said)
+    assert "10 of 10 cells are done already" in " ".join(said)
     file = tmp_path / "patterns.npz"
     np.savez(file, x=data.x, y=data.y, x_test=data.x_test, y_test=data.y_test)
     named, _ = run(plan(str(file), CONFIG, tmp_path / "named", runner=two))
