@@ -198,10 +198,12 @@ def test_a_run_is_watched_from_the_command_line(tmp_path, capfd):
     lines = done.out.splitlines()
     assert lines[0].startswith(f"Wrote {out}: ")
     assert re.fullmatch(r"Kept by probe: epoch [12] of supervised", lines[1])
-    assert lines[2] == f"Wrote {tmp_path / 'weights.csv'} and {tmp_path / 'weights.curves.png'}"
+    assert (
+        lines[2] == f"Wrote {tmp_path / 'weights.epochs.csv'} and {tmp_path / 'weights.curves.png'}"
+    )
     assert "Probe: digits[0,1], 360 examples" in done.err
     assert "probe_linear " in done.err
-    assert set(listing(tmp_path)) == {"weights.h5", "weights.csv", "weights.curves.png"}
+    assert set(listing(tmp_path)) == {"weights.h5", "weights.epochs.csv", "weights.curves.png"}
     shown = run(capfd, "pretrain", "inspect", out)
     assert re.search(
         r"^kept +\[epoch [12], probe_linear [\d.]+, stage supervised\]", shown.out, re.M

@@ -183,7 +183,7 @@ def test_killed_while_it_writes_and_resumed_equals_uninterrupted(case, made, tmp
     assert resumed.history == made.done.history
     # What a kill leaves half written is hidden, and never taken for anything.
     files = {p.name: p.read_bytes() for p in folder.iterdir() if ".tmp-" not in p.name}
-    assert {"weights-0.h5", "weights-0.csv", "weights-0.curves.png"} <= set(files)
+    assert {"weights-0.h5", "weights-0.epochs.csv", "weights-0.curves.png"} <= set(files)
     assert files == {p.name: p.read_bytes() for p in made.done.path.parent.iterdir()}
 
 

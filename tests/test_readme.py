@@ -219,7 +219,7 @@ def test_the_demo_can_be_run_twice(tmp_path):
     assert run([shorter, "runs"], tmp_path, **more).count("Wrote") == 4
     left = {path.name for path in (tmp_path / "runs").iterdir()}
     models = {"model.json", "model.keras", "model.md"}
-    pretrained = {"weights.csv", "weights.curves.png", "weights.h5"}
+    pretrained = {"weights.epochs.csv", "weights.curves.png", "weights.h5"}
     assert left == {*models, *pretrained, "report"}
 
 

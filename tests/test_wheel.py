@@ -113,4 +113,4 @@ def test_it_works_from_an_empty_folder(installed, tmp_path):
     # The curves are there when matplotlib is.
     found = names - {"weights.curves.png"}
     models = {"model.keras", "model.json", "model.md"}
-    assert found == {"weights.h5", "weights.csv", "weights.reconstructions-001.png", *models}
+    assert found == {"weights.h5", "weights.epochs.csv", "weights.reconstructions-001.png", *models}

@@ -106,7 +106,8 @@ def spreads(folder: BenchmarkFolder, rows: Sequence[str]) -> list[Spread]:
     """Return the rows' spreads from the tables of epochs beside the weights; unreadable ones are left out."""
     runs: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for run, rest, path in folder.run_files(".csv"):
-        if rest or run["strategy"] not in rows:
+        # Earlier versions wrote the table without "epochs" in its name.
+        if rest not in ("", "epochs") or run["strategy"] not in rows:
             continue
         try:
             with path.open(encoding="utf-8", newline="") as file:

@@ -17,6 +17,7 @@ from pretrain.config import PretrainConfig
 from pretrain.encoders.encoder import Encoder, Preprocessing, features, schema_of
 from pretrain.engine.session import Session
 from pretrain.keras_import.source import read_source
+from pretrain.monitoring.artifacts import Companions
 from pretrain.plan import PretrainPlan, pool_rows
 from pretrain.race.plan import RacePlan
 from pretrain.race.run import race
@@ -24,7 +25,7 @@ from pretrain.run import pretrain as run
 from pretrain.strategies import AUTO
 from pretrain.weights.file import assign
 from pretrain.weights.load import encoder_model
-from tasks.loading.resolve import as_dataset
+from tasks.loading.resolve import as_dataset, check_apart
 from tasks.loading.tables import TableReading
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def pretrain(
     )
     how = {"image_size": reading.image_size, "skip_unreadable": reading.skip_unreadable}
     path = None if out is None else Path(out).expanduser()
+    for each in () if path is None else (path, *Companions(out=path).written()):
+        check_apart(each, data, probe)
     session = session_of(running)
     try:
         table = TableReading.of(reading, rows=pool_rows(config))

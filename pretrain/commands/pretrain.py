@@ -17,6 +17,7 @@ from pretrain.commands.race import announcement, table
 from pretrain.config import PretrainConfig
 from pretrain.engine.progress import make_reporter
 from pretrain.engine.session import Session
+from pretrain.monitoring.artifacts import Companions
 from pretrain.plan import PretrainPlan, pool_rows
 from pretrain.race.plan import RacePlan
 from pretrain.race.run import race
@@ -62,7 +63,8 @@ def pretrain_command(
         check_output(preview, force=session.force)
         _draw(config, session, load(data), preview, as_json)
         return
-    check_apart(output, data, probe)
+    for path in (output, *Companions(out=output).written()):
+        check_apart(path, data, probe)
     pool = load(data, rows=pool_rows(config))
     probing = None if probe is None else load(probe, like=pool.schema, needs_target=True)
     how: dict[str, Any] = {"probe": probing, "out": output, "session": session}

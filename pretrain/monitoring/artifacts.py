@@ -1,6 +1,6 @@
 """Files beside a run's weights: its epochs as a table and as curves, and pictures.
 
-For ``weights.h5`` these are ``weights.csv``, ``weights.curves.png`` and, of stages that show some,
+For ``weights.h5`` these are ``weights.epochs.csv``, ``weights.curves.png`` and, of stages that show some,
 pictures such as ``weights.samples-010.png``.
 """
 
@@ -36,7 +36,7 @@ class Companions:
     @property
     def table(self) -> Path:
         """The table, a row an epoch."""
-        return self._named(".csv")
+        return self._named(".epochs.csv")
 
     @property
     def curves(self) -> Path:
@@ -76,9 +76,13 @@ class Companions:
         except HeadstartError as error:
             say(f"Warning: {error}")
 
+    def written(self) -> list[Path]:
+        """Return the files that a run writes or replaces."""
+        return [self.table, self.curves, *self.pictures()]
+
     def check(self, *, force: bool) -> None:
         """Check that all of them can be written, as the weights are. Raises InputError."""
-        for path in (self.table, self.curves, *self.pictures()):
+        for path in self.written():
             check_output(path, force=force)
 
     @property

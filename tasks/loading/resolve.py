@@ -144,18 +144,19 @@ def _check_size(size: tuple[int, int] | None) -> None:
     require(good, "image_size", f"must be (height, width), each 1 to {MAX_SIDE}", value=size)
 
 
-def check_apart(output: Path, *given: str | Path | None) -> None:
+def check_apart(output: Path, *given: Any) -> None:
     """Refuse an output that is an input of the same run, which replacing it would destroy.
 
     Args:
         output: the path to be written.
-        *given: paths, or data as ``load_dataset`` takes it; names that are no paths are passed over.
+        *given: paths, or data as ``as_dataset`` takes it; what is no path is passed over.
 
     Raises:
         InputError: the output is one of the inputs.
     """
     for one in given:
-        base = "" if one is None else _split_filter(str(one).strip(), all_sources())[0]
+        named = isinstance(one, str | os.PathLike)
+        base = _split_filter(os.fspath(one).strip(), all_sources())[0] if named else ""
         if _exists(base) and _exists(str(output)) and Path(base).expanduser().samefile(output):
             raise InputError(
                 f"{output} is an input of this run, and no input is replaced by a result made of it.",

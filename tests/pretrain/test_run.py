@@ -29,7 +29,7 @@ CONFIG = PretrainConfig(
     batch_size=16,
 )
 
-FILES = ["weights.csv", "weights.curves.png", "weights.h5"]
+FILES = ["weights.curves.png", "weights.epochs.csv", "weights.h5"]
 
 
 def run(folder, pool=None, *, force=False, resume=False, reporter=None, **changes):

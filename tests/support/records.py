@@ -190,5 +190,5 @@ def everything(folder, *, tasks=("fashion-mnist",), seeds=5):
         Image.new("RGB", (800, 260), "white").save(f"{stem}.curves.png")
         rows = ["stage,epoch,loss,feature_std,feature_rank"]
         rows += [f"{name},{e},{1 / e:.3f},{0.5 - 0.01 * e:.3f},{40 - e:.1f}" for e in (1, 2, 3)]
-        stem.with_name(f"{stem.name}.csv").write_text("\n".join(rows) + "\n")
+        stem.with_name(f"{stem.name}.epochs.csv").write_text("\n".join(rows) + "\n")
     return folder

@@ -39,6 +39,23 @@ def test_other_forms_of_the_table_give_the_same_weights(made):
     assert again.metadata["data"]["fingerprint"] == encoder.info["metadata"]["data"]["fingerprint"]
 
 
+def test_weights_named_after_their_table_leave_it_alone(tmp_path, capfd):
+    table = tmp_path / "people.csv"
+    people().to_csv(table, index=False)
+    before, out = table.read_bytes(), tmp_path / "people.h5"
+    given = ("--strategy", "autoencoder", "--epochs", "1", "--target", "churn", "--force")
+    done = run(capfd, "pretrain", "--data", table, "--out", out, *given)
+    assert (done.code, table.read_bytes()) == (0, before)
+    # And where the table has the name of a file beside the weights, it is an input all the same.
+    own = table.rename(tmp_path / "people.epochs.csv")
+    done = run(capfd, "pretrain", "--data", own, "--out", out, *given)
+    assert done.code == 2
+    assert "people.epochs.csv" in done.err
+    with pytest.raises(InputError, match=r"people\.epochs\.csv"):
+        hs.pretrain(own, target="churn", out=out, force=True, **SHORT)
+    assert own.read_bytes() == before
+
+
 def test_the_weights_file_holds_the_schema(made, tmp_path, capfd):
     folder, encoder, _ = made
     read = WeightsFile.read(folder / "w.h5")

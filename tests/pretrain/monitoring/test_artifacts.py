@@ -31,7 +31,7 @@ CONFIG = PretrainConfig(
     epochs=3,
     batch_size=16,
 )
-FILES = {"w.h5", "w.csv", "w.curves.png"}
+FILES = {"w.h5", "w.epochs.csv", "w.curves.png"}
 PICTURE = "w.reconstructions-003.png"
 
 
@@ -69,10 +69,10 @@ def test_the_drawing_is_a_picture_and_always_the_same(history):
 @pytest.mark.parametrize(
     ("out", "csv", "picture"),
     [
-        ("w.h5", "w.csv", "w.samples-010.png"),
-        ("w", "w.csv", "w.samples-010.png"),
-        ("run.1", "run.1.csv", "run.1.samples-010.png"),
-        ("w.csv", "w.csv.csv", "w.csv.samples-010.png"),
+        ("w.h5", "w.epochs.csv", "w.samples-010.png"),
+        ("w", "w.epochs.csv", "w.samples-010.png"),
+        ("run.1", "run.1.epochs.csv", "run.1.samples-010.png"),
+        ("w.csv", "w.csv.epochs.csv", "w.csv.samples-010.png"),
     ],
 )
 def test_names(out, csv, picture):
@@ -161,13 +161,13 @@ def test_without_companions_there_is_only_the_file(tmp_path, showing, run):
 
 
 def test_what_lies_there_is_replaced_with_the_weights_and_not_before(tmp_path, run):
-    (tmp_path / "w.csv").write_text("a table of my own")
-    with pytest.raises(InputError, match=r"w\.csv exists already"):
+    (tmp_path / "w.epochs.csv").write_text("a table of my own")
+    with pytest.raises(InputError, match=r"w\.epochs\.csv exists already"):
         run(tmp_path)
-    assert listing(tmp_path) == {"w.csv": b"a table of my own"}
+    assert listing(tmp_path) == {"w.epochs.csv": b"a table of my own"}
     run(tmp_path, force=True)
     assert set(listing(tmp_path)) == FILES | {PICTURE}
-    assert (tmp_path / "w.csv").read_text().startswith("stage,epoch,loss")
+    assert (tmp_path / "w.epochs.csv").read_text().startswith("stage,epoch,loss")
 
 
 def test_pictures_are_replaced_with_the_weights_and_not_before(tmp_path, monkeypatch, showing, run):
